@@ -1,0 +1,36 @@
+// An adapter is a transform of layers: it replaces a layer's output by one that has trained parameters in it.
+import type { Shape } from '../../base/shape.ts';
+import type { Fields, SettingsOf } from '../../contract/fields.ts';
+import type { Builder, Layer } from '../../graph/builder.ts';
+import type { Value } from '../../graph/types.ts';
+
+/** A layer's weight, [out,in] or [out,in,kh,kw]. */
+export interface AdaptedLayer {
+  readonly kind: 'linear' | 'conv';
+  readonly path: string;
+  readonly shape: Shape;
+}
+
+/** One trained tensor of an adapter. Its path is `<layer path>.<name>`. */
+export interface AdapterParameter {
+  readonly name: string;
+  readonly shape: Shape;
+  /** `zero`, `kaiming` (uniform in ±1/√fan-in), or the norms of the layer's weight along the magnitude axis. */
+  readonly initial: 'zero' | 'kaiming' | 'norm';
+}
+
+export interface Adapter<F extends Fields = Fields> {
+  readonly label: string;
+  readonly help: string;
+  readonly fields: F;
+  parameters(layer: AdaptedLayer, settings: SettingsOf<F>): readonly AdapterParameter[];
+  /** Start value of a `norm` parameter from the layer's weight (a graph, so that it is computed as training does). */
+  norm?(g: Builder, weight: Value, settings: SettingsOf<F>): Value;
+  /**
+   * The layer's new output, in the cheap form. `dropout`, when given, multiplies the input of the adapter's branch
+   * (zeros and 1/(1−p), same shape as x).
+   */
+  apply(g: Builder, layer: Layer, p: Readonly<Record<string, Value>>, settings: SettingsOf<F>, dropout: Value | null): Value;
+  /** The merged weight, in the dense form. */
+  merge(g: Builder, weight: Value, p: Readonly<Record<string, Value>>, settings: SettingsOf<F>): Value;
+}

@@ -1,0 +1,30 @@
+// A sampler turns noise into a latent by asking the model for predictions. Plain arithmetic on small arrays: no graph.
+import type { Prediction } from './family.ts';
+
+/** ᾱ_t of the training schedule, t = 0 ... steps − 1. */
+export type AlphasCumprod = Float64Array;
+
+export interface SamplerSetup {
+  readonly alphasCumprod: AlphasCumprod;
+  readonly prediction: Prediction;
+  /** Number of model calls. */
+  readonly steps: number;
+}
+
+/** One sampling run. Arrays are latents in the sampler's own scale, all of the same length. */
+export interface SamplerRun {
+  /** Timesteps at which the model is asked, descending; may be fractional. */
+  readonly timesteps: readonly number[];
+  /** Standard deviation of the starting noise. */
+  readonly initialSigma: number;
+  /** What the model is shown at step i. */
+  modelInput(x: Float32Array, i: number): Float32Array;
+  /** Latent after step i. `noise` gives fresh standard normal numbers (ancestral samplers). */
+  step(modelOutput: Float32Array, x: Float32Array, i: number, noise: () => Float32Array): Float32Array;
+}
+
+export interface Sampler {
+  readonly label: string;
+  readonly help: string;
+  start(setup: SamplerSetup): SamplerRun;
+}

@@ -1,0 +1,12 @@
+import { inferSame, mapUnary } from '../elementwise.ts';
+import type { NoAttrs, Primitive } from '../types.ts';
+
+export const sin: Primitive<NoAttrs, 1> = {
+  kind: 'primitive',
+  arity: 1,
+  infer: inferSame,
+  evaluate: ([x]) => mapUnary(x!, Math.sin),
+  grad: (g, { dy, inputs: [x] }) => [g.mul(dy, g.cos(x!))],
+  onnx: (e, names) => e.node('Sin', names),
+  cases: [{ inputs: [{ shape: [2, 5] }] }],
+};

@@ -1,0 +1,54 @@
+// The devices ONNX Runtime can compute on, and the session options each needs.
+import type { InferenceSession } from 'onnxruntime-node';
+import { UserError } from '../../base/errors.ts';
+
+export interface DeviceFacts {
+  /** Name of the execution provider. */
+  readonly provider: string;
+  /** Whether values can stay in the device's memory between sessions. */
+  readonly keepsBuffers: boolean;
+}
+
+export const devices: Readonly<Record<string, DeviceFacts>> = {
+  cpu: { provider: 'cpu', keepsBuffers: false },
+  cuda: { provider: 'cuda', keepsBuffers: false },
+  dml: { provider: 'dml', keepsBuffers: false },
+  webgpu: { provider: 'webgpu', keepsBuffers: true },
+};
+
+export function deviceFacts(device: string): DeviceFacts {
+  const facts = Object.hasOwn(devices, device) ? devices[device] : undefined;
+  if (!facts) throw new UserError('device.unknown', `There is no device "${device}"; use one of auto, ${Object.keys(devices).join(', ')}.`, { device });
+  return facts;
+}
+
+export interface SessionSettings {
+  readonly device: string;
+  /** Folder that external data is relative to. */
+  readonly folder: string | null;
+  /** CPU threads; 0 leaves it to the library. */
+  readonly threads: number;
+  readonly profile?: string;
+}
+
+export function sessionOptions({ device, folder, threads, profile }: SessionSettings): InferenceSession.SessionOptions {
+  const facts = deviceFacts(device);
+  return {
+    executionProviders: [facts.provider],
+    intraOpNumThreads: threads,
+    graphOptimizationLevel: 'all',
+    // Segments are many and short-lived in their peak: an arena each would keep the sum of their peaks.
+    enableCpuMemArena: false,
+    logSeverityLevel: 3,
+    ...(facts.keepsBuffers ? { preferredOutputLocation: 'gpu-buffer' as const } : {}),
+    ...(profile ? { enableProfiling: true, profileFilePrefix: profile } : {}),
+    extra: {
+      session: {
+        // Each session has a thread pool of its own; spinning pools fight for the cores.
+        intra_op: { allow_spinning: '0' },
+        ...(facts.provider === 'cpu' ? {} : { disable_cpu_ep_fallback: '1' }),
+        ...(folder ? { model_external_initializers_file_folder_path: folder } : {}),
+      },
+    },
+  };
+}
