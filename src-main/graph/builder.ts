@@ -41,12 +41,18 @@ export interface BuilderOptions {
   readonly storedDType?: (path: string) => DType;
   /** Which parameters are trained rather than frozen. Trained parameters are always f32. */
   readonly trains?: (path: string) => boolean;
+  /**
+   * Largest number of elements of the scores of one piece of attention in a backward part; larger attention is cut.
+   * The default suits the caches of a CPU.
+   */
+  readonly largestScores?: number;
   /** Asked for every layer; null keeps the layer as it is. */
   readonly transform?: LayerTransform;
 }
 
 class BuilderCore {
   readonly compute: DType;
+  readonly largestScores: number;
   readonly leaves = new Map<string, Value>();
   private readonly options: BuilderOptions;
   private readonly constants = new Map<string, Value>();
@@ -56,6 +62,7 @@ class BuilderCore {
   constructor(options: BuilderOptions = {}) {
     this.options = options;
     this.compute = options.compute ?? 'f32';
+    this.largestScores = options.largestScores ?? 2 ** 20;
   }
 
   /** Makes a node of any op; the typed methods (`g.add`, ...) are the ordinary way. */

@@ -1,7 +1,7 @@
 import type { Builder } from '../builder.ts';
 import type { Composite, Value } from '../types.ts';
 
-// B batch, T query tokens, S key tokens, H heads, D channels of a head
+// B batch, T query tokens, S key tokens, H heads, D channels of a head, N = B·H
 
 /** Scaled dot-product attention on q[B,T,H·D], k[B,S,H·D], v[B,S,H·D] -> [B,T,H·D], scale 1/√D, no mask. */
 export const attention: Composite<{ readonly heads: number }, 3> = {
@@ -9,27 +9,37 @@ export const attention: Composite<{ readonly heads: number }, 3> = {
   arity: 3,
   tolerance: 1e-4,
   body: (g, [q, k, v], { heads }) => {
-    const q_BHTD = scaled(g, split(g, q!, heads));
-    const scores_BHTS = g.matmul(q_BHTD, split(g, k!, heads), { transB: true });
-    return join(g, g.matmul(g.softmax(scores_BHTS), split(g, v!, heads), {}));
+    const scores_NTS = g.matmul(scaled(g, split(g, q!, heads)), split(g, k!, heads), { transB: true });
+    return join(g, g.matmul(g.softmax(scores_NTS), split(g, v!, heads), {}), heads);
   },
-  // The probabilities (the only large tensor) are recomputed, so that just q, k, v and the output are kept.
+  // The probabilities (the only large tensor) are recomputed, so that just q, k, v and the output are kept. They are
+  // made in pieces small enough to stay in caches; pieces of the queries add up in the gradients of k and v.
   grad: (g, { dy, inputs: [q, k, v], output, attrs: { heads }, wants }) => {
-    const q_BHTD = scaled(g, split(g, q!, heads));
-    const k_BHSD = split(g, k!, heads);
-    const dy_BHTD = split(g, dy, heads);
-    const p_BHTS = g.softmax(g.matmul(q_BHTD, k_BHSD, { transB: true }));
-    const dv = wants(2) ? join(g, g.matmul(p_BHTS, dy_BHTD, { transA: true })) : null;
-    if (!wants(0) && !wants(1)) return [null, null, dv];
-    const dp_BHTS = g.matmul(dy_BHTD, split(g, v!, heads), { transB: true });
-    // Σ_s p·dp equals Σ_d dy·y: a sum over D instead of S.
-    const inner = g.reduceSum(g.mul(dy_BHTD, split(g, output, heads)), { axes: [3], keep: true });
-    const ds_BHTS = g.mul(p_BHTS, g.sub(dp_BHTS, inner));
-    return [
-      wants(0) ? join(g, scaled(g, g.matmul(ds_BHTS, k_BHSD, {}))) : null,
-      wants(1) ? join(g, g.matmul(ds_BHTS, q_BHTD, { transA: true })) : null,
-      dv,
-    ];
+    const q_NTD = scaled(g, split(g, q!, heads));
+    const k_NSD = split(g, k!, heads);
+    const v_NSD = split(g, v!, heads);
+    const dy_NTD = split(g, dy, heads);
+    // Σ_s p·dp equals Σ_d dy·y: a sum over D instead of S. As a further channel of dy (with ones in v) it is
+    // subtracted within the product that makes dp.
+    const inner_NT1 = g.neg(g.reduceSum(g.mul(dy_NTD, split(g, output, heads)), { axes: [2], keep: true }));
+    const dyWide = g.concat([dy_NTD, inner_NT1], { axis: 2 });
+    const vWide = g.concat([v_NSD, g.expand(g.scalar(1, v!.dtype), { shape: [...v_NSD.shape.slice(0, 2), 1] })], { axis: 2 });
+    const parts = pieces(q_NTD.shape[0]!, q_NTD.shape[1]!, k_NSD.shape[1]!, g.largestScores).map(({ from, count, rows }) => {
+      const keys = cut(g, k_NSD, from, count, [0, k_NSD.shape[1]!]);
+      const values = cut(g, vWide, from, count, [0, k_NSD.shape[1]!]);
+      const [dq, dk, dv] = sum(g, rows.map((range) => {
+        const queries = cut(g, q_NTD, from, count, range);
+        const p = g.softmax(g.matmul(queries, keys, { transB: true }));
+        const dvPart = wants(2) ? g.matmul(p, cut(g, dy_NTD, from, count, range), { transA: true }) : null;
+        if (!wants(0) && !wants(1)) return [null, null, dvPart];
+        const ds = g.mul(p, g.matmul(cut(g, dyWide, from, count, range), values, { transB: true }));
+        return [wants(0) ? g.matmul(ds, keys, {}) : null, wants(1) ? g.matmul(ds, queries, { transA: true }) : null, dvPart];
+      }));
+      return [dq, dk, dv];
+    });
+    const whole = (i: number): Value | null => (parts[0]![i] ? joinPieces(g, parts.map((part) => part[i]!)) : null);
+    const [dq, dk, dv] = [whole(0), whole(1), whole(2)];
+    return [dq && join(g, scaled(g, dq), heads), dk && join(g, dk, heads), dv && join(g, dv, heads)];
   },
   onnx: (e, names, { attrs }) => e.node('MultiHeadAttention', names, { num_heads: attrs.heads }, 'com.microsoft'),
   cases: [
@@ -38,16 +48,50 @@ export const attention: Composite<{ readonly heads: number }, 3> = {
   ],
 };
 
-/** [B,T,H·D] -> [B,H,T,D] */
+interface Piece {
+  /** First batch entry and head (of N), and how many. */
+  readonly from: number;
+  readonly count: number;
+  /** Ranges [start, end) of queries. */
+  readonly rows: readonly (readonly [number, number])[];
+}
+
+/** Pieces whose scores have at most `limit` elements each (but at least one row). */
+export function pieces(entries: number, queries: number, keys: number, limit: number): Piece[] {
+  const together = Math.max(1, Math.min(entries, Math.floor(limit / (queries * keys))));
+  const rowCount = Math.max(1, Math.min(queries, Math.floor(limit / keys)));
+  const rows = Array.from({ length: Math.ceil(queries / rowCount) }, (_, i) => [i * rowCount, Math.min(queries, (i + 1) * rowCount)] as const);
+  return Array.from({ length: Math.ceil(entries / together) }, (_, i) => ({ from: i * together, count: Math.min(together, entries - i * together), rows }));
+}
+
+function cut(g: Builder, x: Value, from: number, count: number, [start, end]: readonly [number, number]): Value {
+  if (count === x.shape[0] && end - start === x.shape[1]) return x;
+  return g.slice(x, { starts: [from, start, 0], sizes: [count, end - start, x.shape[2]!] });
+}
+
+/** Pieces of queries: dq side by side, dk and dv added up. */
+function sum(g: Builder, parts: readonly (readonly (Value | null)[])[]): (Value | null)[] {
+  const [first] = parts;
+  if (parts.length === 1) return [...first!];
+  const column = (i: number): Value[] => parts.map((part) => part[i]!);
+  const added = (i: number): Value | null => (first![i] ? column(i).reduce((a, b) => g.add(a, b)) : null);
+  return [first![0] ? g.concat(column(0), { axis: 1 }) : null, added(1), added(2)];
+}
+
+const joinPieces = (g: Builder, parts: readonly Value[]): Value => (parts.length === 1 ? parts[0]! : g.concat(parts, { axis: 0 }));
+
+/** [B,T,H·D] -> [N,T,D] */
 function split(g: Builder, x: Value, heads: number): Value {
   const [batch, tokens, width] = x.shape as [number, number, number];
-  return g.transpose(g.reshape(x, { shape: [batch, tokens, heads, width / heads] }), { perm: [0, 2, 1, 3] });
+  const x_BHTD = g.transpose(g.reshape(x, { shape: [batch, tokens, heads, width / heads] }), { perm: [0, 2, 1, 3] });
+  return g.reshape(x_BHTD, { shape: [batch * heads, tokens, width / heads] });
 }
 
-/** [B,H,T,D] -> [B,T,H·D] */
-function join(g: Builder, x: Value): Value {
-  const [batch, heads, tokens, width] = x.shape as [number, number, number, number];
-  return g.reshape(g.transpose(x, { perm: [0, 2, 1, 3] }), { shape: [batch, tokens, heads * width] });
+/** [N,T,D] -> [B,T,H·D] */
+function join(g: Builder, x: Value, heads: number): Value {
+  const [entries, tokens, width] = x.shape as [number, number, number];
+  const x_BHTD = g.reshape(x, { shape: [entries / heads, heads, tokens, width] });
+  return g.reshape(g.transpose(x_BHTD, { perm: [0, 2, 1, 3] }), { shape: [entries / heads, tokens, heads * width] });
 }
 
-const scaled = (g: Builder, x_BHTD: Value): Value => g.mul(x_BHTD, 1 / Math.sqrt(x_BHTD.shape[3]!));
+const scaled = (g: Builder, x_NTD: Value): Value => g.mul(x_NTD, 1 / Math.sqrt(x_NTD.shape[2]!));

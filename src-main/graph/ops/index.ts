@@ -15,6 +15,7 @@ import { erf } from './erf.ts';
 import { exp } from './exp.ts';
 import { expand } from './expand.ts';
 import { gather } from './gather.ts';
+import { geglu } from './geglu.ts';
 import { gelu } from './gelu.ts';
 import { greater } from './greater.ts';
 import { groupNorm } from './group-norm.ts';
@@ -65,6 +66,7 @@ export const ops = {
   exp,
   expand,
   gather,
+  geglu,
   gelu,
   greater,
   groupNorm,

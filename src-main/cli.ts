@@ -1,0 +1,26 @@
+// Entry of `adora` on the command line. Engine code is loaded by the command that needs it.
+
+import { runCli, type Engine } from './cli/run-cli.ts';
+import type { CommandLineIo } from './cli/session.ts';
+
+const engine: Engine = {
+  catalogFields: async () => (await import('./catalog/index.ts')).catalogFields(),
+  runJob: async (request) => (await import('./train/run-job.ts')).runJob(request),
+};
+
+const io: CommandLineIo = {
+  isTerminal: process.stdout.isTTY === true,
+  hasColour: process.stdout.isTTY === true && (process.env['NO_COLOR'] ?? '') === '',
+  columns: () => process.stdout.columns ?? 80,
+  out: (text) => void process.stdout.write(text),
+  error: (text) => void process.stderr.write(text),
+  now: () => Date.now(),
+};
+
+// The reader of a pipe may leave early (`adora ... | head`).
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit(0);
+  throw error;
+});
+
+process.exitCode = await runCli(process.argv.slice(2), io, engine);

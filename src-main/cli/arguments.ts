@@ -1,0 +1,41 @@
+// Argument parsers and options that several commands share.
+
+import { InvalidArgumentError, Option } from 'commander';
+
+import { devices } from '../contract/job.ts';
+
+/** Parser of a number within [min, max]. */
+export function numberBetween(min: number, max: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (text.trim() === '' || !Number.isFinite(value) || value < min || value > max) {
+      throw new InvalidArgumentError(`It must be a number from ${min} to ${max}.`);
+    }
+    return value;
+  };
+}
+
+/** Parser of a whole number within [min, max]. */
+export function wholeNumber(min: number, max: number = Number.MAX_SAFE_INTEGER): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (!/^\d+$/.test(text) || value < min || value > max) {
+      const range = max === Number.MAX_SAFE_INTEGER ? `of at least ${min}` : `from ${min} to ${max}`;
+      throw new InvalidArgumentError(`It must be a whole number ${range}.`);
+    }
+    return value;
+  };
+}
+
+/** Collects an option that may be given more than once. */
+export function collect(text: string, before: readonly string[]): readonly string[] {
+  return [...before, text];
+}
+
+export const jsonOption = (): Option => new Option('--json', 'events and results as JSON lines on stdout').default(false);
+
+export const deviceOption = (): Option =>
+  new Option('--device <name>', 'where to compute').choices([...devices]).default('auto');
+
+export const dtypeOption = (): Option =>
+  new Option('--dtype <format>', 'number format of weights and activations').choices(['auto', 'f32', 'f16']).default('auto');

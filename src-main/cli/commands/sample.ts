@@ -1,0 +1,58 @@
+// adora sample: pictures from a base model, with or without adapters, or from a run.
+
+import type { Command } from 'commander';
+
+import { collect, deviceOption, dtypeOption, jsonOption, numberBetween, wholeNumber } from '../arguments.ts';
+import type { RunInSession } from '../run-cli.ts';
+import type { CommandContext, CommandResult } from '../session.ts';
+
+export interface SampleRequest {
+  /** Folder of a run: its base model with its last adapter. */
+  readonly run?: string;
+  readonly base?: string;
+  readonly adapter: readonly string[];
+  readonly strength: number;
+  readonly prompt: readonly string[];
+  readonly negative: string;
+  readonly sampler: string;
+  readonly steps: number;
+  readonly guidance: number;
+  /** Seed of the first picture; the others count up. */
+  readonly seed: number;
+  readonly count: number;
+  readonly width?: number;
+  readonly height?: number;
+  readonly out: string;
+  readonly device: string;
+  readonly dtype: string;
+}
+
+export function addSample(
+  program: Command, inSession: RunInSession,
+  sample: (request: SampleRequest, context: CommandContext) => Promise<CommandResult>,
+): void {
+  const command = program.command('sample')
+    .description('make pictures with a run, or with a base model and adapters')
+    .option('--run <run>', 'folder of a run: its base model and its last adapter')
+    .option('--base <model>', 'model folder or checkpoint')
+    .option('--adapter <file>', 'adapter file; may be repeated', collect, [])
+    .option('--strength <factor>', 'strength of the adapters', numberBetween(-4, 4), 1)
+    .option('--prompt <text>', 'what to show; may be repeated', collect, [])
+    .option('--negative <text>', 'what not to show', '')
+    .option('--sampler <name>', 'how noise becomes a picture', 'ddim')
+    .option('--steps <n>', 'steps of the sampler', wholeNumber(1, 1000), 20)
+    .option('--guidance <factor>', 'classifier-free guidance; 1 is none', numberBetween(0, 100), 7)
+    .option('--seed <n>', 'seed of the first picture', wholeNumber(0), 0)
+    .option('--count <n>', 'pictures of each prompt', wholeNumber(1, 10000), 1)
+    .option('--width <pixels>', 'width, if not that of the model', wholeNumber(8, 16384))
+    .option('--height <pixels>', 'height, if not that of the model', wholeNumber(8, 16384))
+    .option('--out <folder>', 'folder of the pictures', 'samples')
+    .addOption(deviceOption())
+    .addOption(dtypeOption())
+    .addOption(jsonOption());
+  command.action(async ({ json, ...request }: SampleRequest & { json: boolean }) => {
+    if ((request.run === undefined) === (request.base === undefined)) command.error('error: give either --run or --base');
+    if (request.prompt.length === 0) command.error('error: give at least one --prompt');
+    await inSession(json, async (session) => session.result('sample', await sample(request, session)));
+  });
+}

@@ -1,0 +1,172 @@
+// The job: everything that decides what a run does, as one JSON or TOML file. Same job, same seed: same bytes.
+
+import { z } from 'zod';
+
+import { jobVersion } from './migrations.ts';
+
+const positive = z.int().min(1);
+const natural = z.int().min(0);
+const fraction = z.number().min(0).max(1);
+const imageSide = z.int().min(8).max(16384);
+
+/** Which layers get an adapter. 'all' is every parameter of the model and works with full fine-tuning only. */
+export const adapterTargets = ['attention', 'attention+feed-forward', 'linear', 'linear+conv', 'all'] as const;
+export type AdapterTargets = (typeof adapterTargets)[number];
+
+export const devices = ['auto', 'cpu', 'cuda', 'dml', 'webgpu'] as const;
+export type Device = (typeof devices)[number];
+
+export const consumers = ['comfyui', 'a1111', 'forge', 'invokeai', 'diffusers', 'all'] as const;
+export type Consumer = (typeof consumers)[number];
+
+/** A catalog choice: `kind` names the file in the catalog, the other keys are its settings. */
+const choice = <Shape extends z.ZodRawShape>(kind: string, what: string, shape: Shape) =>
+  z.object({ kind: z.string().min(1).default(kind).describe(what), ...shape })
+    .catchall(z.union([z.number(), z.string(), z.boolean()]));
+
+const baseSchema = z.strictObject({
+  model: z.string().min(1).describe('Folder in diffusers layout, or one checkpoint file (.safetensors).'),
+  prediction: z.enum(['auto', 'epsilon', 'v']).default('auto')
+    .describe("What the model predicts; 'auto' reads it from the model's scheduler configuration."),
+});
+
+const folderSchema = z.strictObject({
+  path: z.string().min(1).describe('Folder with images and caption files beside them.'),
+  repeats: positive.max(10000).optional()
+    .describe('How often each image counts in an epoch; a folder name such as 10_style says it too.'),
+  regularization: z.boolean().default(false)
+    .describe('Images of the general kind, for prior preservation: their loss is weighted by train.priorWeight.'),
+});
+
+const dataSchema = z.strictObject({
+  folders: z.array(folderSchema).min(1),
+  resolution: z.union([z.literal('auto'), imageSide, z.tuple([imageSide, imageSide])]).default('auto')
+    .describe("Side of the training area in pixels, or [width, height]; 'auto' is the model's own size."),
+  buckets: z.strictObject({
+    enabled: z.boolean().default(true).describe('Keep aspect ratios by grouping images of like shape.'),
+    step: z.union([z.literal('auto'), positive]).default('auto')
+      .describe("Bucket sides are multiples of this, in pixels; 'auto' is 64, or less for small resolutions."),
+    minAspect: z.number().min(0.1).max(1).default(0.5).describe('Narrowest bucket, width / height.'),
+    maxAspect: z.number().min(1).max(10).default(2).describe('Widest bucket, width / height.'),
+  }).prefault({}),
+  crop: z.enum(['center', 'random']).default('center'),
+  flip: z.boolean().default(false).describe('Also train on the mirrored image, half of the time.'),
+  background: z.string().regex(/^#[0-9a-fA-F]{6}$/, 'must be a colour such as #ffffff').default('#ffffff')
+    .describe('Colour under transparent pixels.'),
+  caption: z.strictObject({
+    prefix: z.string().default('').describe('Put before every caption; the place for a trigger word.'),
+    dropout: fraction.default(0).describe('Share of captions that are left empty, for classifier-free guidance.'),
+    shuffle: z.boolean().default(false).describe('New order of the parts of a caption each time.'),
+    keepTokens: natural.default(0).describe('That many parts at the start keep their place when shuffling.'),
+    separator: z.string().min(1).default(',').describe('What separates the parts of a caption.'),
+  }).prefault({}),
+  holdout: z.union([fraction.max(0.5), z.string().min(1)]).default(0)
+    .describe('Share of images, or a folder, that is never trained on and only measured.'),
+});
+
+const adapterSchema = choice('dora', 'Kind of adapter.', {
+  targets: z.enum(adapterTargets).default('attention+feed-forward').describe('Layers that get an adapter.'),
+  textEncoder: z.boolean().default(false).describe('Adapt the text encoders too.'),
+  textEncoderLearningRate: z.number().min(0).max(10).optional()
+    .describe("Learning rate of the text encoders; the optimizer's own if left out."),
+});
+
+const objectiveSchema = z.strictObject({
+  kind: z.string().min(1).default('auto').describe("What is learnt; 'auto' is what the base model predicts."),
+  weighting: z.enum(['none', 'min-snr', 'debiased']).default('none').describe('Weight of a timestep in the loss.'),
+  minSnrGamma: z.number().min(0.1).max(100).default(5).describe("Gamma of the weighting 'min-snr'."),
+  noiseOffset: z.number().min(0).max(1).default(0).describe('Strength of an added constant per channel of the noise.'),
+});
+
+const noiseSchema = z.strictObject({
+  schedule: z.enum(['auto', 'linear', 'scaled_linear', 'squaredcos_cap_v2']).default('auto')
+    .describe("Betas of the diffusion process; 'auto' is what the model's scheduler configuration says."),
+  betaStart: z.number().min(0).max(1).optional(),
+  betaEnd: z.number().min(0).max(1).optional(),
+  timesteps: positive.max(100000).optional(),
+  zeroTerminalSnr: z.boolean().default(false)
+    .describe('Rescale the schedule so that the last timestep is pure noise; wants v prediction.'),
+  minTimestep: natural.default(0).describe('Smallest timestep that is trained.'),
+  maxTimestep: positive.optional().describe('Largest timestep that is trained; the last one if left out.'),
+});
+
+const optimizerSchema = choice('adamw', 'Kind of optimizer.', {});
+
+const scheduleSchema = choice('constant', 'Course of the learning rate.', {
+  warmup: natural.default(0).describe('Steps in which the learning rate rises from 0.'),
+});
+
+const trainSchema = z.strictObject({
+  steps: positive.max(100_000_000).default(1000).describe('Optimizer steps in all.'),
+  batch: positive.max(4096).default(1).describe('Images at once.'),
+  accumulate: positive.max(65536).default(1).describe('Batches whose gradients are averaged for one step.'),
+  clip: z.number().min(0).default(1).describe('Largest L2 norm of the gradient; 0 does not clip.'),
+  seed: z.int().min(0).default(0),
+  ema: z.number().min(0).max(0.999999).default(0)
+    .describe('Decay of the running average of the trained values; 0 keeps none.'),
+  device: z.enum(devices).default('auto'),
+  dtype: z.enum(['auto', 'f32', 'f16']).default('auto').describe('Number format of weights and activations.'),
+  checkpointing: z.boolean().default(true)
+    .describe('Compute activations again in the backward pass in place of keeping them: less memory, more time.'),
+  saveEvery: natural.default(250).describe('Steps between checkpoints; 0 saves at the end only.'),
+  keep: positive.default(3).describe('Number of checkpoints that are kept.'),
+  probeEvery: natural.default(50)
+    .describe('Steps between measurements of the loss at fixed noise and timesteps; 0 measures at start and end.'),
+  priorWeight: z.number().min(0).max(100).default(1).describe('Weight of regularization images in the loss.'),
+});
+
+const previewSchema = z.strictObject({
+  every: natural.default(0).describe('Steps between previews; 0 makes none while training.'),
+  prompts: z.array(z.string()).default([]),
+  negative: z.string().default(''),
+  sampler: z.string().min(1).default('ddim'),
+  steps: positive.max(1000).default(20),
+  guidance: z.number().min(0).max(100).default(7),
+  seed: z.int().min(0).default(0),
+  width: imageSide.optional().describe("In pixels; the model's own size if left out."),
+  height: imageSide.optional().describe("In pixels; the model's own size if left out."),
+});
+
+const outputSchema = z.strictObject({
+  for: z.enum(consumers).default('all').describe('Program that shall read the adapter: decides layout and names.'),
+  dtype: z.enum(['f16', 'bf16', 'f32']).default('f16').describe('Number format of exported files.'),
+});
+
+const autoencoderSchema = z.strictObject({
+  loss: z.enum(['l1', 'l2']).default('l1').describe('How a reconstructed pixel is compared with the original.'),
+  klWeight: z.number().min(0).max(1).default(1e-6).describe('Weight of the pull of latents to a unit normal.'),
+});
+
+export const jobSchema = z.strictObject({
+  version: z.literal(jobVersion),
+  name: z.string().min(1).max(200).default('untitled'),
+  task: z.enum(['adapter', 'autoencoder', 'pretrain']).default('adapter')
+    .describe("'adapter' trains adapter.kind on a base model; 'autoencoder' the image autoencoder; "
+      + "'pretrain' denoiser and text encoder as a whole."),
+  init: z.enum(['file', 'random']).default('file')
+    .describe("Start of the trained parts: the model's own weights, or random ones from its config.json."),
+  base: baseSchema,
+  data: dataSchema,
+  adapter: adapterSchema.prefault({}),
+  objective: objectiveSchema.prefault({}),
+  noise: noiseSchema.prefault({}),
+  optimizer: optimizerSchema.prefault({}),
+  schedule: scheduleSchema.prefault({}),
+  train: trainSchema.prefault({}),
+  preview: previewSchema.prefault({}),
+  output: outputSchema.prefault({}),
+  autoencoder: autoencoderSchema.prefault({}),
+});
+
+/** A complete job: every default is filled in. */
+export type Job = z.output<typeof jobSchema>;
+/** A job as a person writes it. */
+export type JobInput = z.input<typeof jobSchema>;
+
+/** The sections of a job whose `kind` is a catalog file with own fields, and their keys that every kind has. */
+export const choiceSections = {
+  adapter: Object.keys(adapterSchema.shape),
+  optimizer: Object.keys(optimizerSchema.shape),
+  schedule: Object.keys(scheduleSchema.shape),
+} as const;
+export type ChoiceSection = keyof typeof choiceSections;

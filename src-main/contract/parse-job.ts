@@ -1,0 +1,168 @@
+// From a parsed JSON or TOML value to a Job, with messages that a person can act on.
+
+import { z } from 'zod';
+
+import { fieldJsonSchema, parseSettings, show, type Fields } from './fields.ts';
+import { choiceSections, jobSchema, type ChoiceSection, type Job } from './job.ts';
+import { migrateJob } from './migrations.ts';
+import { suggestion } from './nearest.ts';
+
+/** What the catalog knows: for each section the fields of each kind; for the other two the known ids. */
+export interface CatalogFields extends Readonly<Record<ChoiceSection, Readonly<Record<string, Fields>>>> {
+  readonly objectives: readonly string[];
+  readonly samplers: readonly string[];
+}
+
+export type JobResult =
+  | { readonly ok: true; readonly job: Job; readonly notes: readonly string[] }
+  | { readonly ok: false; readonly issues: readonly string[] };
+
+/**
+ * Checks a raw job, migrates it to the current version and fills in every default. With `catalog`, kinds are
+ * checked too and their settings completed. Each issue reads `path: what is wrong, what to do`.
+ */
+export function parseJob(raw: unknown, catalog?: CatalogFields): JobResult {
+  if (typeof raw !== 'object' || raw === null || Array.isArray(raw)) {
+    return { ok: false, issues: [`a job is an object with the keys ${Object.keys(jobSchema.shape).join(', ')}.`] };
+  }
+  const migrated = migrateJob(raw as Record<string, unknown>);
+  if (migrated.issue !== null) return { ok: false, issues: [migrated.issue] };
+  const parsed = jobSchema.safeParse(migrated.job, { reportInput: true });
+  if (!parsed.success) return { ok: false, issues: parsed.error.issues.flatMap(issueTexts) };
+  const issues = relations(parsed.data);
+  const job = catalog === undefined ? parsed.data : completed(parsed.data, catalog, issues);
+  return issues.length === 0 ? { ok: true, job, notes: migrated.notes } : { ok: false, issues };
+}
+
+/** The JSON Schema of job files, with the settings of every catalog kind. */
+export function jobJsonSchema(catalog?: CatalogFields): Record<string, unknown> {
+  const schema = z.toJSONSchema(jobSchema, { io: 'input' }) as Record<string, unknown>;
+  schema['title'] = 'Adora job';
+  if (catalog === undefined) return schema;
+  const properties = schema['properties'] as Record<string, { properties: Record<string, Record<string, unknown>> }>;
+  for (const section of sectionNames) {
+    const sectionSchema = properties[section];
+    if (sectionSchema === undefined) continue;
+    const defaultKind = sectionSchema.properties['kind']?.['default'];
+    Object.assign(sectionSchema, {
+      properties: {
+        ...sectionSchema.properties,
+        kind: { ...sectionSchema.properties['kind'], enum: Object.keys(catalog[section]) },
+      },
+      allOf: Object.entries(catalog[section]).map(([kind, fields]) => ({
+        if: { properties: { kind: { const: kind } }, ...(kind === defaultKind ? {} : { required: ['kind'] }) },
+        then: {
+          properties: {
+            ...Object.fromEntries(choiceSections[section].map((key) => [key, true])),
+            ...Object.fromEntries(Object.entries(fields).map(([key, field]) => [key, fieldJsonSchema(field)])),
+          },
+          additionalProperties: false,
+        },
+      })),
+    });
+  }
+  Object.assign(properties['objective']?.properties['kind'] ?? {}, { enum: ['auto', ...catalog.objectives] });
+  Object.assign(properties['preview']?.properties['sampler'] ?? {}, { enum: catalog.samplers });
+  return schema;
+}
+
+const sectionNames = Object.keys(choiceSections) as ChoiceSection[];
+
+/** Fills in the settings of the catalog kinds; what is wrong is added to `issues`. */
+function completed(job: Job, catalog: CatalogFields, issues: string[]): Job {
+  const result: Job = { ...job };
+  const complete = <Section extends ChoiceSection>(section: Section): Job[Section] => {
+    const value: Job[Section] = job[section];
+    const kinds = catalog[section];
+    const fields = Object.hasOwn(kinds, value.kind) ? kinds[value.kind] : undefined;
+    if (fields === undefined) {
+      issues.push(unknownKind(`${section}.kind`, value.kind, Object.keys(kinds)));
+      return value;
+    }
+    const common: readonly string[] = choiceSections[section];
+    const own = Object.fromEntries(Object.entries(value).filter(([key]) => !common.includes(key)));
+    const parsed = parseSettings(fields, own, section);
+    // A misspelt common key lands among the settings, so they are offered as names too.
+    issues.push(...parsed.issues.map((text) => {
+      const key = text.slice(section.length + 1, text.indexOf(':'));
+      const isUnknown = !Object.hasOwn(fields, key);
+      return isUnknown ? `${section}.${key}: unknown key.${suggestion(key, [...common, ...Object.keys(fields)])}` : text;
+    }));
+    return { ...value, ...parsed.settings };
+  };
+  result.adapter = complete('adapter');
+  result.optimizer = complete('optimizer');
+  result.schedule = complete('schedule');
+  if (job.objective.kind !== 'auto' && !catalog.objectives.includes(job.objective.kind)) {
+    issues.push(unknownKind('objective.kind', job.objective.kind, ['auto', ...catalog.objectives]));
+  }
+  if (!catalog.samplers.includes(job.preview.sampler)) {
+    issues.push(unknownKind('preview.sampler', job.preview.sampler, catalog.samplers));
+  }
+  return result;
+}
+
+function unknownKind(path: string, kind: string, known: readonly string[]): string {
+  return `${path}: '${kind}' is not known.${suggestion(kind, known)}`;
+}
+
+/** Conditions between keys. */
+function relations(job: Job): string[] {
+  const issues: string[] = [];
+  const { noise, schedule, train } = job;
+  if (noise.maxTimestep !== undefined && noise.maxTimestep < noise.minTimestep) {
+    issues.push('noise.maxTimestep: must not be below noise.minTimestep.');
+  }
+  if (schedule.warmup >= train.steps && schedule.warmup > 0) {
+    issues.push(`schedule.warmup: ${schedule.warmup} steps of warm-up must be fewer than train.steps (${train.steps}).`);
+  }
+  if (job.data.folders.every((folder) => folder.regularization)) {
+    issues.push('data.folders: every folder is a regularization folder; at least one must hold images to learn from.');
+  }
+  return issues;
+}
+
+function issueTexts(issue: z.core.$ZodIssue): string[] {
+  const path = pathText(issue.path);
+  if (issue.code === 'unrecognized_keys') {
+    const known = knownKeys(issue.path);
+    return issue.keys.map((key) => `${path === '' ? key : `${path}.${key}`}: unknown key.${suggestion(key, known)}`);
+  }
+  if (issue.code === 'invalid_value') {
+    const nearest = typeof issue.input === 'string' ? suggestion(issue.input, issue.values.map(String)) : '';
+    const hint = nearest.startsWith(' Did') ? nearest : '';
+    const values = issue.values.map(String);
+    return [`${path}: must be ${values.length > 1 ? 'one of ' : ''}${values.join(', ')}, not ${show(issue.input)}.${hint}`];
+  }
+  if (issue.input === undefined && issue.code === 'invalid_type') return [`${path}: missing.`];
+  if (issue.code === 'invalid_union') {
+    const inner = issue.errors.flat().map((part) => part.message).filter((text, at, all) => all.indexOf(text) === at);
+    return [`${path}: ${show(issue.input)} does not fit (${inner.join('; ')}).`];
+  }
+  return [`${path}: ${issue.message.replace(/^./, (letter) => letter.toLowerCase())}; found ${show(issue.input)}.`];
+}
+
+function pathText(path: readonly PropertyKey[]): string {
+  return path.map((part, at) => (typeof part === 'number' ? `[${part}]` : `${at === 0 ? '' : '.'}${String(part)}`)).join('');
+}
+
+/** The keys that the schema knows at `path`. */
+function knownKeys(path: readonly PropertyKey[]): string[] {
+  let at: z.core.$ZodType | undefined = jobSchema;
+  for (const part of path) {
+    const inner = unwrapped(at);
+    if (inner instanceof z.ZodObject) at = inner.shape[String(part)] as z.core.$ZodType | undefined;
+    else if (inner instanceof z.ZodArray) at = inner.element;
+    else return [];
+  }
+  const object = unwrapped(at);
+  return object instanceof z.ZodObject ? Object.keys(object.shape) : [];
+}
+
+function unwrapped(schema: z.core.$ZodType | undefined): z.core.$ZodType | undefined {
+  let inner = schema;
+  while (inner instanceof z.ZodDefault || inner instanceof z.ZodPrefault || inner instanceof z.ZodOptional) {
+    inner = inner.unwrap();
+  }
+  return inner;
+}

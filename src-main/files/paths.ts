@@ -1,0 +1,51 @@
+// Where the app keeps its own files, by the customs of each system. ADORA_HOME puts all of it into one folder.
+import { homedir } from 'node:os';
+import { posix, win32 } from 'node:path';
+
+export interface AppFolders {
+  /** Settings; small and worth backing up. */
+  readonly config: string;
+  /** Things the user made or imported (library, runs). */
+  readonly data: string;
+  /** Things that can be made again; may be deleted at any time. */
+  readonly cache: string;
+}
+
+export interface PathSources {
+  readonly platform?: NodeJS.Platform;
+  readonly env?: Readonly<Record<string, string | undefined>>;
+  readonly home?: string;
+}
+
+const NAME = 'adora';
+
+/** The folders; none of them is created. Relative paths in the XDG variables are ignored, as their standard asks. */
+export function appFolders(
+  { platform = process.platform, env = process.env, home = homedir() }: PathSources = {},
+): AppFolders {
+  const { join, isAbsolute, resolve } = platform === 'win32' ? win32 : posix;
+  const own = env['ADORA_HOME'];
+  if (own) {
+    const root = resolve(own);
+    return { config: join(root, 'config'), data: join(root, 'data'), cache: join(root, 'cache') };
+  }
+  const from = (variable: string, ...standard: string[]): string => {
+    const value = env[variable];
+    return value && isAbsolute(value) ? value : join(home, ...standard);
+  };
+  if (platform === 'win32') {
+    const local = join(from('LOCALAPPDATA', 'AppData', 'Local'), NAME);
+    return {
+      config: join(from('APPDATA', 'AppData', 'Roaming'), NAME), data: join(local, 'data'), cache: join(local, 'cache'),
+    };
+  }
+  if (platform === 'darwin') {
+    const support = join(home, 'Library', 'Application Support', NAME);
+    return { config: support, data: join(support, 'data'), cache: join(home, 'Library', 'Caches', NAME) };
+  }
+  return {
+    config: join(from('XDG_CONFIG_HOME', '.config'), NAME),
+    data: join(from('XDG_DATA_HOME', '.local', 'share'), NAME),
+    cache: join(from('XDG_CACHE_HOME', '.cache'), NAME),
+  };
+}

@@ -1,0 +1,124 @@
+// Trained values, optimizer state and running average on the device, and the programs that advance them.
+import { sizeOf, type Shape } from '../base/shape.ts';
+import type { Optimizer } from '../catalog/define/optimizer.ts';
+import { assert } from '../base/errors.ts';
+import type { DeviceTensor, HostTensor, Program, Runtime } from '../runtime/runtime.ts';
+import { gradientName } from './step-graph.ts';
+import { readScalar } from './step-programs.ts';
+import type { TrainedTensor } from './trained.ts';
+import { accumulateGraph, averageName, sharedName, stateName, updateGraph, type UpdateSettings } from './update-graph.ts';
+
+export interface UpdateResult {
+  /** L2 norm of the gradient before clipping; not finite when the update was left out. */
+  readonly gradientNorm: number;
+  readonly skipped: boolean;
+}
+
+const noWeights = (): never => assert(false, 'an update has no frozen weights') as never;
+
+export class OptimizerState {
+  /** Everything that is saved: parameters, states, shared scalars, averages, by name. */
+  readonly values: Map<string, DeviceTensor>;
+  private readonly tensors: readonly TrainedTensor[];
+  private readonly settings: UpdateSettings;
+  private readonly runtime: Runtime;
+  private readonly update: Program;
+  private readonly add: Program | null;
+
+  private constructor(values: Map<string, DeviceTensor>, tensors: readonly TrainedTensor[], settings: UpdateSettings, runtime: Runtime, update: Program, add: Program | null) {
+    this.values = values;
+    this.tensors = tensors;
+    this.settings = settings;
+    this.runtime = runtime;
+    this.update = update;
+    this.add = add;
+  }
+
+  /** @param saved values of a checkpoint; missing ones start anew. */
+  static async create(runtime: Runtime, tensors: readonly TrainedTensor[], settings: UpdateSettings, accumulates: boolean, saved?: ReadonlyMap<string, HostTensor>): Promise<OptimizerState> {
+    const values = new Map<string, DeviceTensor>();
+    for (const [name, tensor] of await startValues(tensors, settings)) values.set(name, runtime.upload(saved?.get(name) ?? tensor));
+    const update = await runtime.compile(updateGraph(tensors, settings), { weights: noWeights, name: 'update' });
+    const add = accumulates ? await runtime.compile(accumulateGraph(tensors), { weights: noWeights, name: 'accumulate' }) : null;
+    return new OptimizerState(values, tensors, settings, runtime, update, add);
+  }
+
+  /** The trained tensors alone. */
+  get parameters(): Map<string, DeviceTensor> {
+    return new Map(this.tensors.map(({ name }) => [name, this.values.get(name)!]));
+  }
+
+  /** The running average if one is kept, else the trained tensors: what is shown and exported. */
+  get shown(): Map<string, DeviceTensor> {
+    return new Map(this.tensors.map(({ name }) => [name, this.values.get(averageName(name)) ?? this.values.get(name)!]));
+  }
+
+  /** Sum of two sets of gradients; both are consumed. */
+  async accumulate(total: Map<string, DeviceTensor>, next: Map<string, DeviceTensor>): Promise<Map<string, DeviceTensor>> {
+    assert(this.add, 'accumulation was not asked for');
+    const totals = this.tensors.map(({ name }) => [`total.${name}`, total.get(gradientName(name))!] as const);
+    const sum = await this.add.run(new Map([...totals, ...next]));
+    for (const tensor of [...total.values(), ...next.values()]) tensor.dispose();
+    return sum;
+  }
+
+  /**
+   * One optimizer step. With a gradient that is not finite nothing changes.
+   * @param factor what the summed gradients are multiplied by to be their mean, loss scale removed
+   * @param step from 1
+   */
+  async apply(gradients: ReadonlyMap<string, DeviceTensor>, factor: number, step: number, rate: number): Promise<UpdateResult> {
+    const { optimizer, settings } = this.settings;
+    const scalars = { ...optimizer.scalars(step, rate, settings as never), gradient_factor: factor };
+    const feeds = new Map(Object.entries(scalars).map(([name, value]) => [name, this.scalar(value)]));
+    const result = await this.update.run(new Map([...this.values, ...gradients, ...feeds]));
+    const norm = result.get('gradient_norm')!;
+    const gradientNorm = await readScalar(norm);
+    const skipped = !Number.isFinite(gradientNorm);
+    for (const tensor of [norm, ...feeds.values()]) tensor.dispose();
+    result.delete('gradient_norm');
+    for (const [name, tensor] of result) {
+      if (skipped) tensor.dispose();
+      else {
+        this.values.get(name)!.dispose();
+        this.values.set(name, tensor);
+      }
+    }
+    return { gradientNorm, skipped };
+  }
+
+  /** Copies of all values on the host, for a checkpoint. */
+  async snapshot(): Promise<Map<string, HostTensor>> {
+    const copies = new Map<string, HostTensor>();
+    for (const [name, tensor] of this.values) {
+      copies.set(name, { dtype: tensor.dtype, shape: tensor.shape, data: ((await tensor.read()) as Float32Array).slice() });
+    }
+    return copies;
+  }
+
+  async dispose(): Promise<void> {
+    for (const tensor of this.values.values()) tensor.dispose();
+    await this.update.dispose();
+    await this.add?.dispose();
+  }
+
+  private scalar(value: number): DeviceTensor {
+    return this.runtime.upload({ dtype: 'f32', shape: [], data: Float32Array.of(value) });
+  }
+}
+
+async function startValues(tensors: readonly TrainedTensor[], { optimizer, settings, ema }: UpdateSettings): Promise<Map<string, HostTensor>> {
+  const values = new Map<string, HostTensor>();
+  const set = (name: string, shape: Shape, data: Float32Array): void => void values.set(name, { dtype: 'f32', shape, data });
+  for (const { name, shape, initial } of tensors) {
+    const start = await initial();
+    set(name, shape, start);
+    if (ema > 0) set(averageName(name), shape, start.slice());
+    for (const [key, stateShape] of Object.entries(optimizer.state(shape, settings as never))) {
+      const rule: ReturnType<NonNullable<Optimizer['initial']>> = optimizer.initial?.(key, settings as never) ?? 0;
+      set(stateName(key, name), stateShape, rule === 'parameter' ? start.slice() : new Float32Array(sizeOf(stateShape)).fill(rule));
+    }
+  }
+  for (const [key, value] of Object.entries(optimizer.shared?.(settings as never) ?? {})) set(sharedName(key), [], Float32Array.of(value));
+  return values;
+}

@@ -1,0 +1,167 @@
+// Training of the denoiser, with an adapter or as a whole, optionally with its text encoders: predict the objective's
+// target from a noisy latent.
+// B batch, C latent channels, h w latent positions, T tokens
+import { rng } from '../../base/rng.ts';
+import { assert } from '../../base/errors.ts';
+import type { Model } from '../../catalog/define/family.ts';
+import type { Objective } from '../../catalog/define/objective.ts';
+import type { Job } from '../../contract/job.ts';
+import type { Builder, BuilderOptions } from '../../graph/builder.ts';
+import type { Value } from '../../graph/types.ts';
+import { f32, i64, type HostTensor } from '../../runtime/runtime.ts';
+import { buildCondition, type Prompt } from '../condition.ts';
+import { weightedSquaredError } from '../step-graph.ts';
+import type { TaskBatch, TrainingTask } from '../task.ts';
+import type { TrainedTensor } from '../trained.ts';
+
+/** A training example as the data set gives it. */
+export interface Example {
+  /** Moments of the latent [2C,h,w] as the autoencoder gives them: mean, then log variance. */
+  readonly moments: Float32Array;
+  readonly height: number;
+  readonly width: number;
+  readonly prompt: Prompt;
+  /** Original height and width, crop top and left, target height and width; for models that are told. */
+  readonly timeIds: readonly number[];
+  readonly isRegularization: boolean;
+}
+
+export interface ExampleSource {
+  batchAt(index: number): Promise<readonly Example[]>;
+  /** Examples for measuring, in groups of one latent shape. */
+  measuringBatches(): Promise<readonly (readonly Example[])[]>;
+}
+
+export interface DenoiserTaskSettings {
+  readonly model: Model;
+  readonly job: Job;
+  readonly objective: Objective;
+  readonly alphasCumprod: Float64Array;
+  readonly tensors: readonly TrainedTensor[];
+  readonly builder: BuilderOptions;
+  /** Whether text encoders are part of the step (trained) or their outputs are fed. */
+  readonly trainsText: boolean;
+  /** Layers whose adapter input is dropped out, with the shape it has in a step graph; empty without dropout. */
+  readonly dropout: number;
+  readonly examples: ExampleSource;
+}
+
+/** How often each measuring example is measured, at timesteps spread over the schedule. */
+const MEASURED_TIMESTEPS = 4;
+
+export function createDenoiserTask(settings: DenoiserTaskSettings): TrainingTask {
+  const { job, examples, alphasCumprod } = settings;
+  const { minTimestep, maxTimestep = alphasCumprod.length - 1 } = job.noise;
+  const span = maxTimestep - minTimestep + 1;
+  return {
+    tensors: settings.tensors,
+    builder: settings.builder,
+    batchAt: async (index) => {
+      const batch = await examples.batchAt(index);
+      const times = rng(job.train.seed, 'timestep', index);
+      return makeBatch(settings, batch, batch.map(() => minTimestep + times.int(span)), ['step', index], true);
+    },
+    measuringBatches: async () => {
+      const groups = await examples.measuringBatches();
+      return groups.flatMap((group, at) => Array.from({ length: MEASURED_TIMESTEPS }, (_, k) => {
+        const timesteps = group.map((_, i) => minTimestep + Math.floor((span * (k + (i + 0.5) / group.length)) / MEASURED_TIMESTEPS));
+        return makeBatch(settings, group, timesteps, ['measure', at, k], false);
+      }));
+    },
+  };
+}
+
+function makeBatch(settings: DenoiserTaskSettings, batch: readonly Example[], timesteps: readonly number[], stream: readonly (string | number)[], isTraining: boolean): TaskBatch {
+  const { model, job, objective, alphasCumprod, trainsText } = settings;
+  const { height, width } = batch[0]!;
+  const size = model.latent.channels * height * width;
+  const shape = [batch.length, model.latent.channels, height, width];
+  const noisy = new Float32Array(batch.length * size);
+  const target = new Float32Array(batch.length * size);
+  const weight = new Float32Array(batch.length);
+  batch.forEach((example, i) => {
+    assert(example.height === height && example.width === width, 'the latents of a batch have one shape');
+    const clean = sampleLatent(example.moments, model, rng(job.train.seed, ...stream, 'latent', i).fillNormal(new Float32Array(size)));
+    const noise = rng(job.train.seed, ...stream, 'noise', i).fillNormal(new Float32Array(size));
+    if (isTraining) addOffset(noise, model.latent.channels, job.objective.noiseOffset, rng(job.train.seed, ...stream, 'offset', i).fillNormal(new Float32Array(model.latent.channels)));
+    const alphaBar = alphasCumprod[timesteps[i]!]!;
+    const sample = objective.sample(clean, noise, alphaBar);
+    noisy.set(sample.noisy, i * size);
+    target.set(sample.target, i * size);
+    weight[i] = (isTraining ? objective.weight(alphaBar, weighting(job)) : 1) * (example.isRegularization ? job.train.priorWeight : 1);
+  });
+  const feeds = new Map<string, HostTensor>([
+    ['sample', f32(noisy, shape)],
+    ['target', f32(target, shape)],
+    ['weight', f32(weight, [batch.length])],
+    ['timestep', f32(Float32Array.from(timesteps), [batch.length])],
+  ]);
+  const tokens = addConditionFeeds(feeds, settings, batch);
+  const key = `${batch.length}x${height}x${width}x${tokens}`;
+  const buildLoss = (g: Builder): Value => denoiserLoss(g, model, shape, tokens, trainsText);
+  return { key, buildLoss, feeds, size: batch.length };
+}
+
+/** A latent drawn from its moments, in the denoiser's units. */
+function sampleLatent(moments: Float32Array, { latent }: Model, noise: Float32Array): Float32Array {
+  const size = noise.length;
+  return noise.map((z, i) => (moments[i]! + Math.exp(0.5 * Math.min(Math.max(moments[size + i]!, -30), 20)) * z - latent.shift) * latent.scale);
+}
+
+/** Noise offset: a normal constant per channel, so that the mean brightness is learnt too. */
+function addOffset(noise: Float32Array, channels: number, strength: number, offsets: Float32Array): void {
+  if (strength === 0) return;
+  const plane = noise.length / channels;
+  for (let i = 0; i < noise.length; i++) noise[i]! += strength * offsets[Math.floor(i / plane)]!;
+}
+
+const weighting = ({ objective }: Job): Record<string, number | string | boolean> => ({
+  minSnrGamma: objective.weighting === 'min-snr' ? objective.minSnrGamma : 0,
+  debiased: objective.weighting === 'debiased',
+});
+
+/** Feeds of the prompts: ids when text encoders are trained, else their outputs. Gives the number of tokens. */
+function addConditionFeeds(feeds: Map<string, HostTensor>, { model, trainsText }: DenoiserTaskSettings, batch: readonly Example[]): number {
+  const rows = batch.length;
+  const { encoded } = batch[0]!.prompt;
+  if (trainsText) {
+    for (const { component, length } of model.textEncoders) {
+      const tokens = batch.map(({ prompt }) => prompt.tokens.get(component)!);
+      feeds.set(`ids.${component}`, i64(tokens.flatMap(({ ids }) => [...ids]), [rows, length]));
+      feeds.set(`end.${component}`, i64(tokens.map(({ end }) => end), [rows]));
+    }
+  } else {
+    assert(encoded, 'prompts are encoded before training');
+    const join = (parts: readonly Float32Array[]): Float32Array => {
+      const all = new Float32Array(parts.length * parts[0]!.length);
+      parts.forEach((part, i) => all.set(part, i * part.length));
+      return all;
+    };
+    feeds.set('context', f32(join(batch.map(({ prompt }) => prompt.encoded!.context)), [rows, ...encoded.contextShape]));
+    if (encoded.pooled) feeds.set('pooled', f32(join(batch.map(({ prompt }) => prompt.encoded!.pooled!)), [rows, encoded.pooled.length]));
+  }
+  const tokens = model.textEncoders[0]?.length ?? encoded!.contextShape[0]!;
+  if (model.condition(tokens).timeIds) feeds.set('timeIds', f32(Float32Array.from(batch.flatMap(({ timeIds }) => [...timeIds])), [rows, 6]));
+  return tokens;
+}
+
+function denoiserLoss(g: Builder, model: Model, shape: readonly number[], tokens: number, trainsText: boolean): Value {
+  const rows = shape[0]!;
+  const compute = (value: Value): Value => (value.dtype === g.compute ? value : g.cast(value, { to: g.compute }));
+  const types = model.condition(tokens);
+  const condition = trainsText
+    ? buildCondition(g, model, rows)
+    : {
+        context: g.region('condition', () => compute(g.input('context', [rows, ...types.context]))),
+        pooled: types.pooled ? g.input('pooled', [rows, ...types.pooled]) : undefined,
+      };
+  const sample = g.region('condition', () => compute(g.input('sample', shape)));
+  const prediction = model.denoise(g, {
+    sample,
+    timestep: g.input('timestep', [rows]),
+    context: condition.context,
+    ...(condition.pooled ? { pooled: condition.pooled } : {}),
+    ...(types.timeIds ? { timeIds: g.input('timeIds', [rows, 6]) } : {}),
+  });
+  return weightedSquaredError(g, prediction, g.input('target', shape), g.input('weight', [rows]));
+}
