@@ -80,8 +80,8 @@ export function planBuckets(
       `data.resolution to ${pixelStep} or more.`, { resolution: wanted, pixelStep });
   }
   if (buckets.step !== 'auto' && buckets.step % pixelStep !== 0) {
-    throw new UserError('dataset.bucket-step', `data.buckets.step is ${buckets.step}, but this model needs a multiple ` +
-      `of ${pixelStep}: choose one, or 'auto'.`, { step: buckets.step, pixelStep });
+    throw new UserError('dataset.bucket-step', `data.buckets.step is ${buckets.step}, but this model needs a ` +
+      `multiple of ${pixelStep}: choose one, or 'auto'.`, { step: buckets.step, pixelStep });
   }
   const step = !buckets.enabled ? pixelStep : buckets.step === 'auto' ? autoStep(wanted, pixelStep) : buckets.step;
   const used = { width: down(wanted.width, step), height: down(wanted.height, step) };

@@ -91,8 +91,8 @@ function dropUnused(sizes: readonly Size[], training: readonly DatasetItem[], he
 
 function summaryOf(items: readonly DatasetItem[], heldOut: readonly DatasetItem[], buckets: readonly Bucket[]): string {
   const prior = items.filter(({ regularization }) => regularization).length;
-  const extra = [prior > 0 ? `${prior} for prior preservation` : '', heldOut.length > 0 ? `${heldOut.length} held out` : '']
-    .filter((text) => text !== '').map((text) => `, ${text}`).join('');
+  const extra = (prior > 0 ? `, ${prior} for prior preservation` : '')
+    + (heldOut.length > 0 ? `, ${heldOut.length} held out` : '');
   const shapes = buckets.filter(({ pictures }) => pictures > 0).map((bucket) => `${show(bucket)} (${bucket.pictures})`);
   return `${countOf(items.length - prior, 'picture')} to train on${extra}; sizes ${shapes.join(', ')}.`;
 }
@@ -100,5 +100,6 @@ function summaryOf(items: readonly DatasetItem[], heldOut: readonly DatasetItem[
 function fingerprintOf(data: DataSettings, items: readonly DatasetItem[], heldOut: readonly DatasetItem[]): string {
   const facts = [...items, ...heldOut].map(({ contentHash, caption, repeats, regularization, variants }) =>
     [contentHash, caption, repeats, regularization, variants]);
-  return createHash('sha256').update(JSON.stringify([items.length, facts, data.caption, data.background])).digest('hex');
+  const text = JSON.stringify([items.length, facts, data.caption, data.background]);
+  return createHash('sha256').update(text).digest('hex');
 }

@@ -48,7 +48,8 @@ export async function encodeLatents(
 ): Promise<LatentStore> {
   const { cacheDir, encoderId, batchSize = 1, memoryBytes = 512 * 2 ** 20, onProgress, signal } = options;
   const cache = new TensorCache(cacheDir);
-  const kept = new MemoryStore<Moments>(memoryBytes, ({ mean, logvar }) => mean.data.byteLength + logvar.data.byteLength);
+  const kept = new MemoryStore<Moments>(memoryBytes, ({ mean, logvar }) =>
+    mean.data.byteLength + logvar.data.byteLength);
   const keyOf = (item: DatasetItem, variant: number): string => latentKey(item, variant, background, encoderId);
 
   const all = new Map<string, Wanted>();
@@ -73,7 +74,8 @@ export async function encodeLatents(
   const encode = async (batch: readonly Ready[]): Promise<void> => {
     signal?.throwIfAborted();
     const { width, height } = batch[0]!.crop;
-    const moments = await options.encodePixels(toBatch(batch.map(({ crop }) => crop)), [batch.length, 3, height, width]);
+    const pixels = toBatch(batch.map(({ crop }) => crop));
+    const moments = await options.encodePixels(pixels, [batch.length, 3, height, width]);
     assert(moments.mean.shape[0] === batch.length, 'the autoencoder gave another number of latents');
     for (const [index, { key }] of batch.entries()) {
       const own = { mean: rowOf(moments.mean, index), logvar: rowOf(moments.logvar, index) };

@@ -46,6 +46,8 @@ export interface BuilderOptions {
    * The default suits the caches of a CPU.
    */
   readonly largestScores?: number;
+  /** Whether the graph is a training step: adapters then ask for dropout masks. */
+  readonly training?: boolean;
   /** Asked for every layer; null keeps the layer as it is. */
   readonly transform?: LayerTransform;
 }
@@ -53,6 +55,7 @@ export interface BuilderOptions {
 class BuilderCore {
   readonly compute: DType;
   readonly largestScores: number;
+  readonly training: boolean;
   readonly leaves = new Map<string, Value>();
   private readonly options: BuilderOptions;
   private readonly constants = new Map<string, Value>();
@@ -62,6 +65,7 @@ class BuilderCore {
   constructor(options: BuilderOptions = {}) {
     this.options = options;
     this.compute = options.compute ?? 'f32';
+    this.training = options.training ?? false;
     this.largestScores = options.largestScores ?? 2 ** 20;
   }
 

@@ -21,7 +21,6 @@ export interface UNetConfig {
   readonly midHeads: number;
   readonly midDepth: number;
   readonly midScale: number;
-  readonly downsamplePadding: 0 | 1;
   readonly groups: number;
   readonly eps: number;
   /** Channels of the context. */
@@ -45,7 +44,7 @@ export function parseUNetConfig(raw: RawConfig, part = 'unet'): UNetConfig {
   const config = new ConfigReader(part, raw);
   config.only({
     act_fn: ['silu', 'swish'], addition_embed_type: ['text_time'], attention_type: ['default'], center_input_sample: [false],
-    class_embed_type: [], class_embeddings_concat: [false], cross_attention_norm: [], dropout: [0],
+    class_embed_type: [], class_embeddings_concat: [false], cross_attention_norm: [], downsample_padding: [1], dropout: [0],
     dual_cross_attention: [false], encoder_hid_dim: [], encoder_hid_dim_type: [], mid_block_only_cross_attention: [false],
     mid_block_type: ['UNetMidBlock2DCrossAttn'], num_class_embeds: [], only_cross_attention: [false],
     resnet_out_scale_factor: [1], resnet_skip_time_act: [false], time_cond_proj_dim: [], time_embedding_act_fn: [],
@@ -87,7 +86,6 @@ export function parseUNetConfig(raw: RawConfig, part = 'unet'): UNetConfig {
     midHeads: heads.at(-1)!,
     midDepth: depths.mid,
     midScale: config.number('mid_block_scale_factor', 1),
-    downsamplePadding: config.int('downsample_padding', 1, 0) === 0 ? 0 : onePadding(config),
     groups,
     eps: config.number('norm_eps', 1e-5),
     contextSize: contexts[0]!,
@@ -135,6 +133,3 @@ function oddKernel(config: ConfigReader, key: string): number {
   const kernel = config.int(key, 3);
   return kernel % 2 === 1 ? kernel : config.fail(key, 'odd');
 }
-
-const onePadding = (config: ConfigReader): 1 =>
-  config.int('downsample_padding', 1) === 1 ? 1 : config.fail('downsample_padding', '0 or 1');

@@ -53,7 +53,7 @@ export function unet(g: Builder, config: UNetConfig, inputs: UNetInputs, part = 
         x = block(path, i, channels, heads, downDepths);
         skips.push(x);
         if (i < layers - 1 || level === levels.length - 1) return;
-        x = downsample(g, `${path}.downsamplers.0`, x, config.downsamplePadding);
+        x = downsample(g, `${path}.downsamplers.0`, x, 1);
         skips.push(x);
       });
     }

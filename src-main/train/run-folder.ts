@@ -1,5 +1,5 @@
 // A run on disk: job.json, events.jsonl (append-only), checkpoints/, samples/, exports/, tensorboard/.
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { UserError } from '../base/errors.ts';
 import { eventLine, parseEventLine, type TrainEvent, type TrainEventBody } from '../contract/events.ts';
@@ -54,20 +54,3 @@ export function readEvents(runFolder: string): TrainEvent[] {
   if (!existsSync(file)) return [];
   return readLines(file).map(parseEventLine).filter((event) => event !== null);
 }
-
-export const checkpointName = (step: number): string => `step-${String(step).padStart(6, '0')}`;
-
-/** Steps of the complete checkpoints of a run, ascending. */
-export function checkpointSteps(folder: string): number[] {
-  if (!existsSync(folder)) return [];
-  const names = readdirSync(folder).map((name) => /^step-(\d{6,})$/.exec(name)).filter((match) => match !== null);
-  return names.map((match) => Number(match[1])).filter((step) => existsSync(join(folder, checkpointName(step), 'done'))).sort((a, b) => a - b);
-}
-
-/** Deletes all but the newest `keep` checkpoints, and incomplete ones. */
-export function pruneCheckpoints(folder: string, keep: number): void {
-  const steps = new Set(checkpointSteps(folder).slice(-keep).map(checkpointName));
-  for (const name of readdirSync(folder)) if (!steps.has(name)) rmSync(join(folder, name), { recursive: true, force: true });
-}
-
-export const readJson = (file: string): unknown => JSON.parse(readFileSync(file, 'utf8'));

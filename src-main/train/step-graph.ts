@@ -22,7 +22,7 @@ export interface StepGraphOptions {
 
 /** Outputs: `loss` and `grad.<name>` for every trained tensor. Errors: `train.not-connected`. */
 export function stepGraph(buildLoss: BuildLoss, { builder, checkpointing, scalesLoss }: StepGraphOptions): Graph {
-  const g = createBuilder(builder);
+  const g = createBuilder({ ...builder, training: true });
   const loss = buildLoss(g);
   assert(loss.dtype === 'f32', 'the loss must be f32');
   const trained = trainedLeaves(g);

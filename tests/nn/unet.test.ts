@@ -1,5 +1,8 @@
+import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
+import { openSafetensors } from '../../src-main/files/safetensors.ts';
 import { createBuilder, type Builder } from '../../src-main/graph/builder.ts';
+import { evaluate } from '../../src-main/graph/evaluate.ts';
 import type { Value } from '../../src-main/graph/types.ts';
 import { checkParameters } from '../../src-main/nn/check-parameters.ts';
 import { parseUNetConfig } from '../../src-main/nn/unet-config.ts';
@@ -63,6 +66,22 @@ describe('gradients of the UNet', () => {
     const results = run(g, outputs, 'unet', weights, feedsOf(io));
     expect([...results.keys()].sort()).toEqual(full.names.filter((name) => name.startsWith('grad.')).sort());
     for (const [name, gradient] of results) expectGradient(gradient, full.data(name), name);
+  });
+});
+
+describe('an unusual UNet on a latent of odd extents', () => {
+  const file = openSafetensors(fileURLToPath(new URL('unusual-unet.safetensors', import.meta.url)));
+  const config = parseUNetConfig(JSON.parse(file.metadata.get('config')!) as Record<string, unknown>);
+
+  it('predicts what diffusers predicts', () => {
+    const g = createBuilder();
+    const input = (name: string): Value => g.input(name, file.tensors.get(name)!.shape);
+    const prediction = unet(g, config, { sample: input('sample'), timestep: input('timestep'), context: input('context') });
+    const stored = [...file.tensors.keys()].filter((key) => key.startsWith('unet.'));
+    const built = [...g.leaves.values()].flatMap(({ leaf }) => (leaf!.kind === 'weight' ? [leaf!.name] : []));
+    expect(built.sort()).toEqual(stored.sort());
+    const feeds = new Map([...file.tensors.keys()].map((key) => [key, file.readF32(key)]));
+    expectClose(evaluate(g.graph({ prediction }), feeds).get('prediction')!.data, file.readF32('prediction'), 'prediction');
   });
 });
 

@@ -94,6 +94,8 @@ export interface Model {
   readonly textEncoders: readonly TextEncoder[];
   readonly targets: Readonly<Record<string, Target>>;
   condition(tokens: number): ConditionTypes;
+  /** Side in pixels of the square pictures it was made for. */
+  readonly nativeSide: number;
   /** Extents of a picture must be multiples of this many pixels. */
   readonly pixelStep: number;
   denoise(g: Builder, inputs: DenoiserInputs): Value;

@@ -77,6 +77,10 @@ function createModel(files: ModelFiles): Model {
       if (!textTime) return { context };
       return { context, pooled: [textTime.inputSize - TIME_IDS * textTime.timeIdSize], timeIds: [TIME_IDS] };
     },
+    get nativeSide(): number {
+      const config = new ConfigReader('unet', files.get('unet')?.config ?? {});
+      return config.int('sample_size', 64) * factorOf(vaeOf());
+    },
     get pixelStep(): number {
       return factorOf(vaeOf());
     },

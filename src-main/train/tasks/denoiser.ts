@@ -41,8 +41,6 @@ export interface DenoiserTaskSettings {
   readonly builder: BuilderOptions;
   /** Whether text encoders are part of the step (trained) or their outputs are fed. */
   readonly trainsText: boolean;
-  /** Layers whose adapter input is dropped out, with the shape it has in a step graph; empty without dropout. */
-  readonly dropout: number;
   readonly examples: ExampleSource;
 }
 

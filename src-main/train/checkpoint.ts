@@ -1,0 +1,77 @@
+// Checkpoints: one safetensors file with all trained values, optimizer state and the loop's own few numbers. Written
+// atomically, never over an older one.
+import { existsSync, readdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { UserError } from '../base/errors.ts';
+import { openSafetensors } from '../files/safetensors.ts';
+import { writeSafetensors } from '../files/safetensors-write.ts';
+import type { HostTensor } from '../runtime/runtime.ts';
+
+/** What the loop has to remember besides tensors. */
+export interface LoopState {
+  /** Optimizer steps done. */
+  readonly step: number;
+  /** Factor of dynamic loss scaling. */
+  readonly lossScale: number;
+  /** Steps since the factor changed. */
+  readonly goodSteps: number;
+  /** Updates that were left out because a gradient was not finite. */
+  readonly skipped: number;
+  /** Loss of the measuring batches before the first step. */
+  readonly firstProbe: number | null;
+  readonly lastProbe: number | null;
+  /** Seconds of training so far, pauses not counted. */
+  readonly seconds: number;
+  /** Fingerprint of the data set, to tell when it was changed. */
+  readonly dataset: string;
+}
+
+export interface Checkpoint {
+  readonly state: LoopState;
+  readonly values: ReadonlyMap<string, HostTensor>;
+}
+
+const FILE = /^step-(\d{6,})\.safetensors$/;
+const nameOf = (step: number): string => `step-${String(step).padStart(6, '0')}.safetensors`;
+
+export async function saveCheckpoint(folder: string, { state, values }: Checkpoint): Promise<string> {
+  const path = join(folder, nameOf(state.step));
+  const tensors = [...values].map(([name, { shape, data }]) => ({ name, dtype: 'f32' as const, shape, data }));
+  await writeSafetensors(path, tensors, { 'adora.checkpoint': JSON.stringify(state) });
+  return path;
+}
+
+export function loadCheckpoint(path: string): Checkpoint {
+  const file = openSafetensors(path);
+  const text = file.metadata.get('adora.checkpoint');
+  if (text === undefined) throw new UserError('checkpoint.foreign', `"${path}" is not a checkpoint of a run.`, { path });
+  const values = new Map<string, HostTensor>();
+  for (const [name, { shape }] of file.tensors) values.set(name, { dtype: 'f32', shape, data: file.readF32(name) });
+  return { state: JSON.parse(text) as LoopState, values };
+}
+
+/** Checkpoints of a run, oldest first. */
+export function listCheckpoints(folder: string): { step: number; path: string }[] {
+  if (!existsSync(folder)) return [];
+  const matches = readdirSync(folder).map((name) => FILE.exec(name)).filter((match) => match !== null);
+  return matches.map((match) => ({ step: Number(match[1]), path: join(folder, match[0]) })).sort((a, b) => a.step - b.step);
+}
+
+/** The newest checkpoint that can be read, and the ones that cannot. */
+export function newestCheckpoint(folder: string): { checkpoint: Checkpoint | null; broken: readonly string[] } {
+  const broken: string[] = [];
+  for (const { path } of listCheckpoints(folder).reverse()) {
+    try {
+      return { checkpoint: loadCheckpoint(path), broken };
+    } catch (error) {
+      if (!(error instanceof UserError)) throw error;
+      broken.push(path);
+    }
+  }
+  return { checkpoint: null, broken };
+}
+
+/** Deletes all but the newest `keep`. */
+export function pruneCheckpoints(folder: string, keep: number): void {
+  for (const { path } of listCheckpoints(folder).slice(0, -keep)) rmSync(path, { force: true });
+}

@@ -1,0 +1,17 @@
+// The noise schedule and the kind of prediction of a run: the model's own, unless the job says otherwise.
+import type { Model, NoiseSettings, Prediction } from '../catalog/define/family.ts';
+import type { Job } from '../contract/job.ts';
+
+export function noiseOf({ base, noise }: Pick<Job, 'base' | 'noise'>, model: Model): { noise: NoiseSettings; prediction: Prediction } {
+  const own = model.noise;
+  const prediction: Prediction = base.prediction === 'auto' ? own.prediction : base.prediction === 'v' ? 'v_prediction' : 'epsilon';
+  const settings: NoiseSettings = {
+    steps: noise.timesteps ?? own.steps,
+    betaStart: noise.betaStart ?? own.betaStart,
+    betaEnd: noise.betaEnd ?? own.betaEnd,
+    betaSchedule: noise.schedule === 'auto' ? own.betaSchedule : noise.schedule,
+    zeroTerminalSnr: noise.zeroTerminalSnr || own.zeroTerminalSnr,
+    prediction,
+  };
+  return { noise: settings, prediction };
+}

@@ -1,0 +1,179 @@
+// From a job and a model to what is trained: which tensors, where they start, how graphs are built. Pure but for the
+// functions that give start values.
+import { UserError } from '../base/errors.ts';
+import { rng } from '../base/rng.ts';
+import type { Shape } from '../base/shape.ts';
+import { adapters } from '../catalog/adapters/index.ts';
+import type { Adapter } from '../catalog/define/adapter.ts';
+import type { Optimizer } from '../catalog/define/optimizer.ts';
+import { optimizers } from '../catalog/optimizers/index.ts';
+import type { SettingValue } from '../contract/fields.ts';
+import type { Model } from '../catalog/define/family.ts';
+import type { Job } from '../contract/job.ts';
+import { createBuilder, type Builder, type BuilderOptions, type Layer } from '../graph/builder.ts';
+import type { Value } from '../graph/types.ts';
+import { initialValues } from '../nn/init.ts';
+import type { DType } from '../base/dtype.ts';
+import { buildCondition } from './condition.ts';
+import type { ModelFolder } from './model-folder.ts';
+import type { TrainedTensor } from './trained.ts';
+
+/** An adapted layer of the plan. */
+export interface PlannedLayer {
+  readonly kind: Layer['kind'];
+  readonly path: string;
+  readonly shape: Shape;
+}
+
+export interface Plan {
+  readonly builder: BuilderOptions;
+  readonly tensors: readonly PlannedTensor[];
+  /** Layers with an adapter; empty when weights of the model are trained themselves. */
+  readonly layers: readonly PlannedLayer[];
+  readonly adapter: Adapter | null;
+  readonly trainsText: boolean;
+  /** Elements of the frozen weights that a step uses. */
+  readonly frozen: number;
+}
+
+/** A trained tensor and the rule for its start. */
+export interface PlannedTensor extends Pick<TrainedTensor, 'name' | 'shape'> {
+  readonly start:
+    | { readonly kind: 'file' }
+    | { readonly kind: 'random'; readonly seed: number; readonly weightShape: Shape | null }
+    | { readonly kind: 'zero' }
+    | { readonly kind: 'kaiming'; readonly seed: number }
+    | { readonly kind: 'norm'; readonly layer: PlannedLayer };
+}
+
+export function makePlan(job: Job, model: Model, folder: Pick<ModelFolder, 'storedDType' | 'files'>, compute: DType): Plan {
+  const base: BuilderOptions = { compute, storedDType: folder.storedDType };
+  switch (job.task) {
+    case 'autoencoder':
+      return wholePlan(job, model, folder, base, (path) => path.startsWith('vae.'));
+    case 'pretrain': {
+      const parts = [model.denoiserComponent, ...model.textEncoders.map(({ component }) => component)];
+      return wholePlan(job, model, folder, base, (path) => parts.some((part) => path.startsWith(`${part}.`)));
+    }
+    case 'adapter':
+      return job.adapter.kind === 'full' ? fullPlan(job, model, folder, base) : adapterPlan(job, model, base);
+  }
+}
+
+/** Loss-free stand-in for a step: every layer is built once, on the smallest inputs. */
+function buildOnce(job: Job, model: Model, options: BuilderOptions, trainsText: boolean): Builder {
+  const g = createBuilder(options);
+  if (job.task === 'autoencoder') {
+    const side = model.pixelStep;
+    model.encode(g, g.input('pixels', [1, 3, side, side]));
+    model.decode(g, g.input('latents', [1, model.latent.channels, 1, 1]));
+    return g;
+  }
+  const tokens = 1;
+  const types = model.condition(tokens);
+  const input = (name: string, shape: Shape): Value => g.input(name, [1, ...shape], g.compute);
+  if (trainsText) buildCondition(g, model, 1);
+  model.denoise(g, {
+    sample: g.input('sample', [1, model.latent.channels, 1, 1], g.compute),
+    timestep: g.input('timestep', [1]),
+    context: input('context', types.context),
+    ...(types.pooled ? { pooled: input('pooled', types.pooled) } : {}),
+    ...(types.timeIds ? { timeIds: g.input('timeIds', [1, ...types.timeIds]) } : {}),
+  });
+  return g;
+}
+
+function wholePlan(job: Job, model: Model, folder: Pick<ModelFolder, 'files'>, base: BuilderOptions, trains: (path: string) => boolean): Plan {
+  const trainsText = job.task === 'pretrain';
+  const builder = { ...base, trains };
+  const g = buildOnce(job, model, builder, trainsText);
+  const tensors = leavesOf(g, 'trainable').map(({ name, shape }): PlannedTensor => {
+    const weight = g.leaves.get(name.replace(/\.bias$/, '.weight'));
+    const component = folder.files.get(name.slice(0, name.indexOf('.')));
+    const isRandom = job.init === 'random' || component?.tensors.size === 0;
+    return { name, shape, start: isRandom ? { kind: 'random', seed: job.train.seed, weightShape: weight?.shape ?? null } : { kind: 'file' } };
+  });
+  return { builder, tensors, layers: [], adapter: null, trainsText, frozen: frozenCount(g) };
+}
+
+/** Full fine-tuning: the weights of the target layers, or everything with the target `all`. */
+function fullPlan(job: Job, model: Model, folder: Pick<ModelFolder, 'files'>, base: BuilderOptions): Plan {
+  if (job.adapter.targets === 'all') return wholePlan(job, model, folder, base, (path) => path.startsWith(`${model.denoiserComponent}.`) || (job.adapter.textEncoder && path.startsWith('text_encoder')));
+  const chosen = new Set(targetLayers(job, model, base).flatMap(({ path }) => [`${path}.weight`, `${path}.bias`]));
+  return { ...wholePlan(job, model, folder, base, (path) => chosen.has(path)), trainsText: job.adapter.textEncoder };
+}
+
+function adapterPlan(job: Job, model: Model, base: BuilderOptions): Plan {
+  const adapter = adapterOf(job);
+  const layers = targetLayers(job, model, base);
+  const planned = new Map(layers.map((layer) => [layer.path, layer]));
+  const settings = job.adapter as never;
+  const dropout = Number((job.adapter as Record<string, unknown>)['dropout'] ?? 0);
+  const transform = (g: Builder, layer: Layer): Value | null => {
+    const known = planned.get(layer.path);
+    if (!known) return null;
+    const parameters = Object.fromEntries(adapter.parameters(known, settings).map(({ name, shape }) => [name, g.trainable(`${layer.path}.${name}`, shape)]));
+    const mask = dropout > 0 && g.training ? g.input(`dropout.${layer.path}`, layer.x.shape, layer.x.dtype) : null;
+    return adapter.apply(g, layer, parameters, settings, mask);
+  };
+  const builder = { ...base, transform };
+  const g = buildOnce(job, model, builder, job.adapter.textEncoder);
+  const tensors = layers.flatMap((layer) => adapter.parameters(layer, settings).map(({ name, shape, initial }): PlannedTensor => {
+    const start = initial === 'norm' ? { kind: 'norm' as const, layer } : initial === 'zero' ? { kind: 'zero' as const } : { kind: 'kaiming' as const, seed: job.train.seed };
+    return { name: `${layer.path}.${name}`, shape, start };
+  }));
+  return { builder, tensors, layers, adapter, trainsText: job.adapter.textEncoder, frozen: frozenCount(g) };
+}
+
+export function adapterOf(job: Job): Adapter {
+  const adapter = (adapters as Readonly<Record<string, Adapter>>)[job.adapter.kind];
+  if (!adapter) throw new UserError('job.unknown-adapter', `There is no adapter "${job.adapter.kind}".`, { kind: job.adapter.kind });
+  return adapter;
+}
+
+export function optimizerOf({ optimizer }: Job): { optimizer: Optimizer; settings: Readonly<Record<string, SettingValue>> } {
+  const found = (optimizers as unknown as Readonly<Record<string, Optimizer>>)[optimizer.kind];
+  if (!found) throw new UserError('job.unknown-optimizer', `There is no optimizer "${optimizer.kind}".`, { kind: optimizer.kind });
+  return { optimizer: found, settings: optimizer };
+}
+
+/** The layers that the job's targets name, in the order in which the model uses them. */
+function targetLayers(job: Job, model: Model, base: BuilderOptions): PlannedLayer[] {
+  const target = model.targets[job.adapter.targets];
+  if (!target) throw new UserError('job.targets', `The targets "${job.adapter.targets}" go with full fine-tuning only; choose one of ${Object.keys(model.targets).join(', ')}.`, { targets: job.adapter.targets });
+  const found = new Map<string, PlannedLayer>();
+  const transform = (_: Builder, { kind, path, weight }: Layer): null => {
+    const isText = !path.startsWith(`${model.denoiserComponent}.`);
+    if (isText ? job.adapter.textEncoder && kind === 'linear' : target.includes(path, kind)) found.set(path, { kind, path, shape: weight.shape });
+    return null;
+  };
+  buildOnce(job, model, { ...base, transform }, job.adapter.textEncoder);
+  if (found.size === 0) throw new UserError('job.no-layers', `No layer of the model belongs to the targets "${job.adapter.targets}".`, { targets: job.adapter.targets });
+  return [...found.values()];
+}
+
+function leavesOf(g: Builder, kind: 'trainable' | 'weight'): { name: string; shape: Shape }[] {
+  return [...g.leaves.values()].filter(({ leaf }) => leaf!.kind === kind).map(({ leaf, shape }) => ({ name: leaf!.name, shape }));
+}
+
+const frozenCount = (g: Builder): number => leavesOf(g, 'weight').reduce((total, { shape }) => total + shape.reduce((a, b) => a * b, 1), 0);
+
+/** Start values that need no model: everything but `file` and `norm`. */
+export function drawStart(tensor: PlannedTensor): Float32Array | null {
+  const { name, shape, start } = tensor;
+  const size = shape.reduce((a, b) => a * b, 1);
+  switch (start.kind) {
+    case 'zero':
+      return new Float32Array(size);
+    case 'kaiming': {
+      // PyTorch's kaiming_uniform with a = √5: bound 1/√fan-in.
+      const bound = 1 / Math.sqrt(size / shape[0]!);
+      const random = rng(start.seed, 'init', name);
+      return Float32Array.from({ length: size }, () => (2 * random.uniform() - 1) * bound);
+    }
+    case 'random':
+      return initialValues(name, shape, rng(start.seed, 'init', name), start.weightShape ?? undefined);
+    default:
+      return null;
+  }
+}

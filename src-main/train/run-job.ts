@@ -1,0 +1,143 @@
+// Runs a job in its folder: set up, train, export; the one way from a job to files.
+import { join, resolve } from 'node:path';
+import { UserError } from '../base/errors.ts';
+import { detectModel } from '../catalog/families/index.ts';
+import type { Model } from '../catalog/define/family.ts';
+import type { TrainEvent, TrainEventBody } from '../contract/events.ts';
+import type { Job } from '../contract/job.ts';
+import { removeStaleTemporaries } from '../files/atomic-write.ts';
+import { openTensorboard, type Tensorboard } from '../files/tensorboard.ts';
+import type { Runtime } from '../runtime/runtime.ts';
+import { newestCheckpoint, pruneCheckpoints, type LoopState } from './checkpoint.ts';
+import { chooseRuntime, type ChosenRuntime } from './choose-runtime.ts';
+import { exportRun } from './export-run.ts';
+import { trainLoop, type LoopControl, type LoopEnd } from './loop.ts';
+import { openModelFolder, type ModelFolder } from './model-folder.ts';
+import { OptimizerState } from './optimizer-state.ts';
+import { makePlan, optimizerOf, type Plan } from './plan.ts';
+import { createPreview } from './preview.ts';
+import { EventLog, openRunFolder, type RunFolder } from './run-folder.ts';
+import { trainedTensors } from './start-values.ts';
+import { StepPrograms } from './step-programs.ts';
+import { createTask, type PreparedTask } from './create-task.ts';
+import { countElements } from './trained.ts';
+
+export interface RunRequest {
+  readonly job: Job;
+  readonly runFolder: string;
+  readonly resume: boolean;
+  readonly onEvent: (event: TrainEvent) => void;
+  readonly control: LoopControl & { waitWhilePaused?(): Promise<void> };
+  /** Folder of cached latents and text embeddings; the user's cache folder when absent. */
+  readonly cacheFolder?: string;
+}
+
+/** A run that is set up: what the loop and the exports work on. */
+export interface OpenRun {
+  readonly job: Job;
+  readonly folder: RunFolder;
+  readonly model: Model;
+  readonly modelFolder: ModelFolder;
+  readonly plan: Plan;
+  readonly runtime: Runtime;
+}
+
+export async function runJob(request: RunRequest): Promise<'finished' | 'interrupted'> {
+  const folder = await openRunFolder(resolve(request.runFolder), request.job, request.resume);
+  const log = new EventLog(folder.path, request.onEvent);
+  const board = openTensorboard(join(folder.path, 'tensorboard'), Date.now() / 1000);
+  const emit = (body: TrainEventBody): void => {
+    log.emit(body);
+    writeScalars(board, body);
+  };
+  try {
+    await removeStaleTemporaries(folder.checkpoints);
+    let isResumed = request.resume;
+    for (;;) {
+      const end = await runOnce(request, folder, emit, isResumed);
+      if (end !== 'paused') return end;
+      emit({ kind: 'paused', step: newestCheckpoint(folder.checkpoints).checkpoint?.state.step ?? 0 });
+      await request.control.waitWhilePaused?.();
+      if (request.control.shouldStop()) return 'interrupted';
+      isResumed = true;
+    }
+  } catch (error) {
+    const code = error instanceof UserError ? error.code : 'internal';
+    emit({ kind: 'failed', code, text: error instanceof Error ? error.message : String(error) });
+    throw error;
+  } finally {
+    board.close();
+  }
+}
+
+/** From a stand-still to the end of the loop. Everything on the device is given back when it returns. */
+async function runOnce(request: RunRequest, folder: RunFolder, emit: (event: TrainEventBody) => void, isResumed: boolean): Promise<LoopEnd> {
+  const { job, control } = request;
+  const modelFolder = openModelFolder(job.base.model, job.init === 'random');
+  const model = detectModel(modelFolder.files);
+  const chosen = await chooseRuntime(job);
+  const plan = makePlan(job, model, modelFolder, chosen.compute);
+  const tensors = trainedTensors(plan, job, modelFolder, chosen.runtime);
+  const run: OpenRun = { job, folder, model, modelFolder, plan, runtime: chosen.runtime };
+  const prepared = await createTask(run, tensors, emit, request);
+  const saved = isResumed ? readCheckpoint(folder, prepared, emit) : null;
+  announce(run, chosen, prepared, saved?.state.step ?? 0, emit);
+
+  const { optimizer: kind, settings } = optimizerOf(job);
+  const optimizer = await OptimizerState.create(chosen.runtime, tensors, { optimizer: kind, settings, clip: job.train.clip, ema: job.train.ema }, job.train.accumulate > 1, saved?.values);
+  const programs = new StepPrograms(prepared.task, { runtime: chosen.runtime, weights: modelFolder.weights, checkpointing: job.train.checkpointing, scalesLoss: chosen.scalesLoss });
+  const preview = job.task === 'autoencoder' ? null : createPreview(run, () => optimizer.shown, emit);
+  const started = performance.now();
+  try {
+    const { end, state } = await trainLoop({
+      job, task: prepared.task, programs, optimizer, control, emit,
+      checkpoints: folder.checkpoints,
+      scalesLoss: chosen.scalesLoss,
+      preview: preview?.run ?? null,
+      onCheckpoint: async () => pruneCheckpoints(folder.checkpoints, job.train.keep),
+      clock: () => (performance.now() - started) / 1000,
+    }, saved?.state ?? newState(prepared.fingerprint));
+    if (end === 'interrupted') emit({ kind: 'interrupted', step: state.step, path: folder.path });
+    if (end === 'finished') {
+      const files = await exportRun(run, optimizer.shown, prepared.latentStatistics, emit);
+      emit({ kind: 'finished', step: state.step, seconds: state.seconds, loss: state.lastProbe, files });
+    }
+    return end;
+  } finally {
+    await preview?.dispose();
+    await programs.dispose();
+    await optimizer.dispose();
+  }
+}
+
+const newState = (dataset: string): LoopState => ({
+  step: 0, lossScale: 0, goodSteps: 0, skipped: 0, firstProbe: null, lastProbe: null, seconds: 0, dataset,
+});
+
+function readCheckpoint(folder: RunFolder, { fingerprint }: PreparedTask, emit: (event: TrainEventBody) => void) {
+  const { checkpoint, broken } = newestCheckpoint(folder.checkpoints);
+  for (const path of broken) emit({ kind: 'warning', code: 'checkpoint.broken', text: `"${path}" cannot be read; an older checkpoint is used.` });
+  if (checkpoint && checkpoint.state.dataset !== fingerprint) {
+    emit({ kind: 'warning', code: 'dataset.changed', text: 'The pictures or captions have changed since the checkpoint; training goes on with the new ones.' });
+  }
+  return checkpoint && { ...checkpoint, state: { ...checkpoint.state, dataset: fingerprint } };
+}
+
+function announce({ job, model, plan }: OpenRun, { runtime, compute }: ChosenRuntime, { images }: PreparedTask, fromStep: number, emit: (event: TrainEventBody) => void): void {
+  emit({
+    kind: 'started', fromStep, device: runtime.device, dtype: compute,
+    job: {
+      name: job.name, task: job.task, model: model.label, family: model.family, adapter: job.task === 'adapter' ? job.adapter.kind : 'full',
+      optimizer: job.optimizer.kind, images, steps: job.train.steps, batch: job.train.batch, seed: job.train.seed,
+    },
+    parameters: { trained: countElements(plan.tensors), frozen: plan.frozen, tensors: plan.tensors.length },
+  });
+}
+
+function writeScalars(board: Tensorboard, event: TrainEventBody): void {
+  if (event.kind === 'step') {
+    if (event.loss !== null) board.scalar('train/loss', event.step, event.loss, Date.now() / 1000);
+    board.scalar('train/learning_rate', event.step, event.lr, Date.now() / 1000);
+    if (event.gradNorm !== null) board.scalar('train/gradient_norm', event.step, event.gradNorm, Date.now() / 1000);
+  } else if (event.kind === 'probe' && event.loss !== null) board.scalar('probe/loss', event.step, event.loss, Date.now() / 1000);
+}

@@ -1,0 +1,45 @@
+// Start values of trained tensors: drawn, read from the model's file, or computed from a layer's weight.
+import type { Adapter } from '../catalog/define/adapter.ts';
+import { assert } from '../base/errors.ts';
+import { createBuilder } from '../graph/builder.ts';
+import type { Runtime } from '../runtime/runtime.ts';
+import type { Job } from '../contract/job.ts';
+import type { ModelFolder } from './model-folder.ts';
+import { drawStart, type Plan, type PlannedTensor } from './plan.ts';
+import type { TrainedTensor } from './trained.ts';
+
+export function trainedTensors(plan: Plan, job: Job, folder: ModelFolder, runtime: Runtime): TrainedTensor[] {
+  const norms = lazy(() => layerNorms(plan, job, folder, runtime));
+  return plan.tensors.map((tensor) => ({ name: tensor.name, shape: tensor.shape, initial: () => startOf(tensor, folder, norms) }));
+}
+
+async function startOf(tensor: PlannedTensor, folder: ModelFolder, norms: () => Promise<ReadonlyMap<string, Float32Array>>): Promise<Float32Array> {
+  const drawn = drawStart(tensor);
+  if (drawn) return drawn;
+  if (tensor.start.kind === 'file') return folder.readF32(tensor.name);
+  const norm = (await norms()).get(tensor.name);
+  assert(norm, `${tensor.name} has no norm`);
+  return norm.slice();
+}
+
+/** Norms of the layers' weights, computed by the runtime as the training step computes them: a fresh DoRA changes nothing. */
+async function layerNorms({ tensors, adapter }: Plan, job: Job, folder: ModelFolder, runtime: Runtime): Promise<Map<string, Float32Array>> {
+  const wanted = tensors.flatMap(({ name, shape, start }) => (start.kind === 'norm' ? [{ name, shape, layer: start.layer }] : []));
+  const norms = new Map<string, Float32Array>();
+  assert(adapter?.norm || wanted.length === 0, 'the adapter has no norm');
+  for (const { name, shape, layer } of wanted) {
+    const g = createBuilder({ storedDType: folder.storedDType });
+    const norm = (adapter as Adapter).norm!(g, g.param(`${layer.path}.weight`, layer.shape), job.adapter as never);
+    const program = await runtime.compile(g.graph({ norm: g.reshape(norm, { shape }) }), { weights: folder.weights, name: 'norm' });
+    const result = (await program.run(new Map())).get('norm')!;
+    norms.set(name, ((await result.read()) as Float32Array).slice());
+    result.dispose();
+    await program.dispose();
+  }
+  return norms;
+}
+
+function lazy<T>(make: () => Promise<T>): () => Promise<T> {
+  let made: Promise<T> | undefined;
+  return () => (made ??= make());
+}
