@@ -12,7 +12,7 @@ const fieldsOf = (choices: Readonly<Record<string, { readonly fields: Fields }>>
 
 export function catalogFields(): CatalogFields {
   return {
-    adapter: fieldsOf(adapters),
+    adapter: fieldsOf(adapters as never),
     optimizer: fieldsOf(optimizers as never),
     schedule: fieldsOf(schedules),
     objectives: Object.keys(objectives),

@@ -56,7 +56,7 @@ export function makePlan(job: Job, model: Model, folder: Pick<ModelFolder, 'stor
       return wholePlan(job, model, folder, base, (path) => parts.some((part) => path.startsWith(`${part}.`)));
     }
     case 'adapter':
-      return job.adapter.kind === 'full' ? fullPlan(job, model, folder, base) : adapterPlan(job, model, base);
+      return adapterOf(job).trainsWeights ? fullPlan(job, model, folder, base) : adapterPlan(job, model, base);
   }
 }
 
@@ -126,7 +126,7 @@ function adapterPlan(job: Job, model: Model, base: BuilderOptions): Plan {
 }
 
 export function adapterOf(job: Job): Adapter {
-  const adapter = (adapters as Readonly<Record<string, Adapter>>)[job.adapter.kind];
+  const adapter = (adapters as unknown as Readonly<Record<string, Adapter>>)[job.adapter.kind];
   if (!adapter) throw new UserError('job.unknown-adapter', `There is no adapter "${job.adapter.kind}".`, { kind: job.adapter.kind });
   return adapter;
 }

@@ -15,7 +15,7 @@ export interface AdaptedLayer {
 export interface AdapterParameter {
   readonly name: string;
   readonly shape: Shape;
-  /** `zero`, `kaiming` (uniform in ±1/√fan-in), or the norms of the layer's weight along the magnitude axis. */
+  /** `zero`, `kaiming` (uniform in ±1/√fan-in), or `norm`: what the adapter's `norm` gives for the layer's weight. */
   readonly initial: 'zero' | 'kaiming' | 'norm';
 }
 
@@ -23,14 +23,16 @@ export interface Adapter<F extends Fields = Fields> {
   readonly label: string;
   readonly help: string;
   readonly fields: F;
+  /** The weights of the target layers (and their biases) are trained in place; no layer is replaced. */
+  readonly trainsWeights?: boolean;
   parameters(layer: AdaptedLayer, settings: SettingsOf<F>): readonly AdapterParameter[];
   /** Start value of a `norm` parameter from the layer's weight (a graph, so that it is computed as training does). */
   norm?(g: Builder, weight: Value, settings: SettingsOf<F>): Value;
   /**
-   * The layer's new output, in the cheap form. `dropout`, when given, multiplies the input of the adapter's branch
-   * (zeros and 1/(1−p), same shape as x).
+   * The layer's new output, in the cheap form.
+   * @param dropout multiplies the input of the adapter's branch (zeros and 1/(1−p), same shape as x); null without
    */
   apply(g: Builder, layer: Layer, p: Readonly<Record<string, Value>>, settings: SettingsOf<F>, dropout: Value | null): Value;
-  /** The merged weight, in the dense form. */
+  /** The merged weight, in the dense form; everything f32. */
   merge(g: Builder, weight: Value, p: Readonly<Record<string, Value>>, settings: SettingsOf<F>): Value;
 }

@@ -1,0 +1,30 @@
+// LoRA (Hu et al. 2021, arXiv 2106.09685): a low-rank change of a frozen weight.
+import { defineFields } from '../../contract/fields.ts';
+import { bareLayer, denseProduct, DOWN, lowRankBranch, lowRankScale, lowRankShapes, UP, withBias } from '../../nn/low-rank.ts';
+import type { Adapter } from '../define/adapter.ts';
+
+const fields = defineFields({
+  rank: { kind: 'number', label: 'Rank', help: 'Width of the change: more can learn more, costs memory and file size.', default: 16, min: 1, max: 1024, integer: true },
+  alpha: { kind: 'number', label: 'Alpha', help: 'Strength of the change is alpha / rank. Equal to the rank keeps it at 1.', why: 'A recipe is only right with its alpha: what counts is learning rate × alpha / rank.', default: 16, min: 0.001, max: 4096 },
+  rsLora: { kind: 'flag', label: 'Rank-stabilised', help: 'Strength is alpha / √rank, so that high ranks learn as fast as low ones.', default: false },
+  dropout: { kind: 'number', label: 'Dropout', help: 'Share of the branch’s inputs that are left out in each step.', default: 0, min: 0, max: 0.9 },
+});
+
+export const lora: Adapter<typeof fields> = {
+  label: 'LoRA',
+  help: 'The best-known kind; every program reads it.',
+  fields,
+  parameters: ({ shape }, { rank }) => {
+    const { down, up } = lowRankShapes(shape, rank);
+    return [
+      { name: DOWN, shape: down, initial: 'kaiming' },
+      { name: UP, shape: up, initial: 'zero' },
+    ];
+  },
+  apply: (g, layer, p, settings, dropout) => {
+    const x = dropout ? g.mul(layer.x, dropout) : layer.x;
+    const change = lowRankBranch(g, layer, x, p[DOWN]!, p[UP]!, lowRankScale(settings));
+    return withBias(g, layer, g.add(bareLayer(g, layer, layer.x), change));
+  },
+  merge: (g, weight, p, settings) => g.add(weight, g.mul(denseProduct(g, p[DOWN]!, p[UP]!, weight.shape), lowRankScale(settings))),
+};
