@@ -94,7 +94,7 @@ export interface OpCase<A> {
   readonly attrs?: A;
 }
 
-/** Number of inputs. `many`: one list; `2or3`: the last one may be null. */
+/** Number of inputs. `many`: one list, which may be as long as the op says; `2or3`: the last one may be null. */
 export type Arity = 1 | 2 | 3 | 'many' | '2or3';
 
 interface OpBase<A, N extends Arity> {

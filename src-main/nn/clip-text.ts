@@ -1,5 +1,6 @@
 // The text encoder of CLIP (Radford et al. 2021, section 2.4), keys as in transformers' CLIPTextModel.
 // B batch, T tokens, D channels, P channels of the projection
+import type { DType } from '../base/dtype.ts';
 import { assert } from '../base/errors.ts';
 import type { Builder } from '../graph/builder.ts';
 import type { Value } from '../graph/types.ts';
@@ -71,12 +72,17 @@ export function clipText(g: Builder, config: ClipTextConfig, ids: Value, end: Va
   }
   return g.region(`${part}.out`, () => {
     const last = layerNorm(g, `${path}.final_layer_norm`, x, eps);
-    const rows = g.add(end, g.constant(Array.from({ length: batch }, (_, b) => b * tokens), [batch], 'i64'));
-    const pooled = g.gather(g.reshape(last, { shape: [batch * tokens, width] }), rows);
+    // The row of the end token by a product with its one-hot row: indices of i64 can be looked up on every device, but
+    // not computed with.
+    const one = g.reshape(g.gather(identity(g, tokens, last.dtype), end), { shape: [batch, 1, tokens] });
+    const pooled = g.reshape(g.matmul(one, last, {}), { shape: [batch, width] });
     const projected = config.projection === null ? null : linear(g, `${part}.text_projection`, pooled, config.projection, false);
     return { last, penultimate, pooled, projected };
   });
 }
+
+const identity = (g: Builder, size: number, dtype: DType): Value =>
+  g.constant(Array.from({ length: size * size }, (_, i) => Number(i % (size + 1) === 0)), [size, size], dtype);
 
 function encoderLayer(g: Builder, config: ClipTextConfig, path: string, x: Value): Value {
   const { width, heads, hidden, activation, eps } = config;

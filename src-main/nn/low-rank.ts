@@ -33,6 +33,16 @@ export function lowRankBranch(g: Builder, { kind, conv }: Layer, x: Value, down:
   return g.conv2d(middle(g.conv2d(x, a, conv!)), b, { stride: 1, pads: [0, 0, 0, 0] });
 }
 
+/**
+ * A linear layer with its low-rank change and, for DoRA, a gain [O] or [I] in f32, as one operation.
+ * @param gain null for LoRA
+ */
+export function lowRankLayer(g: Builder, layer: Layer, down: Value, up: Value, scale: number, gain: { readonly axis: 'output' | 'input'; readonly value: Value } | null): Value {
+  const { x, weight, bias } = layer;
+  const inputs = [x, weight, castTo(g, down, g.compute), castTo(g, up, g.compute), ...(gain ? [castTo(g, gain.value, g.compute)] : []), ...(bias ? [bias] : [])];
+  return g.lowRankLinear(inputs, { scale, gain: gain?.axis ?? 'none', bias: bias !== null });
+}
+
 /** A vector over output channels [O], shaped to broadcast over the layer's output. */
 export const overOutputs = (g: Builder, kind: Layer['kind'], vector: Value): Value =>
   kind === 'linear' ? vector : g.reshape(vector, { shape: [1, vector.shape[0]!, 1, 1] });

@@ -14,7 +14,7 @@ export interface ChosenRuntime {
 }
 
 /** Errors: `device.missing`, `device.no-f16`. */
-export async function chooseRuntime({ train }: Pick<Job, 'train'>): Promise<ChosenRuntime> {
+export async function chooseRuntime({ train }: { readonly train: Pick<Job['train'], 'device' | 'dtype'> }): Promise<ChosenRuntime> {
   const device = await chooseDevice(train.device);
   if (train.dtype === 'f16' && !device.hasF16) {
     throw new UserError('device.no-f16', `The device "${device.name}" cannot compute in f16: set train.dtype = "f32" or "auto".`, { device: device.name });

@@ -30,6 +30,8 @@ export interface RunRequest {
   readonly control: LoopControl & { waitWhilePaused?(): Promise<void> };
   /** Folder of cached latents and text embeddings; the user's cache folder when absent. */
   readonly cacheFolder?: string;
+  /** What to compute with; what the job asks for when absent. */
+  readonly chosen?: ChosenRuntime;
 }
 
 /** A run that is set up: what the loop and the exports work on. */
@@ -75,7 +77,7 @@ async function runOnce(request: RunRequest, folder: RunFolder, emit: (event: Tra
   const { job, control } = request;
   const modelFolder = openModelFolder(job.base.model, job.init === 'random');
   const model = detectModel(modelFolder.files);
-  const chosen = await chooseRuntime(job);
+  const chosen = request.chosen ?? await chooseRuntime(job);
   const plan = makePlan(job, model, modelFolder, chosen.compute);
   const tensors = trainedTensors(plan, job, modelFolder, chosen.runtime);
   const run: OpenRun = { job, folder, model, modelFolder, plan, runtime: chosen.runtime };

@@ -5,7 +5,7 @@ import { defineFields, type SettingsOf } from '../../contract/fields.ts';
 import type { Builder, Layer } from '../../graph/builder.ts';
 import type { Value } from '../../graph/types.ts';
 import { castTo } from '../../nn/cast.ts';
-import { asMatrix, bareLayer, denseProduct, DOWN, lowRankBranch, lowRankScale, lowRankShapes, overOutputs, UP, withBias } from '../../nn/low-rank.ts';
+import { asMatrix, bareLayer, denseProduct, DOWN, lowRankBranch, lowRankLayer, lowRankScale, lowRankShapes, overOutputs, UP, withBias } from '../../nn/low-rank.ts';
 import type { Adapter } from '../define/adapter.ts';
 
 const MAGNITUDE = 'lora_magnitude_vector';
@@ -53,6 +53,7 @@ export const dora: Adapter<typeof fields> = {
   apply: (g, layer, p, settings, dropout) => {
     const gain = gainOf(g, layer, p, settings);
     const scale = lowRankScale(settings);
+    if (layer.kind === 'linear' && !dropout) return lowRankLayer(g, layer, p[DOWN]!, p[UP]!, scale, { axis: settings.axis, value: gain });
     const change = (x: Value): Value => lowRankBranch(g, layer, x, p[DOWN]!, p[UP]!, scale);
     const scaled = (x: Value): Value => {
       const seen = settings.axis === 'input' ? g.mul(x, overInputs(g, layer.kind, castTo(g, gain, g.compute))) : x;

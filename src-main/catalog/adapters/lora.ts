@@ -1,6 +1,6 @@
 // LoRA (Hu et al. 2021, arXiv 2106.09685): a low-rank change of a frozen weight.
 import { defineFields } from '../../contract/fields.ts';
-import { bareLayer, denseProduct, DOWN, lowRankBranch, lowRankScale, lowRankShapes, UP, withBias } from '../../nn/low-rank.ts';
+import { bareLayer, denseProduct, DOWN, lowRankBranch, lowRankLayer, lowRankScale, lowRankShapes, UP, withBias } from '../../nn/low-rank.ts';
 import type { Adapter } from '../define/adapter.ts';
 
 const fields = defineFields({
@@ -22,6 +22,7 @@ export const lora: Adapter<typeof fields> = {
     ];
   },
   apply: (g, layer, p, settings, dropout) => {
+    if (layer.kind === 'linear' && !dropout) return lowRankLayer(g, layer, p[DOWN]!, p[UP]!, lowRankScale(settings), null);
     const x = dropout ? g.mul(layer.x, dropout) : layer.x;
     const change = lowRankBranch(g, layer, x, p[DOWN]!, p[UP]!, lowRankScale(settings));
     return withBias(g, layer, g.add(bareLayer(g, layer, layer.x), change));

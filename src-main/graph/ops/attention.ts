@@ -24,22 +24,18 @@ export const attention: Composite<{ readonly heads: number }, 3> = {
     const inner_NT1 = g.neg(g.reduceSum(g.mul(dy_NTD, split(g, output, heads)), { axes: [2], keep: true }));
     const dyWide = g.concat([dy_NTD, inner_NT1], { axis: 2 });
     const vWide = g.concat([v_NSD, g.expand(g.scalar(1, v!.dtype), { shape: [...v_NSD.shape.slice(0, 2), 1] })], { axis: 2 });
-    const parts = pieces(q_NTD.shape[0]!, q_NTD.shape[1]!, k_NSD.shape[1]!, g.largestScores).map(({ from, count, rows }) => {
-      const keys = cut(g, k_NSD, from, count, [0, k_NSD.shape[1]!]);
-      const values = cut(g, vWide, from, count, [0, k_NSD.shape[1]!]);
-      const [dq, dk, dv] = sum(g, rows.map((range) => {
-        const queries = cut(g, q_NTD, from, count, range);
-        const p = g.softmax(g.matmul(queries, keys, { transB: true }));
-        const dvPart = wants(2) ? g.matmul(p, cut(g, dy_NTD, from, count, range), { transA: true }) : null;
-        if (!wants(0) && !wants(1)) return [null, null, dvPart];
-        const ds = g.mul(p, g.matmul(cut(g, dyWide, from, count, range), values, { transB: true }));
-        return [wants(0) ? g.matmul(ds, keys, {}) : null, wants(1) ? g.matmul(ds, queries, { transA: true }) : null, dvPart];
-      }));
-      return [dq, dk, dv];
+    const [queries, keys] = [q_NTD.shape[1]!, k_NSD.shape[1]!];
+    // The gradients of a piece stand side by side, so that an executor which works backwards from the results finishes
+    // a piece before it starts the next, and the scores of only one piece exist.
+    const parts = pieces(q_NTD.shape[0]!, queries, keys, g.largestScores).map((piece) => pieceGradients(g, piece, { q_NTD, k_NSD, dy_NTD, dyWide, vWide }, wants));
+    const together = parts.length === 1 ? parts[0]! : g.concat(parts, { axis: 0 });
+    let row = 0;
+    return [queries, keys, keys].map((rows, i) => {
+      if (!wants(i)) return null;
+      const own = g.slice(together, { starts: [0, row, 0], sizes: [together.shape[0]!, rows, together.shape[2]!] });
+      row += rows;
+      return join(g, i === 0 ? scaled(g, own) : own, heads);
     });
-    const whole = (i: number): Value | null => (parts[0]![i] ? joinPieces(g, parts.map((part) => part[i]!)) : null);
-    const [dq, dk, dv] = [whole(0), whole(1), whole(2)];
-    return [dq && join(g, scaled(g, dq), heads), dk && join(g, dk, heads), dv && join(g, dv, heads)];
   },
   onnx: (e, names, { attrs }) => e.node('MultiHeadAttention', names, { num_heads: attrs.heads }, 'com.microsoft'),
   cases: [
@@ -69,16 +65,34 @@ function cut(g: Builder, x: Value, from: number, count: number, [start, end]: re
   return g.slice(x, { starts: [from, start, 0], sizes: [count, end - start, x.shape[2]!] });
 }
 
-/** Pieces of queries: dq side by side, dk and dv added up. */
-function sum(g: Builder, parts: readonly (readonly (Value | null)[])[]): (Value | null)[] {
-  const [first] = parts;
-  if (parts.length === 1) return [...first!];
-  const column = (i: number): Value[] => parts.map((part) => part[i]!);
-  const added = (i: number): Value | null => (first![i] ? column(i).reduce((a, b) => g.add(a, b)) : null);
-  return [first![0] ? g.concat(column(0), { axis: 1 }) : null, added(1), added(2)];
+interface Operands {
+  readonly q_NTD: Value;
+  readonly k_NSD: Value;
+  readonly dy_NTD: Value;
+  readonly dyWide: Value;
+  readonly vWide: Value;
 }
 
-const joinPieces = (g: Builder, parts: readonly Value[]): Value => (parts.length === 1 ? parts[0]! : g.concat(parts, { axis: 0 }));
+/** Those of dq, dk, dv that are wanted, below each other: [count, T + S + S, D]. */
+function pieceGradients(g: Builder, { from, count, rows }: Piece, operands: Operands, wants: (i: number) => boolean): Value {
+  const { q_NTD, k_NSD, dy_NTD, dyWide, vWide } = operands;
+  const all = [0, k_NSD.shape[1]!] as const;
+  const keys = cut(g, k_NSD, from, count, all);
+  const values = cut(g, vWide, from, count, all);
+  const [dq, dk, dv]: Value[][] = [[], [], []];
+  for (const range of rows) {
+    const queries = cut(g, q_NTD, from, count, range);
+    const p = g.softmax(g.matmul(queries, keys, { transB: true }));
+    if (wants(2)) dv!.push(g.matmul(p, cut(g, dy_NTD, from, count, range), { transA: true }));
+    if (!wants(0) && !wants(1)) continue;
+    const ds = g.mul(p, g.matmul(cut(g, dyWide, from, count, range), values, { transB: true }));
+    if (wants(0)) dq!.push(g.matmul(ds, keys, {}));
+    if (wants(1)) dk!.push(g.matmul(ds, queries, { transA: true }));
+  }
+  const sum = (parts: readonly Value[]): Value[] => (parts.length === 0 ? [] : [parts.reduce((a, b) => g.add(a, b))]);
+  const columns = [...dq!, ...sum(dk!), ...sum(dv!)];
+  return columns.length === 1 ? columns[0]! : g.concat(columns, { axis: 1 });
+}
 
 /** [B,T,H·D] -> [N,T,D] */
 function split(g: Builder, x: Value, heads: number): Value {

@@ -1,4 +1,5 @@
 import { inferSame, mapUnary } from '../elementwise.ts';
+import { lowerSine } from '../sine.ts';
 import type { NoAttrs, Primitive } from '../types.ts';
 
 export const cos: Primitive<NoAttrs, 1> = {
@@ -7,6 +8,6 @@ export const cos: Primitive<NoAttrs, 1> = {
   infer: inferSame,
   evaluate: ([x]) => mapUnary(x!, Math.cos),
   grad: (g, { dy, inputs: [x] }) => [g.neg(g.mul(dy, g.sin(x!)))],
-  onnx: (e, names) => e.node('Cos', names),
-  cases: [{ inputs: [{ shape: [2, 5] }] }],
+  onnx: (e, [x], context) => lowerSine(e, x!, context, 'Cos'),
+  cases: [{ inputs: [{ shape: [2, 5] }] }, { inputs: [{ shape: [3, 9], range: [-12, 12] }] }],
 };

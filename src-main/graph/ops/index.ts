@@ -22,6 +22,8 @@ import { groupNorm } from './group-norm.ts';
 import { layerNorm } from './layer-norm.ts';
 import { linear } from './linear.ts';
 import { log } from './log.ts';
+import { lowRankLinear } from './low-rank-linear.ts';
+import { matmulAdd } from './matmul-add.ts';
 import { matmul } from './matmul.ts';
 import { maximum } from './maximum.ts';
 import { mean } from './mean.ts';
@@ -73,6 +75,8 @@ export const ops = {
   layerNorm,
   linear,
   log,
+  lowRankLinear,
+  matmulAdd,
   matmul,
   maximum,
   mean,

@@ -1,13 +1,8 @@
 import { assert } from '../../base/errors.ts';
 import { broadcastShapes, showShape, sizeOf } from '../../base/shape.ts';
 import { broadcastOffsets, sameDType } from '../elementwise.ts';
+import type { MatmulAttrs } from '../matmul-attrs.ts';
 import type { OnnxEmitter, Primitive, TensorType } from '../types.ts';
-
-export interface MatmulAttrs {
-  readonly [key: string]: boolean | undefined;
-  readonly transA?: boolean;
-  readonly transB?: boolean;
-}
 
 interface Dims {
   readonly batch: readonly number[];

@@ -34,8 +34,11 @@ export interface ModelSpec {
   readonly nodes: readonly NodeSpec[];
   readonly initializers: readonly InitializerSpec[];
   readonly inputs: readonly ValueSpec[];
-  readonly outputs: readonly ValueSpec[];
+  /** Without a type, ONNX Runtime infers it. */
+  readonly outputs: readonly (ValueSpec | UntypedSpec)[];
 }
+
+export type UntypedSpec = Pick<ValueSpec, 'name'> & { readonly dtype?: undefined };
 
 type Write = (writer: BinaryWriter) => void;
 
@@ -95,13 +98,14 @@ const tensor = ({ name, dtype, shape, bytes }: InitializerSpec): Write => (w) =>
 };
 
 // ValueInfoProto: 1 name, 2 type; TypeProto: 1 tensor_type; Tensor: 1 elem_type, 2 shape; Shape: 1 dim; Dimension: 1 dim_value
-const valueInfo = ({ name, dtype, shape }: ValueSpec): Write => (w) => {
-  text(w, 1, name);
+const valueInfo = (spec: ValueSpec | UntypedSpec): Write => (w) => {
+  text(w, 1, spec.name);
+  if (spec.dtype === undefined) return;
   message(w, 2, (type) =>
     message(type, 1, (tensorType) => {
-      integer(tensorType, 1, onnxType[dtype]);
+      integer(tensorType, 1, onnxType[spec.dtype]);
       message(tensorType, 2, (dims) => {
-        for (const extent of shape) message(dims, 1, (dim) => integer(dim, 1, extent));
+        for (const extent of spec.shape) message(dims, 1, (dim) => integer(dim, 1, extent));
       });
     }),
   );

@@ -5,9 +5,10 @@ import { assert, UserError } from '../../base/errors.ts';
 import type { Graph, Value } from '../../graph/types.ts';
 import { verify } from '../../graph/verify.ts';
 import type { CompileOptions, DeviceTensor, HostData, Program, Timing, WeightSource } from '../runtime.ts';
-import { sessionOptions } from './devices.ts';
+import { sessionOptions, type SessionSettings } from './devices.ts';
 import { lowerSegment, valueName, type PlaceWeight } from './lower.ts';
-import { modelBytes } from './model-proto.ts';
+import { isMissingOp, missingOpError } from './missing-op.ts';
+import { modelBytes, type ModelSpec } from './model-proto.ts';
 import { cutIntoSegments, type Segment } from './segments.ts';
 import { type OnnxTensor, wrap } from './tensors.ts';
 
@@ -28,7 +29,7 @@ export async function compileProgram(graph: Graph, options: CompileOptions, sett
   for (const [index, segment] of cutIntoSegments(graph).entries()) {
     const folder = commonFolder(segment, options.weights);
     const name = `${options.name}.${index}.${segment.region}`;
-    const model = modelBytes(lowerSegment(segment, settings.device, placeWeights(options.weights, folder), name));
+    const model = lowerSegment(segment, settings.device, placeWeights(options.weights, folder), name);
     const profile = settings.profileFolder ? `${settings.profileFolder}/${name.replaceAll(/[^\w.~-]/g, '_')}` : undefined;
     const session = await createSession(model, { ...settings, folder, ...(profile ? { profile } : {}) }, name);
     steps.push({ segment, session });
@@ -36,11 +37,12 @@ export async function compileProgram(graph: Graph, options: CompileOptions, sett
   return new OnnxProgram(graph, steps);
 }
 
-async function createSession(model: Uint8Array, settings: Parameters<typeof sessionOptions>[0], name: string): Promise<InferenceSession> {
+async function createSession(model: ModelSpec, settings: SessionSettings, name: string): Promise<InferenceSession> {
   try {
-    return await InferenceSession.create(model, sessionOptions(settings));
+    return await InferenceSession.create(modelBytes(model), sessionOptions(settings));
   } catch (error) {
     const text = error instanceof Error ? error.message : String(error);
+    if (isMissingOp(text)) throw await missingOpError(model, settings, name);
     throw new UserError('device.cannot-compile', `The device "${settings.device}" cannot run the part "${name}": ${text}`, { device: settings.device, name });
   }
 }

@@ -1,17 +1,16 @@
 /**
  * Draws captioned pictures: numbered PNG files, each with its caption beside it, or one contact sheet.
  *
- *   draw --style plain --count 6000 --seed 1 --size 64 --out DIR [--captions natural|full|none] [--start 0]
- *   draw --style plain --seed 1 --grid 48 [--zoom 3] sheet.png
+ *   npm run tool draw -- --style plain --count 6000 --seed 1 --size 64 --out DIR [--captions natural|full|none] [--start 0]
+ *   npm run tool draw -- --style plain --seed 1 --grid 48 [--zoom 3] sheet.png
  */
-import { mkdir, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 import sharp from 'sharp';
-import { captionOf } from './caption.ts';
-import { pngOf, render, renderPixels } from './render.ts';
-import { sampleScene } from './scene.ts';
-import { styleNames } from './styles/index.ts';
+import { drawFolder, each } from './scenes/draw-folder.ts';
+import { pngOf, renderPixels } from './scenes/render.ts';
+import { sampleScene } from './scenes/scene.ts';
+import { styleNames } from './scenes/styles/index.ts';
 
 function fail(message: string): never {
   process.stderr.write(`${message}\n`);
@@ -47,15 +46,6 @@ const style = choice('style', styleNames);
 const captions = choice('captions', ['natural', 'full', 'none']);
 const [seed, size, start] = [integer('seed', 0), integer('size', 8), integer('start', 0)];
 
-/** Runs `work` for 0 .. count - 1, a few at a time, so that both the drawing and the encoding threads stay busy. */
-async function each(count: number, work: (index: number) => Promise<void>): Promise<void> {
-  let next = 0;
-  const worker = async (): Promise<void> => {
-    while (next < count) await work(next++);
-  };
-  await Promise.all(Array.from({ length: 4 }, worker));
-}
-
 async function drawSheet(count: number, zoom: number, file: string): Promise<void> {
   const columns = Math.ceil(Math.sqrt(count * 1.5));
   const rows = Math.ceil(count / columns);
@@ -73,19 +63,9 @@ async function drawSheet(count: number, zoom: number, file: string): Promise<voi
   await writeFile(file, await png.resize(width * zoom, null, { kernel: 'nearest' }).png().toBuffer());
 }
 
-async function drawSet(count: number, folder: string): Promise<void> {
-  await mkdir(folder, { recursive: true });
-  await each(count, async (i) => {
-    const scene = sampleScene(seed, start + i);
-    const name = join(folder, String(start + i).padStart(6, '0'));
-    await writeFile(`${name}.png`, await render(scene, { size, style }));
-    if (captions !== 'none') await writeFile(`${name}.txt`, `${captionOf(scene, captions)}\n`);
-  });
-}
-
 if (values.grid !== undefined) {
   const file = positionals[0] ?? fail('--grid needs the name of the picture file to write.');
   await drawSheet(integer('grid', 1), integer('zoom', 1), file);
 } else {
-  await drawSet(integer('count', 1), values.out ?? fail('--out DIR says where the pictures go.'));
+  await drawFolder({ style, count: integer('count', 1), seed, size, start, captions, out: values.out ?? fail('--out DIR says where the pictures go.') });
 }

@@ -1,0 +1,127 @@
+// What a layout of adapter files is: the names and shapes of its tensors, what it can carry, what is written beside them.
+// Inside Adora an adapter's tensors are `<layer path>.<part>`, the path beginning with the component: `unet.`, `text_encoder.`.
+import type { Shape } from '../../base/shape.ts';
+import type { Consumer } from '../../contract/job.ts';
+
+/** Which vectors of a weight [out,in(,kh,kw)] have a magnitude of their own: its rows or its columns. */
+export type DoraAxis = 'output' | 'input';
+
+/** A program that reads adapters. */
+export type Program = Exclude<Consumer, 'all'>;
+
+/** The tensors of one layer. `alpha` stands in files only: ours always have it folded into B. */
+export type AdapterPart = 'lora_A.weight' | 'lora_B.weight' | 'lora_magnitude_vector' | 'alpha';
+
+/** What a layout has to know of the model whose layers it names. */
+export interface NamedModel {
+  /** Component of the denoiser: `unet`. */
+  readonly denoiser: string;
+  readonly textEncoders: readonly string[];
+  /** Shapes of the weights that an adapter could belong to, by layer path. */
+  readonly layers: ReadonlyMap<string, Shape>;
+}
+
+export interface ParsedKey {
+  /** The layer as this layout spells it. */
+  readonly module: string;
+  readonly part: AdapterPart;
+}
+
+/** What is told about an adapter in its file. Nothing here may name a folder or a person. */
+export interface AdapterFacts {
+  readonly title: string;
+  /** `lora` or `dora`. */
+  readonly kind: string;
+  readonly axis: DoraAxis | null;
+  readonly rank: number;
+  /** As trained; files have it folded into B. */
+  readonly alpha: number;
+  /** Words that call the style up; empty when there are none. */
+  readonly trigger: string;
+  readonly steps: number;
+  readonly seed: number;
+  readonly learningRate: number;
+  readonly optimizer: string;
+  /** The job as JSON without paths. */
+  readonly job: string;
+  readonly base: BaseFacts;
+  /** SHA-256 of the data section, lower-case hex. */
+  readonly hash: string;
+  /** A warning that has to travel with the file; empty when there is none. */
+  readonly note: string;
+  /** ISO 8601. Left out unless the user gives one: the same run must give the same bytes. */
+  readonly date?: string;
+}
+
+export interface BaseFacts {
+  readonly name: string;
+  /** ModelSpec's name, without "/lora". */
+  readonly architecture: string;
+  readonly implementation: string;
+  /** What kohya's scripts call it. */
+  readonly kohyaVersion: string;
+  readonly isVersion2: boolean;
+  readonly prediction: 'epsilon' | 'v_prediction';
+  /** Side in pixels of the pictures it was made for. */
+  readonly side: number;
+  /** SHA-256 of the weight files of the adapted components, lower-case hex. */
+  readonly hashes: ReadonlyMap<string, string>;
+}
+
+export interface AdapterFormat {
+  readonly label: string;
+  readonly help: string;
+  /** Magnitudes that have a place in it. */
+  readonly axes: readonly DoraAxis[];
+  /** Every layer has an alpha tensor. */
+  readonly hasAlpha: boolean;
+  /** Programs for which it is the layout to write. */
+  readonly writtenFor: readonly Program[];
+  /** Programs that render a file of it exactly as trained; `null` is an adapter without magnitudes. */
+  exactIn(axis: DoraAxis | null): readonly Program[];
+  /** Name of a tensor, or null when the layout has none for this layer. */
+  keyOf(path: string, part: AdapterPart, model: NamedModel): string | null;
+  /** All the ways in which files of this layout spell a layer. */
+  modulesOf(path: string, model: NamedModel): readonly string[];
+  /** Takes a tensor's name apart, or gives null when it is not of this layout. */
+  parse(key: string): ParsedKey | null;
+  /** Shape of a magnitude as it is written, for a weight [out,in(,kh,kw)]. */
+  magnitudeShape(weight: Shape, axis: DoraAxis): Shape;
+  /** Axes that a magnitude of this shape can belong to: none when it does not fit the weight. */
+  axesOf(magnitude: Shape, weight: Shape): readonly DoraAxis[];
+  metadata(facts: AdapterFacts): Readonly<Record<string, string>>;
+}
+
+/** [O] or, for a convolution, [1,O,1,1] on the output axis; [1,I] or [1,I,1,1] on the input axis. */
+export function magnitudeShape(weight: Shape, axis: DoraAxis): Shape {
+  const [out, inputs] = weight as [number, number];
+  if (weight.length === 2) return axis === 'output' ? [out] : [1, inputs];
+  return [1, axis === 'output' ? out : inputs, ...weight.slice(2).map(() => 1)];
+}
+
+/** Metadata that do not depend on the layout: ModelSpec 1.0.1 and Adora's own. */
+export function commonMetadata(facts: AdapterFacts): Record<string, string> {
+  const { base, axis, trigger, note, hash } = facts;
+  const side = `${base.side}x${base.side}`;
+  return {
+    format: 'pt',
+    'modelspec.sai_model_spec': '1.0.1',
+    'modelspec.architecture': `${base.architecture}/lora`,
+    'modelspec.implementation': base.implementation,
+    'modelspec.title': facts.title,
+    'modelspec.resolution': side,
+    'modelspec.prediction_type': base.prediction === 'epsilon' ? 'epsilon' : 'v',
+    'modelspec.hash_sha256': `0x${hash}`,
+    ...(note ? { 'modelspec.description': note, 'adora.note': note } : {}),
+    ...(trigger ? { 'modelspec.trigger_phrase': trigger, 'modelspec.usage_hint': trigger, 'adora.trigger': trigger } : {}),
+    ...(facts.date ? { 'modelspec.date': facts.date } : {}),
+    'adora.kind': facts.kind,
+    'adora.rank': String(facts.rank),
+    'adora.trained_alpha': String(facts.alpha),
+    ...(axis ? { 'adora.dora_axis': axis } : {}),
+    'adora.steps': String(facts.steps),
+    'adora.base': base.name,
+    ...Object.fromEntries([...base.hashes].map(([component, value]) => [`adora.base_sha256.${component}`, value])),
+    'adora.job': facts.job,
+  };
+}

@@ -1,0 +1,26 @@
+// The layout of PEFT and diffusers: `unet.<path>.lora_A.weight`. Magnitudes are `lora_magnitude_vector`, on the output axis.
+// There is no alpha tensor: diffusers takes alpha = rank.
+import { sizeOf } from '../../base/shape.ts';
+import { commonMetadata, magnitudeShape, type AdapterFormat, type AdapterPart } from '../define/format.ts';
+
+// PEFT itself writes the adapter's name into the keys of its own state dict.
+const KEY = /^(.+\..+?)\.(?:(lora_A|lora_B)(?:\.default)?\.weight|(lora_magnitude_vector)(?:(?:\.default)?\.weight)?|(alpha))$/;
+
+export const peft: AdapterFormat = {
+  label: 'PEFT',
+  help: 'For diffusers.',
+  axes: ['output'],
+  hasAlpha: false,
+  writtenFor: ['diffusers'],
+  exactIn: (axis) => (axis === 'input' ? [] : ['diffusers']),
+  keyOf: (path, part) => (part === 'alpha' ? null : `${path}.${part}`),
+  modulesOf: (path) => [path],
+  parse: (key) => {
+    const [, module, matrix, magnitude, alpha] = KEY.exec(key) ?? [];
+    if (module === undefined) return null;
+    return { module, part: (matrix ? `${matrix}.weight` : (magnitude ?? alpha)) as AdapterPart };
+  },
+  magnitudeShape,
+  axesOf: (magnitude, weight) => (sizeOf(magnitude) === weight[0] ? ['output'] : []),
+  metadata: commonMetadata,
+};

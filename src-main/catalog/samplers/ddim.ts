@@ -1,0 +1,32 @@
+// DDIM (arXiv 2010.02502) without added noise: each step goes to the next noise level along the predicted direction.
+import type { Sampler } from '../define/sampler.ts';
+import { cleanFactors } from '../noise.ts';
+import { timestepsOf } from './shared/timesteps.ts';
+
+export const ddim: Sampler = {
+  label: 'DDIM',
+  help: 'Plain and even; the same noise gives the same picture.',
+  start: ({ alphasCumprod, prediction, steps }) => {
+    const timesteps = timestepsOf(alphasCumprod, steps);
+    const stride = Math.floor(alphasCumprod.length / steps);
+    // One stride on, as in diffusers: with trailing timesteps that may be one off the next one. Ends at ᾱ_0, not at 1,
+    // as Stable Diffusion's configurations say.
+    const alphaBarAfter = (timestep: number): number => alphasCumprod[Math.max(timestep - stride, 0)]!;
+    return {
+      timesteps,
+      initialSigma: 1,
+      modelInput: (x) => x,
+      step: (answer, x, i) => {
+        const alphaBar = alphasCumprod[timesteps[i]!]!;
+        const after = alphaBarAfter(timesteps[i]!);
+        const clean = cleanFactors(prediction, alphaBar);
+        const ratio = Math.sqrt((1 - after) / (1 - alphaBar));
+        return x.map((value, k) => {
+          const x0 = clean.sample * value + clean.answer * answer[k]!;
+          const noise = value - Math.sqrt(alphaBar) * x0;
+          return Math.sqrt(after) * x0 + ratio * noise;
+        });
+      },
+    };
+  },
+};

@@ -1,0 +1,134 @@
+// What exactly one step computes, on one device: files in, file out.
+import { existsSync, statSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { UserError } from '../base/errors.ts';
+import { sameShape, showShape, sizeOf, type Shape } from '../base/shape.ts';
+import type { Model } from '../catalog/define/family.ts';
+import { detectModel } from '../catalog/families/index.ts';
+import type { Job } from '../contract/job.ts';
+import type { Value } from '../graph/types.ts';
+import { openSafetensors } from '../files/safetensors.ts';
+import { writeSafetensors, type TensorToWrite } from '../files/safetensors-write.ts';
+import type { WeightFile } from '../files/weight-file.ts';
+import { f32, type HostTensor } from '../runtime/runtime.ts';
+import { chooseRuntime } from './choose-runtime.ts';
+import { openModelFolder, type ModelFolder } from './model-folder.ts';
+import { adapterTransform, openPeftAdapter, type PeftAdapter } from './peft-adapter.ts';
+import { PREDICTION, runSingleStep, singleStepGraph, type StepShapes } from './single-step.ts';
+import { gradientName, LOSS } from './step-graph.ts';
+
+export interface ProbeRequest {
+  /** Model folder in the diffusers layout, or its denoiser's folder or weight file. */
+  readonly base: string;
+  readonly adapter?: string;
+  /** `sample` [B,C,H,W], `timestep` [B], `encoder_hidden_states` [B,T,D], optional `text_embeds` [B,P], `time_ids` [B,6], `target` [B,C,H,W]. */
+  readonly input: string;
+  readonly output: string;
+  readonly device: string;
+  readonly dtype: string;
+}
+
+export interface ProbeResult {
+  readonly text: string;
+  readonly data: unknown;
+}
+
+/**
+ * Writes `prediction`, with a target `loss` (mean squared error), with an adapter `grad.<key>` for each of its tensors.
+ * Errors: `probe.*`, `adapter.*`, `model.*`, `device.*` and those of the files.
+ */
+export async function probeCommand(request: ProbeRequest): Promise<ProbeResult> {
+  const { runtime, compute, scalesLoss } = await chooseRuntime({ train: { device: request.device, dtype: request.dtype } as Job['train'] });
+  const folder = openModelFolder(rootOf(request.base));
+  const model = detectModel(folder.files);
+  const adapter = request.adapter === undefined ? null : openPeftAdapter(request.adapter);
+  const inputs = readInputs(openSafetensors(request.input), model);
+  const options = { compute, storedDType: folder.storedDType, ...(adapter ? { transform: adapterTransform(adapter) } : {}) };
+  const { graph, leaves } = singleStepGraph(model, inputs.shapes, options, scalesLoss && adapter !== null);
+  checkFit(leaves, folder);
+  if (adapter) checkUse(adapter, leaves, model);
+
+  const feeds = new Map([...inputs.tensors, ...(adapter?.keys ?? []).map((key): [string, HostTensor] => {
+    const { shape, data } = adapter!.read(key);
+    return [key, f32(data, shape)];
+  })]);
+  const results = await runSingleStep(runtime, graph, folder.weights, feeds);
+  const written = outputsOf(results, inputs.shapes, adapter);
+  await writeSafetensors(request.output, written, { format: 'pt', device: runtime.device, dtype: compute });
+
+  const loss = results.get(LOSS)?.[0] ?? null;
+  const gradients = written.length - (loss === null ? 1 : 2);
+  const text = `${model.label} on ${runtime.device} in ${compute}: ${loss === null ? 'prediction' : `loss ${loss.toPrecision(7)}`}` +
+    `${gradients > 0 ? `, gradients of ${gradients} tensors` : ''}; written to ${request.output}`;
+  return { text, data: { device: runtime.device, dtype: compute, loss, gradients, output: request.output } };
+}
+
+/** The model folder, also when its denoiser's folder or a file in it was named. */
+function rootOf(base: string): string {
+  if (!existsSync(base)) return base;
+  const folder = statSync(base).isDirectory() ? base : dirname(base);
+  if (existsSync(join(folder, 'config.json'))) return dirname(join(process.cwd(), '.') && absolute(folder));
+  if (folder === base) return base;
+  throw new UserError('probe.base', `"${basename(base)}" has no config.json beside it: give a model folder in the diffusers layout.`, { base });
+}
+
+interface Inputs {
+  readonly shapes: StepShapes;
+  readonly tensors: ReadonlyMap<string, HostTensor>;
+}
+
+function readInputs(file: WeightFile, model: Model): Inputs {
+  const shapeOf = (name: string, text: string, fits: (shape: Shape) => boolean): Shape => {
+    const shape = file.tensors.get(name)?.shape;
+    if (!shape) throw new UserError('probe.no-input', `"${file.path}" has no tensor "${name}" ${text}, which a step of this model needs.`, { path: file.path, name });
+    if (!fits(shape)) throw new UserError('probe.input-shape', `"${name}" in "${file.path}" is ${showShape(shape)} and would have to be ${text}.`, { path: file.path, name, shape });
+    return shape;
+  };
+  const sample = shapeOf('sample', '[batch,channels,height,width]', (shape) => shape.length === 4 && sizeOf(shape) > 0);
+  const batch = sample[0]!;
+  shapeOf('timestep', `[${batch}]`, (shape) => sameShape(shape, [batch]));
+  const width = model.condition(1).context[1]!;
+  const context = shapeOf('encoder_hidden_states', `[${batch},tokens,${width}]`, (shape) => shape.length === 3 && shape[0] === batch && shape[1]! > 0 && shape[2] === width);
+  const types = model.condition(context[1]!);
+  const exact = (name: string, shape: Shape): Shape => shapeOf(name, showShape(shape), (found) => sameShape(found, shape));
+  const pooled = types.pooled ? exact('text_embeds', [batch, ...types.pooled]) : undefined;
+  const timeIds = types.timeIds ? exact('time_ids', [batch, ...types.timeIds]) : undefined;
+  const hasTarget = file.tensors.has('target');
+  if (hasTarget) exact('target', sample);
+
+  const fed: [name: string, key: string, shape: Shape | undefined][] = [
+    ['sample', 'sample', sample], ['timestep', 'timestep', [batch]], ['context', 'encoder_hidden_states', context],
+    ['pooled', 'text_embeds', pooled], ['timeIds', 'time_ids', timeIds], ['target', 'target', hasTarget ? sample : undefined],
+  ];
+  const tensors = new Map(fed.flatMap(([name, key, shape]) => (shape ? [[name, f32(file.readF32(key), shape)] as const] : [])));
+  return { shapes: { sample, context, ...(pooled ? { pooled } : {}), ...(timeIds ? { timeIds } : {}), hasTarget }, tensors };
+}
+
+/** Inputs of wrong extents would ask for weights of other shapes than the model has. */
+function checkFit(leaves: ReadonlyMap<string, Value>, folder: ModelFolder): void {
+  for (const { leaf, shape } of leaves.values()) {
+    if (leaf!.kind !== 'weight') continue;
+    const cut = leaf!.name.indexOf('.');
+    const stored = folder.files.get(leaf!.name.slice(0, cut))?.tensors.get(leaf!.name.slice(cut + 1));
+    if (stored && !sameShape(stored.shape, shape)) {
+      throw new UserError('probe.input-shape', `"sample" does not fit the model: "${leaf!.name}" is ${showShape(stored.shape)} and would have to be ${showShape(shape)}. Check its number of channels.`, { name: leaf!.name, shape: stored.shape });
+    }
+  }
+}
+
+function checkUse(adapter: PeftAdapter, leaves: ReadonlyMap<string, Value>, model: Model): void {
+  const unused = adapter.keys.filter((key) => !leaves.has(key));
+  if (unused.length === 0) return;
+  const names = `${unused.slice(0, 3).map((key) => `"${key}"`).join(', ')}${unused.length > 3 ? ` and ${unused.length - 3} more` : ''}`;
+  throw new UserError('adapter.unknown-layers', `The ${model.denoiserComponent} of this model has no layers for ${names} of the adapter: use the adapter with the model it was trained on.`, { unused });
+}
+
+function outputsOf(results: ReadonlyMap<string, Float32Array>, { sample }: StepShapes, adapter: PeftAdapter | null): TensorToWrite[] {
+  const tensor = (name: string, shape: Shape): TensorToWrite => ({ name, dtype: 'f32', shape, data: results.get(name) ?? new Float32Array(sizeOf(shape)) });
+  const loss = results.has(LOSS);
+  const keys = loss ? (adapter?.keys ?? []) : [];
+  const gradients = keys.map((key) => tensor(gradientName(key), adapter!.read(key).shape));
+  const [, , height, width] = sample as [number, number, number, number];
+  const channels = results.get(PREDICTION)!.length / (sample[0]! * height * width);
+  return [tensor(PREDICTION, [sample[0]!, channels, height, width]), ...(loss ? [tensor(LOSS, [])] : []), ...gradients];
+}

@@ -1,0 +1,236 @@
+// Adapter files of every layout, in Adora's names, checked against the model they are for.
+import { UserError } from '../base/errors.ts';
+import { sameShape, showShape, sizeOf, type Shape } from '../base/shape.ts';
+import { formats } from '../catalog/formats/index.ts';
+import { magnitudeShape, type AdapterFormat, type AdapterPart, type DoraAxis, type NamedModel } from '../catalog/define/format.ts';
+import { openSafetensors } from '../files/safetensors.ts';
+import { ADAPTER_LIMITS, shown } from '../files/safetensors-header.ts';
+import type { WeightFile } from '../files/weight-file.ts';
+import { DOWN, lowRankShapes, UP } from '../nn/low-rank.ts';
+import { f32, type HostTensor } from '../runtime/runtime.ts';
+import type { TrainedValues } from './trained.ts';
+
+const MAGNITUDE = 'lora_magnitude_vector';
+
+/** An adapter file as its header shows it; no model is needed. */
+export interface AdapterFile {
+  readonly path: string;
+  readonly file: WeightFile;
+  /** Name of the layout in the catalog. */
+  readonly layout: string;
+  readonly format: AdapterFormat;
+  /** Keys of the tensors of each layer; layers as the layout spells them. */
+  readonly modules: ReadonlyMap<string, ReadonlyMap<AdapterPart, string>>;
+  /** Tensors that the layout does not know. */
+  readonly unknown: readonly string[];
+}
+
+export interface ReadLayer {
+  readonly path: string;
+  readonly rank: number;
+  /** alpha / rank of the file, which `values` have in B. */
+  readonly scale: number;
+  readonly hasMagnitude: boolean;
+}
+
+export interface ReadAdapter {
+  readonly layout: string;
+  /** Axis of the magnitudes; null for an adapter without them. */
+  readonly axis: DoraAxis | null;
+  readonly layers: readonly ReadLayer[];
+  /** `<layer path>.lora_A.weight` and so on, f32, in the shapes that training uses, alpha = rank. */
+  readonly values: TrainedValues;
+  /** Name in the file of each tensor of `values`. */
+  readonly keys: ReadonlyMap<string, string>;
+  readonly metadata: ReadonlyMap<string, string>;
+}
+
+/**
+ * Opens an adapter file and takes its keys apart.
+ * Errors: those of safetensors; `adapter.unknown-layout` when no key is that of an adapter.
+ */
+export function openAdapter(path: string): AdapterFile {
+  const file = openSafetensors(path, ADAPTER_LIMITS);
+  const found = adapterOfFile(path, file);
+  if (found) return found;
+  throw new UserError('adapter.unknown-layout', `"${path}" is no adapter that Adora can read (${namesOf([...file.tensors.keys()])}): ` +
+    'choose a LoRA or DoRA file in the layout of kohya or of diffusers.', { path });
+}
+
+/** The adapter in an opened file, or null when it holds something else. */
+export function adapterOfFile(path: string, file: WeightFile): AdapterFile | null {
+  const keys = [...file.tensors.keys()];
+  const counts = Object.entries(formats).map(([layout, format]) => ({ layout, format, known: keys.filter((key) => isMatrix(format, key)).length }));
+  const { layout, format, known } = counts.reduce((best, next) => (next.known > best.known ? next : best));
+  if (known === 0) return null;
+  const modules = new Map<string, Map<AdapterPart, string>>();
+  const unknown: string[] = [];
+  for (const key of keys) {
+    const parsed = format.parse(key);
+    const module = parsed && (modules.get(parsed.module) ?? new Map<AdapterPart, string>());
+    if (!parsed || !module || module.has(parsed.part)) unknown.push(key);
+    else modules.set(parsed.module, module.set(parsed.part, key));
+  }
+  return { path, file, layout, format, modules, unknown };
+}
+
+const isMatrix = (format: AdapterFormat, key: string): boolean => {
+  const part = format.parse(key)?.part;
+  return part === DOWN || part === UP;
+};
+
+/**
+ * Reads an adapter for a model. Every tensor must find its place.
+ * Errors: `adapter.unknown-layout`, `adapter.unknown-keys`, `adapter.other-model`, `adapter.incomplete`, `adapter.shape`,
+ * `adapter.axis`, `adapter.alpha`, `adapter.not-finite`.
+ */
+export function readAdapter(path: string, model: NamedModel): ReadAdapter {
+  const adapter = openAdapter(path);
+  if (adapter.unknown.length > 0) {
+    throw new UserError('adapter.unknown-keys', `"${path}" holds tensors that Adora cannot apply (${namesOf(adapter.unknown)}), so the result ` +
+      'would not be what the file means: choose a LoRA or DoRA file.', { path, keys: adapter.unknown.slice(0, 100) });
+  }
+  const modules = inModel(adapter, model);
+  const axis = axisOf(adapter, modules, model);
+  const values = new Map<string, HostTensor>();
+  const keys = new Map<string, string>();
+  const layers = [...modules].map(([layerPath, parts]) => {
+    const layer = readLayer(adapter, layerPath, parts, model.layers.get(layerPath)!, axis);
+    for (const [part, tensor] of layer.tensors) {
+      values.set(`${layerPath}.${part}`, tensor);
+      keys.set(`${layerPath}.${part}`, parts.get(part)!);
+    }
+    return { path: layerPath, rank: layer.rank, scale: layer.scale, hasMagnitude: parts.has(MAGNITUDE) };
+  });
+  return { layout: adapter.layout, axis, layers, values, keys, metadata: adapter.file.metadata };
+}
+
+type Parts = ReadonlyMap<AdapterPart, string>;
+
+/** The layers under their paths in the model, in the model's order. */
+function inModel({ path, format, modules }: AdapterFile, model: NamedModel): Map<string, Parts> {
+  const found = new Map<string, Parts>();
+  const used = new Set<string>();
+  for (const layer of model.layers.keys()) {
+    const spelling = format.modulesOf(layer, model).find((module) => modules.has(module));
+    if (spelling === undefined) continue;
+    found.set(layer, modules.get(spelling)!);
+    used.add(spelling);
+  }
+  const strangers = [...modules.keys()].filter((module) => !used.has(module));
+  if (strangers.length > 0) {
+    throw new UserError('adapter.other-model', `"${path}" was made for another model: ${strangers.length} of its ${modules.size} layers are not ` +
+      `in this one (${namesOf(strangers)}). Choose the base model that the adapter was trained on.`, { path, layers: strangers.slice(0, 100) });
+  }
+  const incomplete = [...found].filter(([, parts]) => !parts.has(DOWN) || !parts.has(UP)).map(([layer]) => layer);
+  if (incomplete.length > 0) {
+    throw new UserError('adapter.incomplete', `"${path}" has only one of the two matrices of ${incomplete.length} layers (${namesOf(incomplete)}): ` +
+      'get the file again.', { path, layers: incomplete.slice(0, 100) });
+  }
+  return found;
+}
+
+/** The one axis that fits all magnitudes. Square layers leave it open when they are stored as plain vectors. */
+function axisOf({ path, file, format }: AdapterFile, modules: ReadonlyMap<string, Parts>, model: NamedModel): DoraAxis | null {
+  let possible: readonly DoraAxis[] | null = null;
+  for (const [layer, parts] of modules) {
+    const key = parts.get(MAGNITUDE);
+    if (key === undefined) continue;
+    const { shape } = file.tensors.get(key)!;
+    const weight = model.layers.get(layer)!;
+    const own = format.axesOf(shape, weight);
+    if (own.length === 0) throw wrongShape(path, key, shape, `${showShape(format.magnitudeShape(weight, 'output'))} or ${showShape(format.magnitudeShape(weight, 'input'))}`);
+    possible = possible === null ? own : possible.filter((axis) => own.includes(axis));
+  }
+  if (possible === null) return null;
+  const stated = file.metadata.get('adora.dora_axis') ?? axisOfArguments(file.metadata.get('ss_network_args'));
+  const axis = possible.length === 1 ? possible[0] : possible.find((one) => one === stated);
+  if (axis) return axis;
+  throw new UserError('adapter.axis', possible.length === 0
+    ? `"${path}" has magnitudes of rows in some layers and of columns in others: it cannot be applied as one DoRA.`
+    : `"${path}" does not say whether its magnitudes belong to rows or columns of the weights: export it again with a newer version of the program that made it.`, { path });
+}
+
+function axisOfArguments(text: string | undefined): DoraAxis | undefined {
+  const match = /"wd_on_out(?:put)?"\s*:\s*"?(true|false)/i.exec(text ?? '');
+  return match ? (match[1]!.toLowerCase() === 'true' ? 'output' : 'input') : undefined;
+}
+
+interface LayerTensors {
+  readonly rank: number;
+  readonly scale: number;
+  readonly tensors: ReadonlyMap<AdapterPart, HostTensor>;
+}
+
+function readLayer(adapter: AdapterFile, layer: string, parts: Parts, weight: Shape, axis: DoraAxis | null): LayerTensors {
+  const { path, file } = adapter;
+  const rank = file.tensors.get(parts.get(DOWN)!)!.shape[0] ?? 0;
+  const { down, up } = lowRankShapes(weight, rank);
+  const scale = scaleOf(adapter, layer, parts, rank);
+  const tensors = new Map<AdapterPart, HostTensor>();
+  const read = (part: AdapterPart, wanted: Shape, isFree = false): void => {
+    const key = parts.get(part)!;
+    const { shape } = file.tensors.get(key)!;
+    const fits = isFree ? sizeOf(shape) === sizeOf(wanted) : sameShape(withoutOnes(shape), withoutOnes(wanted));
+    if (!fits || rank === 0) throw wrongShape(path, key, shape, showShape(wanted));
+    const data = file.readF32(key);
+    if (!data.every(Number.isFinite)) {
+      throw new UserError('adapter.not-finite', `"${shown(key)}" in "${path}" holds values that are not numbers: the training that made it failed, use an earlier file.`, { path, key });
+    }
+    tensors.set(part, f32(part === UP && scale !== 1 ? data.map((value) => value * scale) : data, wanted));
+  };
+  read(DOWN, down);
+  read(UP, up);
+  // Its shape was checked with the axis.
+  if (axis && parts.has(MAGNITUDE)) read(MAGNITUDE, magnitudeShape(weight, axis), true);
+  return { rank, scale, tensors };
+}
+
+/** A 1x1 convolution and a linear layer store the same numbers. */
+const withoutOnes = (shape: Shape): Shape => (shape.length === 4 && shape[2] === 1 && shape[3] === 1 ? shape.slice(0, 2) : shape);
+
+/** alpha / rank: from the layer's alpha, else from metadata, else 1. */
+function scaleOf({ path, file }: AdapterFile, layer: string, parts: Parts, rank: number): number {
+  const key = parts.get('alpha');
+  if (key === undefined) return scaleOfMetadata(file.metadata, layer, rank);
+  const { shape } = file.tensors.get(key)!;
+  const alpha = sizeOf(shape) === 1 ? file.readF32(key)[0]! : NaN;
+  if (!Number.isFinite(alpha)) {
+    throw new UserError('adapter.alpha', `"${shown(key)}" in "${path}" is not one number: the file is damaged, get it again.`, { path, key, shape });
+  }
+  return alpha / rank;
+}
+
+/** What PEFT's configuration says when diffusers has put it into the file, or a plain `alpha`. */
+function scaleOfMetadata(metadata: ReadonlyMap<string, string>, layer: string, rank: number): number {
+  const plain = Number(metadata.get('alpha') ?? metadata.get('lora_alpha') ?? NaN);
+  let alpha = Number.isFinite(plain) ? plain : rank;
+  let divisor = rank;
+  const config = parseObject(metadata.get('lora_adapter_metadata'));
+  const component = layer.slice(0, layer.indexOf('.'));
+  const setting = (name: string): unknown => config[`${component}.${name}`];
+  if (typeof setting('lora_alpha') === 'number') alpha = setting('lora_alpha') as number;
+  const pattern = setting('alpha_pattern');
+  if (typeof pattern === 'object' && pattern !== null) {
+    const own = Object.entries(pattern).find(([name]) => layer === `${component}.${name}` || layer.endsWith(`.${name}`));
+    if (typeof own?.[1] === 'number') alpha = own[1];
+  }
+  if (setting('use_rslora') === true) divisor = Math.sqrt(rank);
+  return alpha / divisor;
+}
+
+function parseObject(text: string | undefined): Readonly<Record<string, unknown>> {
+  try {
+    const value: unknown = JSON.parse(text ?? '{}');
+    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
+  } catch {
+    return {};
+  }
+}
+
+const wrongShape = (path: string, key: string, shape: Shape, wanted: string): UserError =>
+  new UserError('adapter.shape', `"${shown(key)}" in "${path}" has the shape ${showShape(shape)}, and this model wants ${wanted}: choose the base model that the adapter was trained on.`, { path, key, shape });
+
+/** The first of some names, for a message. */
+const namesOf = (names: readonly string[]): string =>
+  `${names.slice(0, 3).map((name) => `"${shown(name)}"`).join(', ')}${names.length > 3 ? ` and ${names.length - 3} more` : ''}` || 'it is empty';

@@ -1,0 +1,102 @@
+// Frozen weights at byte offsets of the user's own safetensors files: no copy, no conversion on disk.
+import { renameSync, rmSync, mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { createBuilder, type Builder } from '../../src-main/graph/builder.ts';
+import { evaluate } from '../../src-main/graph/evaluate.ts';
+import type { Value } from '../../src-main/graph/types.ts';
+import { decodeF32, encodeTensor } from '../../src-main/files/convert.ts';
+import { openSafetensors } from '../../src-main/files/safetensors.ts';
+import { writeSafetensors } from '../../src-main/files/safetensors-write.ts';
+import { createOnnxRuntime } from '../../src-main/runtime/onnx/onnx-runtime.ts';
+import { f32, type WeightLocation } from '../../src-main/runtime/runtime.ts';
+import { temporaryFolder } from '../files/temporary.ts';
+import { valuesOf } from '../ops/oracle.ts';
+import { expectClose } from '../ops/run-graph.ts';
+
+const cpu = createOnnxRuntime({ device: 'cpu', threads: 1 });
+type Stored = 'f32' | 'f16';
+
+interface Weight {
+  readonly file: string;
+  readonly key: string;
+  readonly shape: readonly number[];
+  readonly dtype: Stored;
+}
+
+/** Writes the weights into their files, runs the graph on them, and compares with the evaluator on the stored values. */
+async function checkRun(weights: Readonly<Record<string, Weight>>, build: (g: Builder, x: Value) => Value, beforeRun: () => void = () => undefined): Promise<void> {
+  const values = new Map(Object.entries(weights).map(([path, { shape }], i) => [path, Float32Array.from(valuesOf({ shape }, i + 2))]));
+  for (const file of new Set(Object.values(weights).map((weight) => weight.file))) {
+    const own = Object.entries(weights).filter(([, weight]) => weight.file === file);
+    // A filler of odd size in front, so that no offset is zero.
+    const filler = { name: 'filler', dtype: 'f32' as const, shape: [3], data: new Float32Array(3) };
+    await writeSafetensors(file, [filler, ...own.map(([path, { key, shape, dtype }]) => ({ name: key, dtype, shape, data: encodeTensor(values.get(path)!, dtype, key) }))]);
+  }
+  const locate = (path: string): WeightLocation => {
+    const { file, key } = weights[path]!;
+    const { offset, length } = openSafetensors(file).locate(key);
+    expect(offset).toBeGreaterThan(8);
+    return { kind: 'file', file, offset, length };
+  };
+  const stored = new Map([...values].map(([path, data]) => {
+    const { dtype } = weights[path]!;
+    return [path, dtype === 'f32' ? data : decodeF32(encodeTensor(data, dtype, path) as Uint8Array<ArrayBuffer>, dtype, path)] as const;
+  }));
+  const g = createBuilder({ storedDType: (path) => weights[path]!.dtype });
+  const graph = g.graph({ y: build(g, g.input('x', [2, 3])) });
+  const x = Float32Array.from(valuesOf({ shape: [2, 3] }, 1));
+  const program = await cpu.compile(graph, { weights: locate, name: 'test' });
+  beforeRun();
+  const y = (await program.run(new Map([['x', cpu.upload(f32(x, [2, 3]))]]))).get('y')!;
+  expectClose((await y.read()) as Float32Array, evaluate(graph, new Map([...stored, ['x', x]])).get('y')!.data, 1e-5);
+  await program.dispose();
+}
+
+const layer = (g: Builder, x: Value, path: string, out: number): Value => g.linear(x, g.param(`${path}.weight`, [out, x.shape.at(-1)!]), g.param(`${path}.bias`, [out]));
+
+test('f32 and f16 weights of one file', async () => {
+  const file = join(temporaryFolder(), 'model.safetensors');
+  await checkRun({
+    'a.weight': { file, key: 'a.weight', shape: [4, 3], dtype: 'f32' },
+    'a.bias': { file, key: 'a.bias', shape: [4], dtype: 'f16' },
+    'b.weight': { file, key: 'b.weight', shape: [3, 4], dtype: 'f16' },
+    'b.bias': { file, key: 'b.bias', shape: [3], dtype: 'f32' },
+  }, (g, x) => layer(g, layer(g, x, 'a', 4), 'b', 3));
+});
+
+test('weights of several files in one segment, side by side and in folders below', async () => {
+  const root = temporaryFolder();
+  const files = ['model-00001-of-00002.safetensors', 'model-00002-of-00002.safetensors', 'unet/deep/model.safetensors', 'text encoder/model.safetensors'];
+  const [first, second, third, fourth] = files.map((name) => join(root, ...name.split('/'))) as [string, string, string, string];
+  await checkRun({
+    'a.weight': { file: first, key: 'weight', shape: [4, 3], dtype: 'f16' },
+    'a.bias': { file: second, key: 'bias', shape: [4], dtype: 'f32' },
+    'b.weight': { file: third, key: 'weight', shape: [3, 4], dtype: 'f32' },
+    'b.bias': { file: fourth, key: 'bias', shape: [3], dtype: 'f16' },
+  }, (g, x) => layer(g, layer(g, x, 'a', 4), 'b', 3));
+});
+
+test('files of different folders in different segments', async () => {
+  const root = temporaryFolder();
+  const place = (name: string, path: string, shape: readonly number[]): Weight => ({ file: join(root, name, 'model.safetensors'), key: path, shape, dtype: 'f32' });
+  await checkRun({
+    'a.weight': place('unet', 'weight', [4, 3]), 'a.bias': place('unet', 'bias', [4]),
+    'b.weight': place('unet-two', 'weight', [3, 4]), 'b.bias': place('unet-two', 'bias', [3]),
+  }, (g, x) => {
+    const hidden = g.region('first', () => layer(g, x, 'a', 4));
+    return g.region('second', () => layer(g, hidden, 'b', 3));
+  });
+});
+
+test('a program goes on when the file is moved meanwhile', async () => {
+  const root = temporaryFolder();
+  const file = join(root, 'unet', 'model.safetensors');
+  mkdirSync(join(root, 'unet'));
+  await checkRun({
+    'a.weight': { file, key: 'weight', shape: [4, 3], dtype: 'f32' }, 'a.bias': { file, key: 'bias', shape: [4], dtype: 'f32' },
+  }, (g, x) => layer(g, x, 'a', 4), () => {
+    renameSync(join(root, 'unet'), join(root, 'elsewhere'));
+    rmSync(join(root, 'elsewhere'), { recursive: true });
+  });
+});
