@@ -1,11 +1,20 @@
 // Entry of `adora` on the command line. Engine code is loaded by the command that needs it.
 
+import { join } from 'node:path';
 import { runCli, type Engine } from './cli/run-cli.ts';
 import type { CommandLineIo } from './cli/session.ts';
+import type { Job } from './contract/job.ts';
+
+const readJob = async (path: string): Promise<Job> =>
+  (await (await import('./app/job-file.ts')).readJobFile(path, await engine.catalogFields())).job;
 
 const engine: Engine = {
   catalogFields: async () => (await import('./catalog/index.ts')).catalogFields(),
   runJob: async (request) => (await import('./train/run-job.ts')).runJob(request),
+  sample: async (request, context) => (await import('./train/sample-command.ts')).sampleCommand(request, context),
+  analyze: async (request, context) => (await import('./train/analyze.ts')).analyzeCommand(request, context),
+  bench: async (request, context) => (await import('./train/bench.ts')).benchCommand(request, context, { entry: process.argv[1]!, assets: join(import.meta.dirname, '../../assets') }),
+  demo: async (request, context) => (await import('./train/demo.ts')).demoCommand(request, context, readJob),
 };
 
 const io: CommandLineIo = {

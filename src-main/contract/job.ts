@@ -13,6 +13,9 @@ const imageSide = z.int().min(8).max(16384);
 export const adapterTargets = ['attention', 'attention+feed-forward', 'linear', 'linear+conv', 'all'] as const;
 export type AdapterTargets = (typeof adapterTargets)[number];
 
+/** How noise becomes a picture where nothing else is said. */
+export const defaultSampler = 'ddim';
+
 export const devices = ['auto', 'cpu', 'cuda', 'dml', 'webgpu'] as const;
 export type Device = (typeof devices)[number];
 
@@ -119,7 +122,7 @@ const previewSchema = z.strictObject({
   every: natural.default(0).describe('Steps between previews; 0 makes none while training.'),
   prompts: z.array(z.string()).default([]),
   negative: z.string().default(''),
-  sampler: z.string().min(1).default('ddim'),
+  sampler: z.string().min(1).default(defaultSampler),
   steps: positive.max(1000).default(20),
   guidance: z.number().min(0).max(100).default(7),
   seed: z.int().min(0).default(0),

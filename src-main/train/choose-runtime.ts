@@ -13,14 +13,14 @@ export interface ChosenRuntime {
   readonly scalesLoss: boolean;
 }
 
-/** Errors: `device.missing`, `device.no-f16`. */
-export async function chooseRuntime({ train }: { readonly train: Pick<Job['train'], 'device' | 'dtype'> }): Promise<ChosenRuntime> {
+/** Errors: `device.missing`, `device.no-f16`. @param threads of the CPU; 0 leaves it to the library */
+export async function chooseRuntime({ train }: { readonly train: Pick<Job['train'], 'device' | 'dtype'> }, threads = 0): Promise<ChosenRuntime> {
   const device = await chooseDevice(train.device);
   if (train.dtype === 'f16' && !device.hasF16) {
     throw new UserError('device.no-f16', `The device "${device.name}" cannot compute in f16: set train.dtype = "f32" or "auto".`, { device: device.name });
   }
   const compute: DType = train.dtype === 'auto' ? (device.name !== 'cpu' && device.hasF16 ? 'f16' : 'f32') : train.dtype;
-  return { runtime: createOnnxRuntime({ device: device.name }), compute, scalesLoss: compute === 'f16' };
+  return { runtime: createOnnxRuntime({ device: device.name, threads }), compute, scalesLoss: compute === 'f16' };
 }
 
 /** `auto`: the first real accelerator, else the CPU. A software adapter is taken only when it is named. */

@@ -41,11 +41,8 @@ export function openRun(path: string, { runtime, compute }: Pick<ChosenRuntime, 
   return { job, folder, model, modelFolder, plan, runtime };
 }
 
-/** Trained values of a checkpoint, read when asked for. */
-export type SavedValues = (name: string) => HostTensor;
-
-/** What is shown and exported of a checkpoint: the running averages if there are any. Error: `checkpoint.foreign`. */
-export function openSavedValues(path: string): SavedValues {
+/** What is shown and exported of a checkpoint, by name: the running averages if there are any. Error: `checkpoint.foreign`. */
+export function openSavedValues(path: string): (name: string) => HostTensor {
   const file = openSafetensors(path);
   return (name) => {
     const key = file.tensors.has(averageName(name)) ? averageName(name) : name;

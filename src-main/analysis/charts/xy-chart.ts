@@ -53,7 +53,7 @@ export function xyChart(chart: Chart): string {
     ...(chart.note ? [svgText(chart.note, inner.left, 50, { size: 9.5, color: SOFT })] : []),
     ...axes(chart, x, y, inner, place),
     `<g clip-path="url(#plot)">${usable.map((series) => drawSeries(series, place)).join('')}</g>`,
-    legend(usable, inner),
+    legend(usable, inner, place),
   ];
   const clip = `<defs><clipPath id="plot"><rect x="${inner.left}" y="${inner.top - 6}" width="${inner.right - inner.left + 6}" height="${inner.bottom - inner.top + 6}"/></clipPath></defs>`;
   return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}">${clip}`
@@ -112,22 +112,37 @@ function drawSeries({ points, color, line, marker }: Series, place: (point: Poin
   return parts.join('');
 }
 
-/** Upper right, on a white ground. */
-function legend(series: readonly Series[], box: Box): string {
+/** In the corner with the fewest points, on a white ground. */
+function legend(series: readonly Series[], box: Box, place: (point: Point) => Point): string {
   const listed = series.filter(({ label }) => label !== undefined);
   if (listed.length === 0) return '';
   const size = 9.5;
   const row = 21;
   const width = Math.max(...listed.map(({ label }) => textWidth(label!, size))) + 58;
-  const left = box.right - width - 6;
-  const top = box.top + 6;
+  const height = listed.length * row + 12;
+  const corners = [box.top + 6, box.bottom - height - 6].flatMap((y) => [box.right - width - 6, box.left + 8].map((x) => [x, y] as const));
+  const taken = series.flatMap((one) => coveredPoints(one).map(place));
+  const hidden = ([left, top]: Point): number =>
+    taken.filter(([x, y]) => x > left - 8 && x < left + width + 8 && y > top - 8 && y < top + height + 8).length;
+  const [left, top] = corners.reduce((best, next) => (hidden(next) < hidden(best) ? next : best));
   const rows = listed.map(({ label, color, line, marker }, i) => {
-    const y = top + 17 + i * row;
-    const stroke = line ? `<path d="M${left + 12} ${y}h24" stroke="${color}" stroke-width="${Math.max(line.width, 1.5)}" stroke-opacity="${line.opacity ?? 1}"${line.dash ? ` stroke-dasharray="${line.dash}"` : ''}/>` : '';
-    const dot = marker ? `<circle cx="${left + 24}" cy="${y}" r="${marker.radius}" fill="${marker.hollow ? '#ffffff' : color}" stroke="${color}" stroke-width="1.4"/>` : '';
-    return stroke + dot + svgText(label!, left + 46, y + 4.5, { size });
+    const y = round(top + 17 + i * row);
+    const x = round(left);
+    const stroke = line ? `<path d="M${x + 12} ${y}h24" stroke="${color}" stroke-width="${Math.max(line.width, 1.5)}" stroke-opacity="${line.opacity ?? 1}"${line.dash ? ` stroke-dasharray="${line.dash}"` : ''}/>` : '';
+    const dot = marker ? `<circle cx="${x + 24}" cy="${y}" r="${marker.radius}" fill="${marker.hollow ? '#ffffff' : color}" stroke="${color}" stroke-width="1.4"/>` : '';
+    return stroke + dot + svgText(label!, x + 46, y + 4.5, { size });
   });
-  return `<rect x="${round(left)}" y="${top}" width="${round(width)}" height="${listed.length * row + 12}" rx="4" fill="#ffffff" fill-opacity="0.9" stroke="${GRID}"/>${rows.join('')}`;
+  return `<rect x="${round(left)}" y="${round(top)}" width="${round(width)}" height="${height}" rx="4" fill="#ffffff" fill-opacity="0.9" stroke="${GRID}"/>${rows.join('')}`;
+}
+
+/** The points of a series, and some along its line. */
+function coveredPoints({ points, line }: Series): readonly Point[] {
+  if (!line) return points;
+  return points.flatMap(([x, y], i): Point[] => {
+    const [nextX, nextY] = points[i + 1] ?? [x, y];
+    const pieces = Math.max(1, Math.round(24 / points.length));
+    return Array.from({ length: pieces }, (_, k): Point => [x + ((nextX - x) * k) / pieces, y + ((nextY - y) * k) / pieces]);
+  });
 }
 
 const round = (value: number): number => Math.round(value * 100) / 100;

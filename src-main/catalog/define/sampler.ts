@@ -11,11 +11,14 @@ export interface SamplerSetup {
   readonly steps: number;
 }
 
-/** One sampling run. Arrays are latents in the sampler's own scale, all of the same length. */
+/**
+ * One sampling run. Arrays are latents in the sampler's own scale, all of the same length. Steps are taken once each and
+ * in order, for a run may remember earlier answers.
+ */
 export interface SamplerRun {
   /** Timesteps at which the model is asked, descending; may be fractional. */
   readonly timesteps: readonly number[];
-  /** Standard deviation of the starting noise. */
+  /** What standard normal noise is multiplied by to be the first latent. */
   readonly initialSigma: number;
   /** What the model is shown at step i. */
   modelInput(x: Float32Array, i: number): Float32Array;

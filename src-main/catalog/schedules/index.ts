@@ -1,6 +1,6 @@
 // Courses of the learning rate, by the name that stands in jobs.
 import { UserError } from '../../base/errors.ts';
-import { defaultSettings } from '../../contract/fields.ts';
+import { defaultSettings, type SettingsOf } from '../../contract/fields.ts';
 import type { Schedule } from '../define/schedule.ts';
 import { constant } from './constant.ts';
 import { cosineRestarts } from './cosine-restarts.ts';
@@ -23,7 +23,8 @@ export function rateFactor(
   }
   if (step < warmup) return step / warmup;
   const { fields, at }: Schedule = schedules[kind as keyof typeof schedules];
+  const given = { ...defaultSettings(fields), ...settings } as SettingsOf<typeof fields>;
   // Warm-up may fill a whole run; what follows it has at least one step.
   const rest = Math.max(total - warmup, 1);
-  return at(Math.min(step - warmup, rest), rest, { ...defaultSettings(fields), ...settings as typeof fields });
+  return at(Math.min(step - warmup, rest), rest, given);
 }

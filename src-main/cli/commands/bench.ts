@@ -10,6 +10,10 @@ export interface BenchRequest {
   /** Names of cases; empty runs all that fit the machine. */
   readonly cases: readonly string[];
   readonly repeats: number;
+  /** How often all cases are measured, in turns. */
+  readonly rounds: number;
+  /** Command of another engine's benchmark, which prints JSON lines. */
+  readonly peer?: string;
   /** Threads of the processor; 0 leaves it to the runtime. */
   readonly threads: number;
   readonly device: string;
@@ -24,6 +28,8 @@ export function addBench(
     .description('measure speed and memory')
     .argument('[case...]', 'cases to run (default: all that fit)')
     .option('--repeats <n>', 'measured steps of each case', wholeNumber(1, 1000), 5)
+    .option('--rounds <n>', 'how often the cases take turns', wholeNumber(1, 100), 1)
+    .option('--peer <command>', 'benchmark of another engine to run beside, for example "python tests/bench/peft_baseline.py lora dora"')
     .option('--threads <n>', 'threads of the processor; 0 is the default of the runtime', wholeNumber(0, 1024), 0)
     .addOption(deviceOption())
     .addOption(dtypeOption())

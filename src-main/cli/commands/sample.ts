@@ -2,6 +2,7 @@
 
 import type { Command } from 'commander';
 
+import { defaultSampler } from '../../contract/job.ts';
 import { collect, deviceOption, dtypeOption, jsonOption, numberBetween, wholeNumber } from '../arguments.ts';
 import type { RunInSession } from '../run-cli.ts';
 import type { CommandContext, CommandResult } from '../session.ts';
@@ -9,6 +10,8 @@ import type { CommandContext, CommandResult } from '../session.ts';
 export interface SampleRequest {
   /** Folder of a run: its base model with its last adapter. */
   readonly run?: string;
+  /** Checkpoint of the run. */
+  readonly step?: number;
   readonly base?: string;
   readonly adapter: readonly string[];
   readonly strength: number;
@@ -34,12 +37,13 @@ export function addSample(
   const command = program.command('sample')
     .description('make pictures with a run, or with a base model and adapters')
     .option('--run <run>', 'folder of a run: its base model and its last adapter')
+    .option('--step <n>', 'checkpoint of the run (default: the last)', wholeNumber(0))
     .option('--base <model>', 'model folder or checkpoint')
     .option('--adapter <file>', 'adapter file; may be repeated', collect, [])
     .option('--strength <factor>', 'strength of the adapters', numberBetween(-4, 4), 1)
     .option('--prompt <text>', 'what to show; may be repeated', collect, [])
     .option('--negative <text>', 'what not to show', '')
-    .option('--sampler <name>', 'how noise becomes a picture', 'ddim')
+    .option('--sampler <name>', 'how noise becomes a picture', defaultSampler)
     .option('--steps <n>', 'steps of the sampler', wholeNumber(1, 1000), 20)
     .option('--guidance <factor>', 'classifier-free guidance; 1 is none', numberBetween(0, 100), 7)
     .option('--seed <n>', 'seed of the first picture', wholeNumber(0), 0)
@@ -52,6 +56,8 @@ export function addSample(
     .addOption(jsonOption());
   command.action(async ({ json, ...request }: SampleRequest & { json: boolean }) => {
     if ((request.run === undefined) === (request.base === undefined)) command.error('error: give either --run or --base');
+    if (request.run === undefined && request.step !== undefined) command.error('error: --step belongs to --run');
+    if (request.run !== undefined && request.adapter.length > 0) command.error('error: --adapter goes with --base; a run has its own');
     if (request.prompt.length === 0) command.error('error: give at least one --prompt');
     await inSession(json, async (session) => session.result('sample', await sample(request, session)));
   });

@@ -46,6 +46,8 @@ export interface DenoiserTaskSettings {
 
 /** How often each measuring example is measured, at timesteps spread over the schedule. */
 const MEASURED_TIMESTEPS = 4;
+/** The same in every run, so that runs of different seeds are measured alike. */
+const MEASURING_SEED = 0;
 
 export function createDenoiserTask(settings: DenoiserTaskSettings): TrainingTask {
   const { job, examples, alphasCumprod } = settings;
@@ -77,11 +79,12 @@ function makeBatch(settings: DenoiserTaskSettings, batch: readonly Example[], ti
   const noisy = new Float32Array(batch.length * size);
   const target = new Float32Array(batch.length * size);
   const weight = new Float32Array(batch.length);
+  const seed = isTraining ? job.train.seed : MEASURING_SEED;
   batch.forEach((example, i) => {
     assert(example.height === height && example.width === width, 'the latents of a batch have one shape');
-    const clean = sampleLatent(example.moments, model, rng(job.train.seed, ...stream, 'latent', i).fillNormal(new Float32Array(size)));
-    const noise = rng(job.train.seed, ...stream, 'noise', i).fillNormal(new Float32Array(size));
-    if (isTraining) addOffset(noise, model.latent.channels, job.objective.noiseOffset, rng(job.train.seed, ...stream, 'offset', i).fillNormal(new Float32Array(model.latent.channels)));
+    const clean = sampleLatent(example.moments, model, rng(seed, ...stream, 'latent', i).fillNormal(new Float32Array(size)));
+    const noise = rng(seed, ...stream, 'noise', i).fillNormal(new Float32Array(size));
+    if (isTraining) addOffset(noise, model.latent.channels, job.objective.noiseOffset, rng(seed, ...stream, 'offset', i).fillNormal(new Float32Array(model.latent.channels)));
     const alphaBar = alphasCumprod[timesteps[i]!]!;
     const sample = objective.sample(clean, noise, alphaBar);
     noisy.set(sample.noisy, i * size);

@@ -1,0 +1,138 @@
+// One case of the benchmark: whole training steps (gradients and optimizer) on fixed inputs.
+import { join } from 'node:path';
+import { rng } from '../base/rng.ts';
+import { sizeOf } from '../base/shape.ts';
+import { catalogFields } from '../catalog/index.ts';
+import { detectModel } from '../catalog/families/index.ts';
+import type { Model } from '../catalog/define/family.ts';
+import type { BenchRequest } from '../cli/commands/bench.ts';
+import { parseJob } from '../contract/parse-job.ts';
+import type { Job } from '../contract/job.ts';
+import { assert } from '../base/errors.ts';
+import type { Builder } from '../graph/builder.ts';
+import { f32, type HostTensor } from '../runtime/runtime.ts';
+import { benchModels, writeRandomModel } from './bench-models.ts';
+import { chooseRuntime } from './choose-runtime.ts';
+import { openModelFolder } from './model-folder.ts';
+import { OptimizerState } from './optimizer-state.ts';
+import { makePlan, optimizerOf } from './plan.ts';
+import { trainedTensors } from './start-values.ts';
+import { LOSS, weightedSquaredError } from './step-graph.ts';
+import { readScalar, StepPrograms } from './step-programs.ts';
+import type { TaskBatch, TrainingTask } from './task.ts';
+import { timeRuntime } from './timed-runtime.ts';
+
+export interface BenchCase {
+  readonly model: keyof typeof benchModels | 'starter';
+  readonly adapter: string;
+  readonly batch: number;
+  /** Height and width of the latent. */
+  readonly side: number;
+  readonly tokens: number;
+  readonly checkpointing: boolean;
+  /** Takes minutes and gigabytes: only when asked for by name. */
+  readonly isLarge?: boolean;
+}
+
+const u142 = { model: 'u142', batch: 2, side: 32, tokens: 77 } as const;
+
+export const benchCases: Readonly<Record<string, BenchCase>> = {
+  'u142-lora': { ...u142, adapter: 'lora', checkpointing: false },
+  'u142-dora': { ...u142, adapter: 'dora', checkpointing: false },
+  'u142-lora-checkpointed': { ...u142, adapter: 'lora', checkpointing: true },
+  'u142-dora-checkpointed': { ...u142, adapter: 'dora', checkpointing: true },
+  'starter-dora': { model: 'starter', adapter: 'dora', batch: 4, side: 16, tokens: 40, checkpointing: false },
+  'sd15-dora-checkpointed': { model: 'sd15', adapter: 'dora', batch: 1, side: 64, tokens: 77, checkpointing: true, isLarge: true },
+};
+
+/** Times in seconds, memory in bytes. */
+export interface Measured {
+  readonly name: string;
+  readonly engine: string;
+  readonly median: number;
+  readonly least: number;
+  readonly peakMemory: number;
+  /** From the graph to compiled programs. */
+  readonly build: number;
+  readonly outside: number | null;
+}
+
+const WARM_UP = 2;
+
+export async function measureCase(name: string, request: Pick<BenchRequest, 'repeats' | 'threads' | 'device' | 'dtype'>, assets: string): Promise<Measured> {
+  const spec = benchCases[name]!;
+  const random = spec.model === 'starter' ? null : await writeRandomModel(spec.model);
+  try {
+    return await measure(name, spec, random?.folder ?? join(assets, 'starter'), request);
+  } finally {
+    random?.remove();
+  }
+}
+
+async function measure(name: string, spec: BenchCase, root: string, { repeats, threads, device, dtype }: Pick<BenchRequest, 'repeats' | 'threads' | 'device' | 'dtype'>): Promise<Measured> {
+  const job = jobOf(spec, root, device, dtype);
+  const folder = openModelFolder(root);
+  const model = detectModel(folder.files);
+  const chosen = await chooseRuntime(job, threads);
+  const timed = timeRuntime(chosen.runtime);
+  const plan = makePlan(job, model, folder, chosen.compute);
+  const tensors = trainedTensors(plan, job, folder, timed.runtime);
+  const { optimizer: kind, settings } = optimizerOf(job);
+  const started = performance.now();
+  const optimizer = await OptimizerState.create(timed.runtime, tensors, { optimizer: kind, settings, clip: 0, ema: 0 }, false);
+  const task = fixedTask(spec, model, plan.builder);
+  const programs = new StepPrograms(task, { runtime: timed.runtime, weights: folder.weights, checkpointing: spec.checkpointing, scalesLoss: chosen.scalesLoss });
+  const step = async (index: number): Promise<void> => {
+    const result = await programs.gradients(await task.batchAt(index), optimizer.parameters, chosen.scalesLoss ? 2 ** 10 : 1);
+    const loss = result.get(LOSS)!;
+    assert(Number.isFinite(await readScalar(loss)), 'the loss of a benchmark is finite');
+    loss.dispose();
+    result.delete(LOSS);
+    await optimizer.apply(result, 1, index + 1, 1e-4);
+    for (const tensor of result.values()) tensor.dispose();
+  };
+  await step(0);
+  const firstStep = (performance.now() - started) / 1000;
+  for (let i = 1; i < WARM_UP; i++) await step(i);
+  const [before, beforeDevice] = [performance.now(), timed.seconds()];
+  const seconds: number[] = [];
+  for (let i = 0; i < repeats; i++) {
+    const start = performance.now();
+    await step(WARM_UP + i);
+    seconds.push((performance.now() - start) / 1000);
+  }
+  const whole = (performance.now() - before) / 1000;
+  const outside = 1 - (timed.seconds() - beforeDevice) / whole;
+  await programs.dispose();
+  await optimizer.dispose();
+  const sorted = seconds.sort((a, b) => a - b);
+  const median = sorted[sorted.length >> 1]!;
+  return { name, engine: 'adora', median, least: sorted[0]!, peakMemory: process.resourceUsage().maxRSS * 1024, build: firstStep - median, outside };
+}
+
+function jobOf({ adapter, checkpointing }: BenchCase, model: string, device: string, dtype: string): Job {
+  const result = parseJob({
+    version: 1, base: { model }, data: { folders: [{ path: '.' }] },
+    adapter: { kind: adapter, rank: 16, alpha: 16 }, train: { device, dtype, checkpointing },
+  }, catalogFields());
+  assert(result.ok, `the job of a benchmark is valid: ${result.ok ? '' : result.issues.join(' ')}`);
+  return result.job;
+}
+
+/** The same random batch at every step. */
+function fixedTask({ batch, side, tokens }: BenchCase, model: Model, builder: TrainingTask['builder']): TrainingTask {
+  const types = model.condition(tokens);
+  const shape = [batch, 4, side, side];
+  const normal = (name: string, extents: readonly number[]): HostTensor => f32(rng(1, 'bench', name).fillNormal(new Float32Array(sizeOf(extents))), extents);
+  const feeds = new Map<string, HostTensor>([
+    ['sample', normal('sample', shape)], ['target', normal('target', shape)], ['context', normal('context', [batch, ...types.context])],
+    ['timestep', f32(Float32Array.from({ length: batch }, (_, i) => 10 + ((490 * i) % 990)), [batch])], ['weight', f32(new Float32Array(batch).fill(1), [batch])],
+  ]);
+  const buildLoss = (g: Builder) => {
+    const compute = (name: string, extents: readonly number[]) => (g.compute === 'f32' ? g.input(name, extents) : g.region('condition', () => g.cast(g.input(name, extents), { to: g.compute })));
+    const prediction = model.denoise(g, { sample: compute('sample', shape), timestep: g.input('timestep', [batch]), context: compute('context', [batch, ...types.context]) });
+    return weightedSquaredError(g, prediction, g.input('target', shape), g.input('weight', [batch]));
+  };
+  const only: TaskBatch = { key: 'bench', feeds, buildLoss, size: batch };
+  return { tensors: [], builder, batchAt: async () => only, measuringBatches: async () => [only] };
+}

@@ -1,0 +1,123 @@
+// `adora sample`: pictures with a base model and adapter files, or with what a run has learnt.
+import { join, resolve } from 'node:path';
+import { detectModel } from '../catalog/families/index.ts';
+import type { Model } from '../catalog/define/family.ts';
+import type { TrainEventBody } from '../contract/events.ts';
+import type { Job } from '../contract/job.ts';
+import { makeFolder } from '../files/atomic-write.ts';
+import type { Runtime } from '../runtime/runtime.ts';
+import { UserError } from '../base/errors.ts';
+import { chooseRuntime, type ChosenRuntime } from './choose-runtime.ts';
+import { roundForExport } from './export-values.ts';
+import { mergedFile, mergedWeights, withWeights } from './merged-weights.ts';
+import { openModelFolder, type ModelFolder } from './model-folder.ts';
+import { namedModel } from './named-model.ts';
+import { noiseOf } from './noise-of.ts';
+import { chooseCheckpoint, openRun, openSavedValues } from './open-run.ts';
+import { Painter, type PaintingModel } from './painter.ts';
+import { savePicture, type PictureSettings } from './picture.ts';
+import { readAdapter } from './read-adapter.ts';
+
+export interface SampleSettings {
+  /** Folder of a run: its base model with what it learnt up to `step`, or to the last checkpoint. */
+  readonly run?: string;
+  readonly step?: number;
+  readonly base?: string;
+  readonly adapter: readonly string[];
+  /** Factor of the change that adapters (or the run) make. */
+  readonly strength: number;
+  readonly prompt: readonly string[];
+  readonly negative: string;
+  readonly sampler: string;
+  readonly steps: number;
+  readonly guidance: number;
+  readonly seed: number;
+  /** Pictures of each prompt; seeds count up. */
+  readonly count: number;
+  readonly width?: number;
+  readonly height?: number;
+  readonly out: string;
+  readonly device: string;
+  readonly dtype: string;
+}
+
+interface Context {
+  readonly onEvent: (event: TrainEventBody) => void;
+  readonly shouldStop: () => boolean;
+}
+
+/** Errors: those of opening models, runs and adapters, `picture.size`, `picture.sampler`, `sample.stopped`, `files.*`. */
+export async function sampleCommand(settings: SampleSettings, { onEvent, shouldStop }: Context): Promise<{ text: string; data: unknown }> {
+  const chosen = await chooseRuntime({ train: { device: settings.device, dtype: settings.dtype } as Job['train'] });
+  onEvent({ kind: 'phase', name: 'open the model', done: 0, total: 0, unit: 'layers' });
+  const { model, modelFolder, noise } = settings.run === undefined ? await openBase(settings, chosen.runtime) : await openTrained(settings.run, settings, chosen);
+  const painter = new Painter({ model, modelFolder, noise, runtime: chosen.runtime, builder: { compute: chosen.compute, storedDType: modelFolder.storedDType }, trainsText: false });
+  const wanted = picturesOf(settings, model);
+  const files: string[] = [];
+  try {
+    const pictures = await painter.paint(new Map(), wanted, (done) => {
+      onEvent({ kind: 'phase', name: 'paint', done, total: wanted.length, unit: 'pictures' });
+      if (shouldStop()) throw new UserError('sample.stopped', 'Painting was stopped; nothing was written.');
+    });
+    await makeFolder(resolve(settings.out));
+    for (const [index, picture] of pictures.entries()) {
+      const { seed } = wanted[index]!;
+      const file = join(settings.out, `${String(Math.floor(index / settings.count)).padStart(3, '0')}-seed-${seed}.png`);
+      await savePicture(file, picture, wanted[index]!);
+      files.push(file);
+    }
+  } finally {
+    await painter.dispose();
+  }
+  const data = files.map((file, i) => ({ file, prompt: wanted[i]!.prompt, seed: wanted[i]!.seed }));
+  return { text: files.join('\n'), data: { device: chosen.runtime.device, dtype: chosen.compute, pictures: data } };
+}
+
+function picturesOf(settings: SampleSettings, model: Model): PictureSettings[] {
+  const { negative, sampler, steps, guidance, width = model.nativeSide, height = model.nativeSide } = settings;
+  return settings.prompt.flatMap((prompt) => Array.from({ length: settings.count }, (_, i) => (
+    { prompt, negative, sampler, steps, guidance, width, height, seed: settings.seed + i })));
+}
+
+type OpenedModel = Pick<PaintingModel, 'model' | 'modelFolder' | 'noise'>;
+
+/** Adapters are merged into the weights: any number, each in its own layout, at full speed afterwards. */
+async function openBase({ base = '', adapter, strength }: SampleSettings, runtime: Runtime): Promise<OpenedModel> {
+  const modelFolder = openModelFolder(base);
+  const model = detectModel(modelFolder.files);
+  const named = namedModel(modelFolder.files, model.denoiserComponent);
+  const changes = new Map<string, Float32Array>();
+  for (const path of adapter) {
+    for await (const { path: parameter, merged } of mergedFile(readAdapter(path, named), modelFolder, runtime, named.layers)) {
+      addChange(changes, parameter, merged, modelFolder, strength);
+    }
+  }
+  const job = { base: { model: base, prediction: 'auto' }, noise: { schedule: 'auto', zeroTerminalSnr: false, minTimestep: 0 } } as const;
+  return { model, modelFolder: withWeights(modelFolder, changes), noise: noiseOf(job, model) };
+}
+
+/** The values are rounded as an export rounds them. */
+async function openTrained(path: string, { step, strength }: SampleSettings, chosen: ChosenRuntime): Promise<OpenedModel> {
+  const run = openRun(path, chosen);
+  const saved = openSavedValues(chooseCheckpoint(run, step).path);
+  const exact = new Map(run.plan.tensors.map(({ name }) => [name, chosen.runtime.upload(saved(name))]));
+  const rounded = await roundForExport(exact, run);
+  const changes = new Map<string, Float32Array>();
+  for await (const { path: parameter, merge } of mergedWeights(run)) {
+    addChange(changes, parameter, await merge((name) => rounded.get(name)!), run.modelFolder, strength);
+  }
+  return { model: run.model, modelFolder: withWeights(run.modelFolder, changes), noise: noiseOf(run.job, run.model) };
+}
+
+/** changes[path] += strength · (merged − base), starting from the base. */
+function addChange(changes: Map<string, Float32Array>, path: string, merged: Float32Array, folder: ModelFolder, strength: number): void {
+  const known = changes.get(path);
+  if (!known && strength === 1) {
+    changes.set(path, merged);
+    return;
+  }
+  const base = folder.readF32(path);
+  const sum = known ?? base.slice();
+  for (let i = 0; i < sum.length; i++) sum[i]! += strength * (merged[i]! - base[i]!);
+  changes.set(path, sum);
+}
