@@ -5,9 +5,5 @@ export type DType = 'f32' | 'f16' | 'i64' | 'bool';
 /** Element types a weight may have on disk. `bf16` is read and written but never computed in. */
 export type StoredDType = DType | 'bf16' | 'f64' | 'i32' | 'u8';
 
-export const bytesOf: Readonly<Record<StoredDType, number>> = {
-  f32: 4, f16: 2, bf16: 2, f64: 8, i64: 8, i32: 4, u8: 1, bool: 1,
-};
-
 export const isFloat = (dtype: StoredDType): boolean =>
   dtype === 'f32' || dtype === 'f16' || dtype === 'bf16' || dtype === 'f64';

@@ -42,7 +42,7 @@ export function sniffImage(start: Uint8Array): Kind {
     const brands = text.slice(8);
     return /avi[fs]/.test(brands) ? 'avif' : /hei[cxms]|mif1|hev[cx]/.test(brands) ? 'heic' : 'unknown';
   }
-  if (/^GIF8/.test(text)) return 'gif';
+  if (text.startsWith('GIF8')) return 'gif';
   if (text.startsWith('II*\0') || text.startsWith('MM\0*')) return 'tiff';
   if (text.startsWith('BM')) return 'bmp';
   if (text.startsWith('%PDF')) return 'pdf';

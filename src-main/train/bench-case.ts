@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { rng } from '../base/rng.ts';
 import { sizeOf } from '../base/shape.ts';
+import { adapters } from '../catalog/adapters/index.ts';
 import { catalogFields } from '../catalog/index.ts';
 import { detectModel } from '../catalog/families/index.ts';
 import type { Model } from '../catalog/define/family.ts';
@@ -11,7 +12,7 @@ import type { Job } from '../contract/job.ts';
 import { assert } from '../base/errors.ts';
 import type { Builder } from '../graph/builder.ts';
 import { f32, type HostTensor } from '../runtime/runtime.ts';
-import { benchModels, writeRandomModel } from './bench-models.ts';
+import { isBenchModel, writeRandomModel, type BenchModel } from './bench-models.ts';
 import { chooseRuntime } from './choose-runtime.ts';
 import { openModelFolder } from './model-folder.ts';
 import { OptimizerState } from './optimizer-state.ts';
@@ -23,27 +24,32 @@ import type { TaskBatch, TrainingTask } from './task.ts';
 import { timeRuntime } from './timed-runtime.ts';
 
 export interface BenchCase {
-  readonly model: keyof typeof benchModels | 'starter';
+  readonly model: BenchModel | 'starter';
   readonly adapter: string;
   readonly batch: number;
   /** Height and width of the latent. */
   readonly side: number;
   readonly tokens: number;
   readonly checkpointing: boolean;
-  /** Takes minutes and gigabytes: only when asked for by name. */
-  readonly isLarge?: boolean;
 }
 
-const u142 = { model: 'u142', batch: 2, side: 32, tokens: 77 } as const;
+const shapes = {
+  u142: { batch: 2, side: 32, tokens: 77 },
+  sd15: { batch: 1, side: 64, tokens: 77 },
+  starter: { batch: 4, side: 16, tokens: 40 },
+} as const;
 
-export const benchCases: Readonly<Record<string, BenchCase>> = {
-  'u142-lora': { ...u142, adapter: 'lora', checkpointing: false },
-  'u142-dora': { ...u142, adapter: 'dora', checkpointing: false },
-  'u142-lora-checkpointed': { ...u142, adapter: 'lora', checkpointing: true },
-  'u142-dora-checkpointed': { ...u142, adapter: 'dora', checkpointing: true },
-  'starter-dora': { model: 'starter', adapter: 'dora', batch: 4, side: 16, tokens: 40, checkpointing: false },
-  'sd15-dora-checkpointed': { model: 'sd15', adapter: 'dora', batch: 1, side: 64, tokens: 77, checkpointing: true, isLarge: true },
-};
+const CHECKPOINTED = '-checkpointed';
+const lowRank = Object.entries(adapters).flatMap(([id, { trainsWeights }]: [string, { trainsWeights?: boolean }]) => (trainsWeights ? [] : [id]));
+
+/** `<model>-<adapter>[-checkpointed]`. The large model takes minutes and gigabytes: only when asked for by name. */
+export const benchNames: readonly string[] = Object.keys(shapes).flatMap((model) => lowRank.flatMap((adapter) => [`${model}-${adapter}`, `${model}-${adapter}${CHECKPOINTED}`]));
+export const usualBenchNames = benchNames.filter((name) => !name.startsWith('sd15-'));
+
+function caseOf(name: string): BenchCase {
+  const [model, adapter] = name.replace(CHECKPOINTED, '').split('-') as [keyof typeof shapes, string];
+  return { model, adapter, ...shapes[model], checkpointing: name.endsWith(CHECKPOINTED) };
+}
 
 /** Times in seconds, memory in bytes. */
 export interface Measured {
@@ -60,8 +66,8 @@ export interface Measured {
 const WARM_UP = 2;
 
 export async function measureCase(name: string, request: Pick<BenchRequest, 'repeats' | 'threads' | 'device' | 'dtype'>, assets: string): Promise<Measured> {
-  const spec = benchCases[name]!;
-  const random = spec.model === 'starter' ? null : await writeRandomModel(spec.model);
+  const spec = caseOf(name);
+  const random = isBenchModel(spec.model) ? await writeRandomModel(spec.model) : null;
   try {
     return await measure(name, spec, random?.folder ?? join(assets, 'starter'), request);
   } finally {

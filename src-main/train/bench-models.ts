@@ -18,18 +18,20 @@ const unetOf = (channels: readonly number[], context: number, size: number) => (
   down_block_types: DOWN, up_block_types: UP, in_channels: 4, out_channels: 4, layers_per_block: 2, norm_num_groups: 32, sample_size: size,
 });
 
-export const benchModels = {
+const benchModels = {
   /** 142 M parameters. */
   u142: unetOf([128, 256, 512, 512], 512, 32),
   /** 860 M parameters, the size of Stable Diffusion 1.5. */
   sd15: unetOf([320, 640, 1280, 1280], 768, 64),
 } as const;
+export type BenchModel = keyof typeof benchModels;
+export const isBenchModel = (name: string): name is BenchModel => Object.hasOwn(benchModels, name);
 
 /** Values are a repeated block of normal numbers times 1/√fan-in: drawing 860 M numbers would take longer than the step. */
 const BLOCK = 1 << 16;
 
 /** Writes `<folder>/unet` in f32 into a new temporary folder. The caller removes it. */
-export async function writeRandomModel(name: keyof typeof benchModels): Promise<{ readonly folder: string; remove(): void }> {
+export async function writeRandomModel(name: BenchModel): Promise<{ readonly folder: string; remove(): void }> {
   const folder = mkdtempSync(join(tmpdir(), 'adora-bench-'));
   const remove = (): void => rmSync(folder, { recursive: true, force: true });
   try {

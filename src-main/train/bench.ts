@@ -6,7 +6,7 @@ import { promisify } from 'node:util';
 import { UserError } from '../base/errors.ts';
 import type { BenchRequest } from '../cli/commands/bench.ts';
 import type { CommandContext, CommandResult } from '../cli/session.ts';
-import { benchCases, measureCase, type BenchCase, type Measured } from './bench-case.ts';
+import { benchNames, measureCase, usualBenchNames, type Measured } from './bench-case.ts';
 
 const run = promisify(execFile);
 const MEBIBYTE = 2 ** 20;
@@ -19,9 +19,9 @@ export interface BenchOptions {
 
 /** Errors: `bench.unknown`. A single case is measured in this process. */
 export async function benchCommand(request: BenchRequest, context: CommandContext, options: BenchOptions): Promise<CommandResult> {
-  const names = request.cases.length > 0 ? request.cases : Object.keys(benchCases).filter((name) => !benchCases[name]!.isLarge);
+  const names = request.cases.length > 0 ? request.cases : usualBenchNames;
   for (const name of names) {
-    if (!Object.hasOwn(benchCases, name)) throw new UserError('bench.unknown', `There is no case "${name}": choose from ${Object.keys(benchCases).join(', ')}.`, { name });
+    if (!benchNames.includes(name)) throw new UserError('bench.unknown', `There is no case "${name}": choose from ${benchNames.join(', ')}.`, { name });
   }
   const measured: Measured[] = [];
   if (names.length === 1 && request.rounds === 1 && !request.peer) measured.push(await measureCase(names[0]!, request, options.assets));
@@ -101,5 +101,3 @@ function table(rows: readonly BenchRow[]): string {
   const widths = head.map((title, i) => Math.max(title.length, ...cells.map((row) => row[i]!.length)));
   return [head, ...cells].map((row) => row.map((cell, i) => (i < 2 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!))).join('  ')).join('\n');
 }
-
-export type { BenchCase };

@@ -2,7 +2,7 @@
 import { sizeOf } from '../../src-main/base/shape.ts';
 import { createBuilder, type Builder } from '../../src-main/graph/builder.ts';
 import { ops, type OpName } from '../../src-main/graph/ops/index.ts';
-import type { Arity, Attrs, CaseInput, Graph, Op, OpCase, Value } from '../../src-main/graph/types.ts';
+import type { Arity, Attrs, CaseInput, Op, OpCase, Value } from '../../src-main/graph/types.ts';
 
 export const opOf = (name: OpName): Op<Attrs, Arity> => ops[name] as unknown as Op<Attrs, Arity>;
 
@@ -37,5 +37,3 @@ export function weighted(g: Builder, value: Value): Value {
   const product = g.mul(value, g.constant(weights, value.shape));
   return g.reshape(g.reduceSum(product, { axes: value.shape.map((_, axis) => axis), keep: false }), { shape: [] });
 }
-
-export const graphOf = (g: Builder, outputs: Record<string, Value>): Graph => g.graph(outputs);

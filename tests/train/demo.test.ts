@@ -249,6 +249,15 @@ describe('painter', () => {
     expect(difference(together[1]!.rgb, alone!.rgb)).toBeLessThanOrEqual(1);
     expect(together.map(({ width }) => width)).toEqual([16, 16, 32, 16, 16]);
     for (const index of [0, 3, 4]) expect(difference(together[index]!.rgb, alone!.rgb), `${index}`).toBeGreaterThan(1);
+    // Guidance goes from the negative prompt (0) over the prompt (1) and beyond.
+    const negative = 'a blue boat on the sea';
+    const [zero, ofNegative, doubled, ofPrompt] = await painter.paint(new Map(), [
+      { ...settings, negative, guidance: 0 }, { ...settings, prompt: negative, guidance: 1 },
+      { ...settings, negative: settings.prompt, guidance: 5 }, { ...settings, guidance: 1 },
+    ]);
+    expect(difference(zero!.rgb, ofNegative!.rgb)).toBeLessThanOrEqual(1);
+    expect(difference(doubled!.rgb, ofPrompt!.rgb)).toBeLessThanOrEqual(1);
+    expect(difference(ofNegative!.rgb, ofPrompt!.rgb)).toBeGreaterThan(1);
     await refusalOf('picture.sampler', () => painter.paint(new Map(), [{ ...settings, sampler: 'none' }]));
     await refusalOf('picture.size', () => painter.paint(new Map(), [{ ...settings, width: 15 }]));
     await painter.dispose();

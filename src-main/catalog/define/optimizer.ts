@@ -17,6 +17,7 @@ export interface Slot {
 }
 export interface SlotUpdate {
   readonly parameter: Value;
+  /** What is left out stays as it is. */
   readonly state: Readonly<Record<string, Value>>;
 }
 

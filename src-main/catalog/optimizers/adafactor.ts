@@ -43,26 +43,32 @@ export const adafactor: Optimizer<typeof fields> = {
   },
   update: (g, slots, scalars, shared, settings) => ({
     slots: slots.map(({ parameter, gradient, state }): SlotUpdate => {
-      const { direction, ...squares } = normalized(g, gradient, state, scalars);
+      const { direction, squares } = normalized(g, gradient, state, scalars);
       const excess = g.maximum(g.mul(rootMeanSquare(g, direction), 1 / settings.clipThreshold), 1);
       const stepSize = settings.scaleParameter ? g.mul(g.maximum(rootMeanSquare(g, parameter), LEAST_SCALE), scalars['rate']!) : scalars['rate']!;
       const change = g.mul(direction, g.div(stepSize, excess));
       const mean = settings.beta1 > 0 ? g.add(g.mul(state['mean']!, settings.beta1), g.mul(change, 1 - settings.beta1)) : null;
       const decayed = settings.weightDecay > 0 ? g.sub(parameter, g.mul(parameter, g.mul(stepSize, settings.weightDecay))) : parameter;
-      return { parameter: g.sub(decayed, mean ?? change), state: { ...squares.state, ...(mean ? { mean } : {}) } };
+      return { parameter: g.sub(decayed, mean ?? change), state: { ...squares, ...(mean ? { mean } : {}) } };
     }),
     shared,
   }),
 };
 
-/** The gradient over the root of its averaged square, and the new averages. */
-function normalized(g: Builder, gradient: Value, state: Readonly<Record<string, Value>>, scalars: Readonly<Record<string, Value>>) {
+interface Normalized {
+  readonly direction: Value;
+  /** New averages of the squared gradient, as `state` names them. */
+  readonly squares: Readonly<Record<string, Value>>;
+}
+
+/** The gradient over the root of its averaged square. */
+function normalized(g: Builder, gradient: Value, state: Readonly<Record<string, Value>>, scalars: Readonly<Record<string, Value>>): Normalized {
   const average = (old: Value, now: Value): Value => g.add(g.mul(old, scalars['remember']!), g.mul(now, scalars['forget']!));
   const squared = g.add(g.mul(gradient, gradient), LEAST_SQUARE);
   const { shape } = gradient;
   if (!isFactored(shape)) {
     const square = average(state['square']!, squared);
-    return { direction: g.div(gradient, g.sqrt(square)), state: { square } };
+    return { direction: g.div(gradient, g.sqrt(square)), squares: { square } };
   }
   const last = shape.length - 1;
   const rows = average(state['rows']!, g.mean(squared, { axes: [last], keep: false }));
@@ -74,7 +80,7 @@ function normalized(g: Builder, gradient: Value, state: Readonly<Record<string, 
     g.div(gradient, g.reshape(rowRoot, { shape: [...rows.shape, 1] })),
     g.reshape(columnRoot, { shape: [...shape.slice(0, -2), 1, shape.at(-1)!] }),
   );
-  return { direction, state: { rows, columns } };
+  return { direction, squares: { rows, columns } };
 }
 
 const rootMeanSquare = (g: Builder, value: Value): Value =>

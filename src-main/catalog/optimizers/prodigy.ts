@@ -62,7 +62,7 @@ export const prodigy: Optimizer<typeof fields> = {
       const square = g.add(g.mul(state['square']!, scalar('square_keep')), g.mul(g.mul(gradient, gradient), g.mul(squaredDistance, scalar('square_add'))));
       const gradientSum = g.add(g.mul(state['gradientSum']!, scalar('sum_keep')), g.mul(gradient, g.mul(g.mul(growth, distance), scalar('sum_add'))));
       const agreement = total(g, g.mul(gradient, g.sub(state['start']!, parameter)));
-      return { parameter, mean, square, gradientSum, start: state['start']!, agreement, size: total(g, g.abs(gradientSum)) };
+      return { parameter, mean, square, gradientSum, agreement, size: total(g, g.abs(gradientSum)) };
     });
     const sum = (values: readonly Value[]): Value => g.reduceSum(g.concat(values.map((value) => g.reshape(value, { shape: [1] })), { axis: 0 }), { axes: [0], keep: false });
     const agreement = g.add(g.mul(shared['agreement']!, scalar('sum_keep')), g.mul(sum(averaged.map((slot) => slot.agreement)), g.mul(growth, stepSize)));
@@ -74,10 +74,10 @@ export const prodigy: Optimizer<typeof fields> = {
       : g.minimum(largestDistance, g.mul(g.where(g.equal(distance, startDistance), g.maximum(distance, estimate), distance), growthLimit));
 
     return {
-      slots: averaged.map(({ parameter, mean, square, gradientSum, start }) => {
+      slots: averaged.map(({ parameter, mean, square, gradientSum }) => {
         const root = g.add(g.sqrt(square), g.mul(nextDistance, eps));
         const decayed = weightDecay > 0 && isDecoupled ? g.sub(parameter, g.mul(parameter, g.mul(distance, scalar('decay')))) : parameter;
-        return { parameter: g.sub(decayed, g.mul(g.div(mean, root), stepSize)), state: { mean, square, gradientSum, start } };
+        return { parameter: g.sub(decayed, g.mul(g.div(mean, root), stepSize)), state: { mean, square, gradientSum } };
       }),
       shared: { distance: nextDistance, largestDistance, agreement },
     };

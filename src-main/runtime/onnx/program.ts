@@ -1,5 +1,5 @@
 // A compiled graph: one ONNX Runtime session per segment, run in order, values freed at their last use.
-import { InferenceSession, Tensor } from 'onnxruntime-node';
+import { InferenceSession, type Tensor } from 'onnxruntime-node';
 import { dirname, relative, sep } from 'node:path';
 import { assert, UserError } from '../../base/errors.ts';
 import type { Graph, Value } from '../../graph/types.ts';
