@@ -12,7 +12,11 @@ const engine: Engine = {
   catalogFields: async () => (await import('./catalog/index.ts')).catalogFields(),
   runJob: async (request) => (await import('./train/run-job.ts')).runJob(request),
   sample: async (request, context) => (await import('./train/sample-command.ts')).sampleCommand(request, context),
+  export: async (request, context) => (await import('./train/export-command.ts')).exportCommand(request, context),
+  inspect: async (request) => (await import('./train/inspect.ts')).inspectCommand(request),
+  probe: async (request) => (await import('./train/probe.ts')).probeCommand(request),
   analyze: async (request, context) => (await import('./train/analyze.ts')).analyzeCommand(request, context),
+  doctor: async (request, context) => (await import('./train/doctor.ts')).doctorCommand(request, context, process.argv[1]!),
   bench: async (request, context) => (await import('./train/bench.ts')).benchCommand(request, context, { entry: process.argv[1]!, assets: join(import.meta.dirname, '../../assets') }),
   demo: async (request, context) => (await import('./train/demo.ts')).demoCommand(request, context, readJob),
 };

@@ -5,7 +5,7 @@ import { cpSync, existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { readJobFile } from '../src-main/app/job-file.ts';
 import { catalogFields } from '../src-main/catalog/index.ts';
-import { buildClipVocabulary } from '../src-main/catalog/tokenizers/clip-vocabulary.ts';
+import { buildClipVocabulary } from './vocabulary/clip-vocabulary.ts';
 import { writeFileAtomic } from '../src-main/files/atomic-write.ts';
 import { runJob } from '../src-main/train/run-job.ts';
 import { punctuation, vocabulary } from './scenes/caption.ts';

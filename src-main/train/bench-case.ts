@@ -6,7 +6,6 @@ import { adapters } from '../catalog/adapters/index.ts';
 import { catalogFields } from '../catalog/index.ts';
 import { detectModel } from '../catalog/families/index.ts';
 import type { Model } from '../catalog/define/family.ts';
-import type { BenchRequest } from '../cli/commands/bench.ts';
 import { parseJob } from '../contract/parse-job.ts';
 import type { Job } from '../contract/job.ts';
 import { assert } from '../base/errors.ts';
@@ -51,6 +50,14 @@ function caseOf(name: string): BenchCase {
   return { model, adapter, ...shapes[model], checkpointing: name.endsWith(CHECKPOINTED) };
 }
 
+export interface CaseSettings {
+  /** Measured steps. */
+  readonly repeats: number;
+  readonly threads: number;
+  readonly device: string;
+  readonly dtype: string;
+}
+
 /** Times in seconds, memory in bytes. */
 export interface Measured {
   readonly name: string;
@@ -65,7 +72,7 @@ export interface Measured {
 
 const WARM_UP = 2;
 
-export async function measureCase(name: string, request: Pick<BenchRequest, 'repeats' | 'threads' | 'device' | 'dtype'>, assets: string): Promise<Measured> {
+export async function measureCase(name: string, request: CaseSettings, assets: string): Promise<Measured> {
   const spec = caseOf(name);
   const random = isBenchModel(spec.model) ? await writeRandomModel(spec.model) : null;
   try {
@@ -75,7 +82,7 @@ export async function measureCase(name: string, request: Pick<BenchRequest, 'rep
   }
 }
 
-async function measure(name: string, spec: BenchCase, root: string, { repeats, threads, device, dtype }: Pick<BenchRequest, 'repeats' | 'threads' | 'device' | 'dtype'>): Promise<Measured> {
+async function measure(name: string, spec: BenchCase, root: string, { repeats, threads, device, dtype }: CaseSettings): Promise<Measured> {
   const job = jobOf(spec, root, device, dtype);
   const folder = openModelFolder(root);
   const model = detectModel(folder.files);

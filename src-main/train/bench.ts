@@ -4,12 +4,30 @@ import { execFile } from 'node:child_process';
 import { cpus } from 'node:os';
 import { promisify } from 'node:util';
 import { UserError } from '../base/errors.ts';
-import type { BenchRequest } from '../cli/commands/bench.ts';
-import type { CommandContext, CommandResult } from '../cli/session.ts';
-import { benchNames, measureCase, usualBenchNames, type Measured } from './bench-case.ts';
+import type { TrainEventBody } from '../contract/events.ts';
+import { benchNames, measureCase, usualBenchNames, type CaseSettings, type Measured } from './bench-case.ts';
 
 const run = promisify(execFile);
 const MEBIBYTE = 2 ** 20;
+
+export interface BenchRequest extends CaseSettings {
+  readonly cases: readonly string[];
+  /** How often all cases are measured, in turns. */
+  readonly rounds: number;
+  /** Command of another engine's benchmark. */
+  readonly peer?: string;
+}
+
+interface BenchContext {
+  readonly onEvent: (event: TrainEventBody) => void;
+  readonly shouldStop: () => boolean;
+}
+
+interface BenchResult {
+  readonly text: string;
+  readonly data: unknown;
+  readonly ok?: boolean;
+}
 
 export interface BenchOptions {
   /** How to start this program again: path of its entry. */
@@ -18,7 +36,7 @@ export interface BenchOptions {
 }
 
 /** Errors: `bench.unknown`. A single case is measured in this process. */
-export async function benchCommand(request: BenchRequest, context: CommandContext, options: BenchOptions): Promise<CommandResult> {
+export async function benchCommand(request: BenchRequest, context: BenchContext, options: BenchOptions): Promise<BenchResult> {
   const names = request.cases.length > 0 ? request.cases : usualBenchNames;
   for (const name of names) {
     if (!benchNames.includes(name)) throw new UserError('bench.unknown', `There is no case "${name}": choose from ${benchNames.join(', ')}.`, { name });

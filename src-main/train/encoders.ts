@@ -1,6 +1,7 @@
 // The frozen helpers of training: autoencoder and text encoders as functions on host arrays. Programs are compiled per
 // shape when first needed; `dispose` gives their memory back once everything is encoded.
-import { createClipTokenizer, type ClipTokenizer } from '../catalog/tokenizers/clip-bpe.ts';
+import type { ClipTokenizer } from '../catalog/tokenizers/clip-bpe.ts';
+import { tokenizers } from '../catalog/tokenizers/index.ts';
 import type { Model, TextEncoder } from '../catalog/define/family.ts';
 import { createBuilder, type Builder } from '../graph/builder.ts';
 import type { Value } from '../graph/types.ts';
@@ -118,5 +119,5 @@ function openTokenizer(folder: ModelFolder, { tokenizer, length }: TextEncoder):
   };
   const merges = folder.readText(tokenizer, 'merges.txt');
   const config = json('tokenizer_config.json') as Record<string, unknown> | undefined;
-  return createClipTokenizer({ tokenizer: json('tokenizer.json'), vocab: json('vocab.json'), ...(merges === null ? {} : { merges }), ...(config ? { config } : {}) }, length);
+  return tokenizers['clip-bpe']({ tokenizer: json('tokenizer.json'), vocab: json('vocab.json'), ...(merges === null ? {} : { merges }), ...(config ? { config } : {}) }, length);
 }

@@ -1,6 +1,6 @@
 // What exactly one step computes, on one device: files in, file out.
 import { existsSync, statSync } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { UserError } from '../base/errors.ts';
 import { sameShape, showShape, sizeOf, type Shape } from '../base/shape.ts';
 import type { Model } from '../catalog/define/family.ts';
@@ -67,7 +67,7 @@ export async function probeCommand(request: ProbeRequest): Promise<ProbeResult> 
 function rootOf(base: string): string {
   if (!existsSync(base)) return base;
   const folder = statSync(base).isDirectory() ? base : dirname(base);
-  if (existsSync(join(folder, 'config.json'))) return dirname(join(process.cwd(), '.') && absolute(folder));
+  if (existsSync(join(folder, 'config.json'))) return dirname(resolve(folder));
   if (folder === base) return base;
   throw new UserError('probe.base', `"${basename(base)}" has no config.json beside it: give a model folder in the diffusers layout.`, { base });
 }

@@ -2,7 +2,7 @@
 import { readdirSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import type { NoiseSettings } from '../../src-main/catalog/define/family.ts';
-import { alphasCumprodOf, diffuse } from '../../src-main/catalog/noise.ts';
+import { alphasCumprodOf, diffuse } from '../../src-main/catalog/define/noise.ts';
 import { objectiveFor, objectives } from '../../src-main/catalog/objectives/index.ts';
 import { readGolden, relativeError } from '../nn/golden.ts';
 

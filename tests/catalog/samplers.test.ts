@@ -3,7 +3,7 @@ import { readdirSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import type { NoiseSettings, Prediction } from '../../src-main/catalog/define/family.ts';
 import type { SamplerRun } from '../../src-main/catalog/define/sampler.ts';
-import { alphasCumprodOf } from '../../src-main/catalog/noise.ts';
+import { alphasCumprodOf } from '../../src-main/catalog/define/noise.ts';
 import { objectiveFor } from '../../src-main/catalog/objectives/index.ts';
 import { samplers } from '../../src-main/catalog/samplers/index.ts';
 import { readGolden, relativeError } from '../nn/golden.ts';

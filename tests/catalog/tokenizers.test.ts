@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { byteAlphabet, toByteCharacters } from '../../src-main/catalog/tokenizers/byte-alphabet.ts';
+import { byteAlphabet, toByteCharacters } from '../../tools/vocabulary/byte-alphabet.ts';
 import { createClipTokenizer } from '../../src-main/catalog/tokenizers/clip-bpe.ts';
-import { buildClipVocabulary } from '../../src-main/catalog/tokenizers/clip-vocabulary.ts';
+import { buildClipVocabulary } from '../../tools/vocabulary/clip-vocabulary.ts';
 
 const WORDS = 'a red house by the blue lake at night cat bat abat cab bathe sunset over green hills café , 2 under bababa'.split(' ');
 

@@ -82,11 +82,22 @@ export interface Target {
   includes(path: string, kind: 'linear' | 'conv'): boolean;
 }
 
+/** What other programs call a model of this kind; stands in the metadata of exported files. */
+export interface KnownAs {
+  /** ModelSpec 1.0.1 */
+  readonly architecture: string;
+  readonly implementation: string;
+  /** `ss_base_model_version` of kohya's scripts. */
+  readonly kohyaVersion: string;
+  readonly isVersion2: boolean;
+}
+
 /** A model whose configuration is known. Parameter paths start with the component: `unet.conv_in.weight`. */
 export interface Model {
   readonly family: string;
   /** For people: "Stable Diffusion 1.x, 860 M parameters". */
   readonly label: string;
+  readonly knownAs: KnownAs;
   /** Component of the denoiser, `unet` or `transformer`; first part of its parameter paths. */
   readonly denoiserComponent: string;
   readonly latent: Latent;

@@ -9,7 +9,7 @@ import { clipText, parseClipTextConfig, type ClipTextConfig } from '../../nn/cli
 import { ConfigReader, type RawConfig } from '../../nn/config.ts';
 import { parseUNetConfig, type UNetConfig } from '../../nn/unet-config.ts';
 import { unet } from '../../nn/unet.ts';
-import type { Component, Family, Latent, Model, ModelFiles, NoiseSettings, Target, TextEncoder } from '../define/family.ts';
+import type { Component, Family, KnownAs, Latent, Model, ModelFiles, NoiseSettings, Target, TextEncoder } from '../define/family.ts';
 
 const FAMILY = 'stable-diffusion';
 const TIME_IDS = 6;
@@ -58,6 +58,9 @@ function createModel(files: ModelFiles): Model {
   return {
     family: FAMILY,
     label: labelOf(parts, count),
+    get knownAs(): KnownAs {
+      return knownAs(unetOf(), files.get('scheduler')?.config['prediction_type'] === 'v_prediction');
+    },
     denoiserComponent: 'unet',
     get latent(): Latent {
       const vae = vaeOf();
@@ -209,6 +212,15 @@ function kindOf({ textTime, contextSize }: UNetConfig, text: readonly TextPart[]
   if (textTime) return contextSize === 2048 && text.length !== 1 ? 'Stable Diffusion XL' : 'Custom UNet';
   if (contextSize === 768) return 'Stable Diffusion 1.x';
   return contextSize === 1024 ? 'Stable Diffusion 2.x' : 'Custom UNet';
+}
+
+function knownAs({ textTime, contextSize }: UNetConfig, isVelocity: boolean): KnownAs {
+  if (textTime) {
+    return { architecture: 'stable-diffusion-xl-v1-base', implementation: 'https://github.com/Stability-AI/generative-models', kohyaVersion: 'sdxl_base_v1-0', isVersion2: false };
+  }
+  const isVersion2 = contextSize === 1024;
+  const architecture = isVersion2 ? `stable-diffusion-v2-${isVelocity ? '768-v' : '512'}` : contextSize === 768 ? 'stable-diffusion-v1' : 'custom-unet';
+  return { architecture, implementation: 'diffusers', kohyaVersion: isVersion2 ? 'sd_v2' : 'sd_v1', isVersion2 };
 }
 
 const showCount = (count: number): string => {

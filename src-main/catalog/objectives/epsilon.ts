@@ -1,7 +1,7 @@
 // Epsilon prediction (arXiv 2006.11239): the answer is the noise that was added.
-import { cleanOf, diffuse } from '../noise.ts';
+import { cleanOf, diffuse } from '../define/noise.ts';
 import type { Objective } from '../define/objective.ts';
-import { weightingFields } from './shared/weighting.ts';
+import { weightingFields } from '../define/weighting.ts';
 
 /** Debiased weights grow without bound towards pure noise; an SNR below this counts as this (a weight of 31.6). */
 const SMALLEST_SNR = 1e-3;

@@ -1,7 +1,7 @@
 // v prediction (arXiv 2202.00512): v = √ᾱ · noise − √(1 − ᾱ) · clean, which means something even where all is noise.
-import { cleanOf, combine, diffuse } from '../noise.ts';
+import { cleanOf, combine, diffuse } from '../define/noise.ts';
 import type { Objective } from '../define/objective.ts';
-import { weightingFields } from './shared/weighting.ts';
+import { weightingFields } from '../define/weighting.ts';
 
 export const vPrediction: Objective<typeof weightingFields> = {
   label: 'Velocity (v)',

@@ -14,8 +14,14 @@ const fields = defineFields({
   decouple: { kind: 'flag', label: 'Decoupled decay', help: 'Weight decay apart from the gradient, as in AdamW.', default: true },
   biasCorrection: { kind: 'flag', label: 'Bias correction', help: 'Corrects the averages of the first steps, as Adam does.', default: true },
   safeguardWarmup: { kind: 'flag', label: 'Warm-up safeguard', help: 'Keeps low rates during warm-up from inflating the estimate.', default: true },
-  startDistance: { kind: 'number', label: 'First estimate', help: 'Distance that is assumed at the start.', why: 'Raise it when the estimate does not begin to grow.', default: 1e-6, min: 1e-12, max: 1, scale: 'log' },
-  distanceFactor: { kind: 'number', label: 'Factor of the estimate', help: 'Below 1 for smaller steps, above for larger ones; the right knob instead of the learning rate.', default: 1, min: 0.01, max: 100, scale: 'log' },
+  startDistance: {
+    kind: 'number', label: 'First estimate', help: 'Distance that is assumed at the start.',
+    why: 'Raise it when the estimate does not begin to grow.', default: 1e-6, min: 1e-12, max: 1, scale: 'log',
+  },
+  distanceFactor: {
+    kind: 'number', label: 'Factor of the estimate', help: 'Below 1 for smaller steps, above for larger ones; turn this and not the learning rate.',
+    default: 1, min: 0.01, max: 100, scale: 'log',
+  },
   growthLimit: { kind: 'number', label: 'Growth limit', help: 'Largest factor by which the estimate grows in one step. 1 sets no limit.', default: 1, min: 1, max: 1000 },
 });
 type Settings = SettingsOf<typeof fields>;

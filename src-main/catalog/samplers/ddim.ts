@@ -1,7 +1,7 @@
 // DDIM (arXiv 2010.02502) without added noise: each step goes to the next noise level along the predicted direction.
 import type { Sampler } from '../define/sampler.ts';
-import { cleanFactors } from '../noise.ts';
-import { timestepsOf } from './shared/timesteps.ts';
+import { cleanFactors } from '../define/noise.ts';
+import { timestepsOf } from '../define/timesteps.ts';
 
 export const ddim: Sampler = {
   label: 'DDIM',
@@ -20,7 +20,8 @@ export const ddim: Sampler = {
         const alphaBar = alphasCumprod[timesteps[i]!]!;
         const after = alphaBarAfter(timesteps[i]!);
         const clean = cleanFactors(prediction, alphaBar);
-        const ratio = Math.sqrt((1 - after) / (1 - alphaBar));
+        // Where there is no noise there is none to rescale.
+        const ratio = alphaBar < 1 ? Math.sqrt((1 - after) / (1 - alphaBar)) : 0;
         return x.map((value, k) => {
           const x0 = clean.sample * value + clean.answer * answer[k]!;
           const noise = value - Math.sqrt(alphaBar) * x0;

@@ -1,7 +1,7 @@
 // DPM-Solver++(2M) (arXiv 2211.01095, algorithm 2) on noise levels spaced as arXiv 2206.00364, equation 5.
 import type { Sampler } from '../define/sampler.ts';
-import { cleanFactors } from '../noise.ts';
-import { alphaBarOf, checkSteps, sigmasOf } from './shared/timesteps.ts';
+import { cleanFactors } from '../define/noise.ts';
+import { alphaBarOf, checkSteps, sigmasOf } from '../define/timesteps.ts';
 
 /** Exponent of the spacing: more steps at low noise the higher it is. */
 const RHO = 7;

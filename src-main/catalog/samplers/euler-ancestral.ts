@@ -1,6 +1,6 @@
 // Euler's method that goes below the next noise level in each step and adds fresh noise up to it (k-diffusion).
 import type { Sampler } from '../define/sampler.ts';
-import { sigmaSpace } from './shared/sigma-space.ts';
+import { sigmaSpace } from '../define/sigma-space.ts';
 
 export const eulerAncestral: Sampler = {
   label: 'Euler ancestral',

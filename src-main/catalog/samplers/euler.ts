@@ -1,6 +1,6 @@
 // Euler's method on the probability flow ODE (arXiv 2206.00364, algorithm 1 without a second-order correction).
 import type { Sampler } from '../define/sampler.ts';
-import { sigmaSpace } from './shared/sigma-space.ts';
+import { sigmaSpace } from '../define/sigma-space.ts';
 
 export const euler: Sampler = {
   label: 'Euler',

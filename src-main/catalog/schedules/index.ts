@@ -22,7 +22,7 @@ export function rateFactor(
     throw new UserError('schedule.unknown', `There is no schedule "${kind}": choose one of ${Object.keys(schedules).join(', ')}.`, { kind });
   }
   if (step < warmup) return step / warmup;
-  const { fields, at }: Schedule = schedules[kind as keyof typeof schedules];
+  const { fields, at } = schedules[kind as keyof typeof schedules] as Schedule;
   const given = { ...defaultSettings(fields), ...settings } as SettingsOf<typeof fields>;
   // Warm-up may fill a whole run; what follows it has at least one step.
   const rest = Math.max(total - warmup, 1);

@@ -58,6 +58,7 @@ export const lowRankLinear: Composite<LowRankLinearAttrs, 'many'> = {
     const up_Rr = times(g, g.matmul(dy_RO, b_Or, {}), attrs.scale);
     const dx_RI = wants(0) || attrs.gain === 'input' ? g.matmulAdd(up_Rr, a_rI, g.matmul(dy_RO, w_OI, {}), {}) : null;
     const sum = (value: Value): Value => g.reduceSum(value, { axes: [0], keep: false });
+    const wide = (value: Value): Value => (value.dtype === 'f16' ? g.cast(value, { to: 'f32' }) : value);
 
     const da = wants(2) ? g.matmul(up_Rr, x_RI, { transA: true }) : null;
     const db = wants(3) ? times(g, g.matmul(dy_RO, g.matmul(x_RI, a_rI, { transB: true }), { transA: true }), attrs.scale) : null;
@@ -69,9 +70,9 @@ export const lowRankLinear: Composite<LowRankLinearAttrs, 'many'> = {
     ];
     // What a gain multiplied, times its gradient, summed, over the gain: Σ dy·(y − bias) / gain or Σ x·dx / gain.
     if (attrs.gain === 'output') {
-      const whole = sum(g.mul(dy_RO, g.reshape(output, { shape: dy_RO.shape })));
-      gradients.push(g.div(bias ? g.sub(whole, g.mul(bias, sum(dy_RO))) : whole, gain!));
-    } else if (attrs.gain === 'input') gradients.push(g.div(sum(g.mul(x_RI, dx_RI!)), gain!));
+      const whole = sum(g.mul(wide(dy_RO), wide(g.reshape(output, { shape: dy_RO.shape }))));
+      gradients.push(overGain(g, bias ? g.sub(whole, g.mul(wide(bias), sum(wide(dy_RO)))) : whole, gain!));
+    } else if (attrs.gain === 'input') gradients.push(overGain(g, sum(g.mul(wide(x_RI), wide(dx_RI!))), gain!));
     if (bias) gradients.push(wants(inputs.length - 1) ? sum(dy_RO) : null);
     return gradients;
   },
@@ -96,6 +97,16 @@ export const lowRankLinear: Composite<LowRankLinearAttrs, 'many'> = {
     attrs: { scale: bias ? 1.5 : 1, gain, bias },
   }))),
 };
+
+/** A gain this small belongs to a vector of zeros: it has nothing to scale, and its gradient is 0. */
+const LEAST_GAIN = 1e-7;
+
+function overGain(g: Builder, whole: Value, gain: Value): Value {
+  const exact = gain.dtype === 'f16' ? g.cast(gain, { to: 'f32' }) : gain;
+  const isTiny = g.greater(g.scalar(LEAST_GAIN), g.abs(exact));
+  const quotient = g.div(whole, g.where(isTiny, g.scalar(1), exact));
+  return gain.dtype === 'f16' ? g.cast(quotient, { to: 'f16' }) : quotient;
+}
 
 const times = (g: Builder, value: Value, factor: number): Value => (factor === 1 ? value : g.mul(value, factor));
 

@@ -37,7 +37,7 @@ async function tryDevice(name: string): Promise<FoundDevice> {
   const refuse = (text: string): FoundDevice => ({ name, isUsable: false, isSoftware: false, hasF16: false, text });
   if (name === 'cuda' && !hasCudaFiles()) return refuse('the CUDA files of ONNX Runtime are not installed (npm run cuda:install)');
   const trial = await runTrial(name);
-  if (!trial.ok) return refuse(trial.error ?? 'no adapter was found');
+  if (!trial.ok) return refuse(trial.error === null || /adapter_result|RequestAdapter/i.test(trial.error) ? 'no GPU with a driver for it was found' : trial.error);
   const isSoftware = name === 'webgpu' && isSoftwareAdapter();
   return { name, isUsable: true, isSoftware, hasF16: trial.f16, text: isSoftware ? 'software adapter (SwiftShader)' : 'works' };
 }

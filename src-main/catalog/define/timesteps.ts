@@ -1,7 +1,7 @@
 // Which timesteps a sampler visits, and the schedule in terms of sigma = √((1 − ᾱ) / ᾱ).
-import { UserError } from '../../../base/errors.ts';
-import type { AlphasCumprod } from '../../define/sampler.ts';
-import { SMALLEST_ALPHA_BAR } from '../../noise.ts';
+import { UserError } from '../../base/errors.ts';
+import type { AlphasCumprod } from './sampler.ts';
+import { SMALLEST_ALPHA_BAR } from './noise.ts';
 
 /** Stable Diffusion's scheduler configurations shift the visited timesteps by this. */
 const LEADING_OFFSET = 1;

@@ -1,7 +1,7 @@
 // Makes a small vocabulary of CLIP's kind, for models that are trained from scratch on few words.
-import { assert } from '../../base/errors.ts';
+import { assert } from '../../src-main/base/errors.ts';
 import { byteAlphabet, toByteCharacters } from './byte-alphabet.ts';
-import { END_OF_WORD, END_TOKEN, isSinglePiece, START_TOKEN } from './clip-bpe.ts';
+import { END_OF_WORD, END_TOKEN, isSinglePiece, START_TOKEN } from '../../src-main/catalog/tokenizers/clip-bpe.ts';
 
 export interface ClipVocabulary {
   /** Contents of vocab.json: token -> id. The end token has the highest id, as in CLIP. */

@@ -1,5 +1,5 @@
 // Settings of the weight of a timestep, the same for every objective.
-import { defineFields, type SettingsOf } from '../../../contract/fields.ts';
+import { defineFields, type SettingsOf } from '../../contract/fields.ts';
 
 export const weightingFields = defineFields({
   minSnrGamma: {

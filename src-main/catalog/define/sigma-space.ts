@@ -1,7 +1,7 @@
 // What the Euler samplers share: latents are x_0 + σ · noise, not scaled down, with σ = √((1 − ᾱ) / ᾱ)
 // (arXiv 2206.00364).
-import type { SamplerRun, SamplerSetup } from '../../define/sampler.ts';
-import { cleanFactors } from '../../noise.ts';
+import type { SamplerRun, SamplerSetup } from './sampler.ts';
+import { cleanFactors } from './noise.ts';
 import { alphaBarOf, sigmasOf, timestepsOf } from './timesteps.ts';
 
 export interface SigmaSpace extends Omit<SamplerRun, 'step'> {

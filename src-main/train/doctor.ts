@@ -1,0 +1,175 @@
+// `adora doctor`: what devices there are, and whether each computes what the CPU computes: one small network with
+// convolutions, attention and a DoRA on it, forward and gradients. Several devices are examined in processes of their
+// own, because a driver that fails may end the process.
+import { execFile } from 'node:child_process';
+import { createRequire } from 'node:module';
+import { cpus, freemem, totalmem } from 'node:os';
+import { promisify } from 'node:util';
+import { UserError } from '../base/errors.ts';
+import { rng } from '../base/rng.ts';
+import { sizeOf } from '../base/shape.ts';
+import { adapters } from '../catalog/adapters/index.ts';
+import type { Adapter } from '../catalog/define/adapter.ts';
+import { defaultSettings } from '../contract/fields.ts';
+import type { TrainEventBody } from '../contract/events.ts';
+import type { Builder, Layer } from '../graph/builder.ts';
+import { evaluate } from '../graph/evaluate.ts';
+import { parseUNetConfig } from '../nn/unet-config.ts';
+import { unet } from '../nn/unet.ts';
+import { findDevices, type FoundDevice } from '../runtime/onnx/find-devices.ts';
+import { createOnnxRuntime } from '../runtime/onnx/onnx-runtime.ts';
+import { f32, type HostTensor, type WeightSource } from '../runtime/runtime.ts';
+import { PREDICTION, runSingleStep, singleStepGraph } from './single-step.ts';
+import { LOSS } from './step-graph.ts';
+
+export interface DoctorRequest {
+  /** `auto` examines every device. */
+  readonly device: string;
+}
+
+export interface Comparison {
+  readonly dtype: 'f32' | 'f16';
+  readonly prediction: number;
+  readonly loss: number;
+  /** Largest relative error of a trained tensor's gradient. */
+  readonly gradient: number;
+  readonly worst: string;
+  readonly ok: boolean;
+}
+
+export interface DeviceReport extends FoundDevice {
+  readonly comparisons: readonly Comparison[];
+  readonly ok: boolean;
+  /** What went wrong while examining it. */
+  readonly error: string | null;
+}
+
+interface Context {
+  readonly onEvent: (event: TrainEventBody) => void;
+}
+
+const GIBIBYTE = 2 ** 30;
+/** Largest relative errors that rounding explains. */
+const ALLOWED = { f32: 1e-3, f16: 5e-2 } as const;
+
+/** @param entry path of this program's entry, to start it again. Errors: `device.missing`. `ok` is false when a usable device computes wrongly. */
+export async function doctorCommand({ device }: DoctorRequest, { onEvent }: Context, entry: string): Promise<{ text: string; data: unknown; ok: boolean }> {
+  const found = await findDevices();
+  const wanted = device === 'auto' ? found : found.filter(({ name }) => name === device);
+  if (wanted.length === 0) throw new UserError('device.missing', `The device "${device}" is not among those of this build: ${found.map(({ name }) => name).join(', ')}.`, { device });
+  const reports: DeviceReport[] = [];
+  for (const [index, one] of wanted.entries()) {
+    onEvent({ kind: 'phase', name: `examine ${one.name}`, done: index, total: wanted.length, unit: 'devices' });
+    if (!one.isUsable) reports.push({ ...one, comparisons: [], ok: false, error: null });
+    else reports.push(device === 'auto' ? await examineApart(one, entry) : await examine(one));
+  }
+  const system = systemFacts();
+  const ok = reports.every((report) => !report.isUsable || report.ok) && reports.some((report) => report.ok);
+  return { text: [...Object.entries(system).map(([name, value]) => `${name}: ${value}`), '', ...reports.flatMap(describe)].join('\n'), data: { system, devices: reports }, ok };
+}
+
+async function examine(device: FoundDevice): Promise<DeviceReport> {
+  try {
+    const comparisons = [await compare(device.name, 'f32'), ...(device.hasF16 ? [await compare(device.name, 'f16')] : [])];
+    return { ...device, comparisons, ok: comparisons.every(({ ok }) => ok), error: null };
+  } catch (error) {
+    return { ...device, comparisons: [], ok: false, error: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+async function examineApart(device: FoundDevice, entry: string): Promise<DeviceReport> {
+  const failed = (error: string): DeviceReport => ({ ...device, comparisons: [], ok: false, error });
+  const run = promisify(execFile);
+  const { stdout, problem } = await run(process.execPath, [entry, 'doctor', '--device', device.name, '--json'], { maxBuffer: 2 ** 26 })
+    .then((done) => ({ stdout: done.stdout, problem: 'it gave no result' }), (error: { stdout?: string; message: string }) => ({ stdout: error.stdout ?? '', problem: error.message.split('\n')[0]! }));
+  const events = stdout.split('\n').filter((line) => line.startsWith('{')).map((line) => JSON.parse(line) as { kind: string; data?: { devices?: DeviceReport[] } });
+  return events.find(({ kind }) => kind === 'result')?.data?.devices?.[0] ?? failed(`its process ended: ${problem}`);
+}
+
+const CONFIG = {
+  _class_name: 'UNet2DConditionModel', act_fn: 'silu', attention_head_dim: 2, block_out_channels: [16, 32], cross_attention_dim: 16,
+  down_block_types: ['CrossAttnDownBlock2D', 'DownBlock2D'], up_block_types: ['UpBlock2D', 'CrossAttnUpBlock2D'],
+  in_channels: 4, out_channels: 4, layers_per_block: 1, norm_num_groups: 8, sample_size: 8,
+};
+const SHAPES = { sample: [2, 4, 8, 8], context: [2, 6, 16], hasTarget: true } as const;
+
+/** The small network on a device against the CPU in f32; the CPU itself against plain f64 arithmetic. */
+async function compare(name: string, dtype: 'f32' | 'f16'): Promise<Comparison> {
+  const expected = name === 'cpu' ? exactStep() : await step('cpu', 'f32');
+  const actual = await step(name, dtype);
+  const errors = [...expected].map(([key, values]) => ({ key, error: relativeError(actual.get(key)!, values) }));
+  const of = (key: string): number => errors.find((one) => one.key === key)!.error;
+  const worst = errors.filter(({ key }) => key !== PREDICTION && key !== LOSS).reduce((a, b) => (b.error > a.error || Number.isNaN(b.error) ? b : a));
+  const ok = errors.every(({ error }) => error < ALLOWED[dtype]);
+  return { dtype, prediction: of(PREDICTION), loss: of(LOSS), gradient: worst.error, worst: worst.key, ok };
+}
+
+async function step(device: string, dtype: 'f32' | 'f16'): Promise<Map<string, Float32Array>> {
+  const { graph, weight, feeds } = smallStep(dtype);
+  const weights: WeightSource = (path) => ({ kind: 'memory', data: weight(path) });
+  return runSingleStep(createOnnxRuntime({ device }), graph, weights, feeds);
+}
+
+function exactStep(): Map<string, Float32Array> {
+  const { graph, weight, feeds } = smallStep('f32');
+  const frozen = graph.nodes.flatMap(({ leaf }) => (leaf?.kind === 'weight' ? [[leaf.name, weight(leaf.name)] as const] : []));
+  const results = evaluate(graph, new Map([...frozen, ...[...feeds].map(([name, { data }]) => [name, data as Float32Array] as const)]));
+  return new Map([...results].map(([name, { data }]) => [name, Float32Array.from(data)]));
+}
+
+function smallStep(dtype: 'f32' | 'f16') {
+  const config = parseUNetConfig(CONFIG);
+  const adapter = adapters.dora as unknown as Adapter;
+  const settings = { ...defaultSettings(adapter.fields), rank: 4, alpha: 4 } as never;
+  const transform = (g: Builder, layer: Layer) => {
+    const parameters = adapter.parameters({ kind: layer.kind, path: layer.path, shape: layer.weight.shape }, settings);
+    return adapter.apply(g, layer, Object.fromEntries(parameters.map(({ name, shape }) => [name, g.trainable(`${layer.path}.${name}`, shape)])), settings, null);
+  };
+  const { graph, leaves } = singleStepGraph({ denoise: (g, inputs) => unet(g, config, inputs) }, SHAPES, { compute: dtype, transform }, dtype === 'f16');
+  const weight = (path: string): Float32Array => numbers(path, leaves.get(path)!.shape);
+  const feeds = new Map<string, HostTensor>();
+  for (const [path, { leaf, shape }] of leaves) {
+    if (leaf!.kind === 'trainable' || leaf!.kind === 'input') feeds.set(path, f32(path === 'timestep' ? Float32Array.of(10, 500) : numbers(path, shape), shape));
+  }
+  return { graph, weight, feeds };
+}
+
+/** Random values of a sensible size, the same everywhere. */
+function numbers(path: string, shape: readonly number[]): Float32Array {
+  const values = rng(1, 'doctor', path).fillNormal(new Float32Array(sizeOf(shape)));
+  if (path.endsWith('lora_magnitude_vector')) return values.map((value) => 1 + 0.1 * value);
+  if (/norm[^.]*\.weight$/.test(path)) return values.map((value) => 1 + 0.1 * value);
+  const isInput = !path.includes('.');
+  const scale = isInput ? 1 : shape.length === 1 ? 0.1 : 1 / Math.sqrt(sizeOf(shape) / shape[0]!);
+  return values.map((value) => value * scale);
+}
+
+/** ‖a − b‖ / ‖b‖ */
+function relativeError(actual: Float32Array, expected: Float32Array): number {
+  let difference = 0;
+  let size = 0;
+  expected.forEach((value, i) => {
+    difference += (actual[i]! - value) ** 2;
+    size += value ** 2;
+  });
+  return Math.sqrt(difference / Math.max(size, 1e-20));
+}
+
+function systemFacts(): Record<string, string> {
+  const require = createRequire(import.meta.url);
+  const version = (name: string): string => (require(`${name}/package.json`) as { version: string }).version;
+  return {
+    system: `${process.platform} ${process.arch}, Node ${process.versions.node}`,
+    processor: `${cpus()[0]?.model ?? 'unknown'}, ${cpus().length} threads`,
+    memory: `${(totalmem() / GIBIBYTE).toFixed(1)} GB, ${(freemem() / GIBIBYTE).toFixed(1)} GB free`,
+    'ONNX Runtime': version('onnxruntime-node'),
+  };
+}
+
+function describe({ name, isUsable, isSoftware, hasF16, text, comparisons, ok, error }: DeviceReport): string[] {
+  if (!isUsable) return [`${name}: not usable, ${text}`];
+  const types = name === 'cpu' ? 'f32' : hasF16 ? 'f32 and f16' : 'f32';
+  const head = `${name}: ${ok ? 'computes right' : 'COMPUTES WRONG, do not train on it'} (${types}${isSoftware ? '; emulated on the CPU, never chosen by itself' : ''})`;
+  const rows = comparisons.map((one) => `  ${one.dtype}: prediction off by ${one.prediction.toExponential(1)}, gradients by up to ${one.gradient.toExponential(1)} (allowed ${ALLOWED[one.dtype]})${one.ok ? '' : `, worst ${one.worst}`}`);
+  return [head, ...rows, ...(error ? [`  ${error}`] : [])];
+}

@@ -1,0 +1,93 @@
+// `adora inspect FILE`: what a file or model folder holds, from headers and, for adapters, the norms of the layers.
+import { existsSync, statSync } from 'node:fs';
+import { UserError } from '../base/errors.ts';
+import { showShape, sizeOf } from '../base/shape.ts';
+import { detectModel } from '../catalog/families/index.ts';
+import { shown } from '../files/safetensors-header.ts';
+import { openWeights } from '../files/sharded.ts';
+import type { WeightFile } from '../files/weight-file.ts';
+import { DOWN, UP } from '../nn/low-rank.ts';
+import { productNorm } from './low-rank-norms.ts';
+import { openModelFolder } from './model-folder.ts';
+import { adapterOfFile, type AdapterFile } from './read-adapter.ts';
+
+export interface InspectRequest {
+  readonly file: string;
+  /** List every tensor. */
+  readonly tensors: boolean;
+}
+
+export interface InspectResult {
+  readonly text: string;
+  readonly data: unknown;
+}
+
+/** Errors: `inspect.missing`, those of the files. */
+export async function inspectCommand({ file, tensors }: InspectRequest): Promise<InspectResult> {
+  if (!existsSync(file)) throw new UserError('inspect.missing', `There is nothing at "${file}": give a .safetensors file or a model folder.`, { file });
+  if (statSync(file).isDirectory() && !isComponent(file)) return inspectModel(file);
+  const weights = openWeights(file);
+  const adapter = adapterOfFile(file, weights);
+  const found = adapter ? inspectAdapter(adapter) : inspectWeights(weights);
+  if (!tensors) return found;
+  const lines = [...weights.tensors].map(([name, { dtype, shape }]) => `  ${shown(name)}  ${dtype} ${showShape(shape)}`);
+  return { text: [found.text, ...lines].join('\n'), data: { ...(found.data as object), tensors: Object.fromEntries(weights.tensors) } };
+}
+
+const isComponent = (folder: string): boolean => {
+  try {
+    openWeights(folder);
+    return true;
+  } catch (error) {
+    if (error instanceof UserError && error.code === 'files.no-weights') return false;
+    throw error;
+  }
+};
+
+function inspectModel(folder: string): InspectResult {
+  const { files } = openModelFolder(folder, true);
+  const model = detectModel(files);
+  const parts = [...files].filter(([, { tensors }]) => tensors.size > 0).map(([name, { tensors }]) => {
+    const all = [...tensors.values()];
+    return { name, tensors: all.length, parameters: all.reduce((sum, { shape }) => sum + sizeOf(shape), 0), dtypes: [...new Set(all.map(({ dtype }) => dtype))] };
+  });
+  const lines = parts.map(({ name, parameters, dtypes }) => `  ${name}: ${parameters.toLocaleString('en')} parameters, ${dtypes.join(', ')}`);
+  return { text: [`Model folder: ${model.label}`, ...lines].join('\n'), data: { what: 'model', label: model.label, family: model.family, parts } };
+}
+
+function inspectWeights({ tensors, metadata }: WeightFile): InspectResult {
+  const all = [...tensors.values()];
+  const parameters = all.reduce((sum, { shape }) => sum + sizeOf(shape), 0);
+  const dtypes = [...new Set(all.map(({ dtype }) => dtype))];
+  const state = metadata.get('adora.checkpoint');
+  const what = state === undefined ? 'weights' : 'checkpoint of a run';
+  const step = state === undefined ? null : (JSON.parse(state) as { step: number }).step;
+  const text = `${what === 'weights' ? 'Weights' : `Checkpoint of a run, step ${step}`}: ${all.length} tensors, ${parameters.toLocaleString('en')} numbers, ${dtypes.join(', ')}`;
+  return { text, data: { what, step, tensors: all.length, parameters, dtypes } };
+}
+
+function inspectAdapter({ file, layout, format, modules, unknown }: AdapterFile): InspectResult {
+  const layers = [...modules].map(([module, parts]) => {
+    const [down, up, alpha, magnitude] = ([DOWN, UP, 'alpha', 'lora_magnitude_vector'] as const).map((part) => parts.get(part));
+    if (!down || !up) return { module, rank: 0, alpha: null, norm: null, magnitude: null };
+    const rank = file.tensors.get(down)!.shape[0]!;
+    const scale = alpha ? file.readF32(alpha)[0]! / rank : 1;
+    const norm = scale * productNorm({ down: file.readF32(down), up: file.readF32(up), rank });
+    const values = magnitude ? file.readF32(magnitude) : null;
+    return {
+      module, rank, alpha: alpha ? scale * rank : null, norm,
+      magnitude: values && { shape: file.tensors.get(magnitude!)!.shape, least: values.reduce((a, b) => Math.min(a, b)), most: values.reduce((a, b) => Math.max(a, b)) },
+    };
+  });
+  const ranks = [...new Set(layers.map(({ rank }) => rank))].sort((a, b) => a - b);
+  const isDora = layers.some(({ magnitude }) => magnitude);
+  const axis = file.metadata.get('adora.dora_axis') ?? null;
+  const head = [
+    `${isDora ? 'DoRA' : 'LoRA'} in the layout ${format.label}: ${layers.length} layers, rank ${ranks.join(', ')}${isDora ? `, magnitudes per ${axis ?? 'axis not stated'}` : ''}`,
+    ...(unknown.length > 0 ? [`${unknown.length} tensors are unknown, first ${shown(unknown[0]!)}`] : []),
+    ...['modelspec.title', 'modelspec.architecture', 'modelspec.trigger_phrase', 'adora.base', 'adora.steps', 'adora.note'].flatMap((key) => (file.metadata.has(key) ? [`${key}: ${shown(file.metadata.get(key)!)}`] : [])),
+  ];
+  const rows = layers.map(({ module, rank, norm, magnitude }) =>
+    `  ${shown(module)}  rank ${rank}, ‖change‖ ${norm?.toPrecision(3) ?? 'incomplete'}${magnitude ? `, magnitudes ${magnitude.least.toPrecision(3)} to ${magnitude.most.toPrecision(3)}` : ''}`);
+  return { text: [...head, ...rows].join('\n'), data: { what: 'adapter', layout, isDora, axis, ranks, layers, unknown, metadata: Object.fromEntries(file.metadata) } };
+}
