@@ -112,12 +112,12 @@ export class TextEncoders {
   }
 }
 
-function openTokenizer(folder: ModelFolder, { tokenizer, length }: TextEncoder): ClipTokenizer {
+function openTokenizer(folder: ModelFolder, { tokenizer, tokenizerKind, length }: TextEncoder): ClipTokenizer {
   const json = (name: string): unknown => {
     const text = folder.readText(tokenizer, name);
     return text === null ? undefined : JSON.parse(text);
   };
   const merges = folder.readText(tokenizer, 'merges.txt');
   const config = json('tokenizer_config.json') as Record<string, unknown> | undefined;
-  return tokenizers['clip-bpe']({ tokenizer: json('tokenizer.json'), vocab: json('vocab.json'), ...(merges === null ? {} : { merges }), ...(config ? { config } : {}) }, length);
+  return tokenizers[tokenizerKind]!({ tokenizer: json('tokenizer.json'), vocab: json('vocab.json'), ...(merges === null ? {} : { merges }), ...(config ? { config } : {}) }, length);
 }

@@ -72,8 +72,9 @@ function balance(values: TrainedValues, layer: string, scale: number): number {
   const down = largest(values.get(`${layer}${DOWN}`)!.data as Float32Array);
   const up = largest(values.get(`${layer}${UP}`)!.data as Float32Array) * Math.abs(scale);
   const wanted = LEAST_NORMAL_F16 * 2 ** 8;
+  const mayDouble = (shift: number): boolean => up > 0 && up * shift < wanted && up * shift * 4 <= down / shift;
   let shift = 1;
-  while (up > 0 && up * shift < wanted && up * shift * 4 <= down / shift) shift *= 2;
+  while (mayDouble(shift)) shift *= 2;
   return shift;
 }
 

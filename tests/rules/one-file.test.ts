@@ -41,6 +41,8 @@ describe('lists', () => {
 /** Ids that are also plain words of the program, and where a job's defaults name a choice. */
 const mayName: Readonly<Record<string, readonly string[]>> = {
   'src-main/contract/job.ts': ['adamw', 'constant', 'ddim', 'dora'],
+  // A family says which tokenizer its text encoders were trained with.
+  'src-main/catalog/families/stable-diffusion.ts': ['clip-bpe'],
 };
 const plainWords = new Set(['constant', 'cosine', 'epsilon', 'full', 'linear', 'v', 'v-prediction', 'diffusers', 'none']);
 

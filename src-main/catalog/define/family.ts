@@ -56,8 +56,9 @@ export interface TextOutputs {
 export interface TextEncoder {
   /** Component name: `text_encoder`, `text_encoder_2`. Also the first part of its parameter paths. */
   readonly component: string;
-  /** Folder of its tokenizer. */
+  /** Folder of its tokenizer, and the kind in the catalog that reads it. */
   readonly tokenizer: string;
+  readonly tokenizerKind: string;
   /** Tokens of a prompt, padding included. */
   readonly length: number;
   /** @param ids [B,T] i64; @param end [B] i64, position of the end token in its row */

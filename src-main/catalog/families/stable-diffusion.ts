@@ -153,6 +153,7 @@ function textEncoder({ component, config }: TextPart, isDouble: boolean): TextEn
   return {
     component,
     tokenizer: component.replace('text_encoder', 'tokenizer'),
+    tokenizerKind: 'clip-bpe',
     length: config.positions,
     build: (g, ids, end) => {
       const { last, penultimate, projected } = clipText(g, config, ids, end, component);

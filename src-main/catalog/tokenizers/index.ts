@@ -1,4 +1,4 @@
 // The kinds of tokenizer, by the name of the method.
-import { createClipTokenizer } from './clip-bpe.ts';
+import { createClipTokenizer, type ClipTokenizer, type ClipTokenizerFiles } from './clip-bpe.ts';
 
-export const tokenizers = { 'clip-bpe': createClipTokenizer };
+export const tokenizers: Readonly<Record<string, (files: ClipTokenizerFiles, length: number) => ClipTokenizer>> = { 'clip-bpe': createClipTokenizer };
