@@ -94,6 +94,20 @@ describe.each(Object.keys(samplers))('%s', (id) => {
     }
   });
 
+  test('a schedule that begins without noise and ends without picture gives numbers', () => {
+    const alphasCumprod = alphasCumprodOf({ ...stableDiffusion, steps: 20, betaStart: 0, zeroTerminalSnr: true });
+    expect([alphasCumprod[0], alphasCumprod.at(-1)]).toEqual([1, 0]);
+    for (const prediction of ['epsilon', 'v_prediction'] as const) {
+      for (const steps of [1, 3, 20]) {
+        const run = samplers[id]!.start({ alphasCumprod, prediction, steps });
+        expect(run.timesteps.every(Number.isFinite), `timesteps of ${steps}`).toBe(true);
+        let x = numbers(2, 8).map((value) => value * run.initialSigma);
+        for (let i = 0; i < steps; i++) x = run.step(run.modelInput(x, i), x, i, () => numbers(4, 8));
+        expect(x.every(Number.isFinite), `${prediction}, ${steps} steps`).toBe(true);
+      }
+    }
+  });
+
   test('two runs of one setup do not know of each other, and inputs are left alone', () => {
     const setup = { alphasCumprod: alphasCumprodOf(stableDiffusion), prediction: 'epsilon' as const, steps: 4 };
     const go = (run: SamplerRun, x: Float32Array, i: number): Float32Array => run.step(numbers(i, 6), x, i, () => numbers(9 + i, 6));
@@ -109,6 +123,12 @@ describe.each(Object.keys(samplers))('%s', (id) => {
     expect(b).not.toEqual(x);
     expect(start).toEqual(numbers(7, 6));
   });
+});
+
+test('trailing timesteps are rounded as numpy does it, halves to even', () => {
+  const alphasCumprod = alphasCumprodOf({ ...stableDiffusion, zeroTerminalSnr: true });
+  expect(samplers['ddim']!.start({ alphasCumprod, prediction: 'v_prediction', steps: 16 }).timesteps)
+    .toEqual([999, 937, 874, 811, 749, 687, 624, 561, 499, 437, 374, 311, 249, 187, 124, 61]);
 });
 
 test('only the ancestral sampler draws noise, and not in its last step', () => {

@@ -17,5 +17,6 @@ export function useSwiftShader(): void {
   try {
     process.dlopen({ exports: {} }, LOADER, constants.dlopen.RTLD_NOW | NO_DELETE);
   } catch {
+    // Without chromium's own loader the system's is used, or WebGPU is reported as missing.
   }
 }

@@ -413,7 +413,12 @@ describe('hostile files', () => {
     ], { key: 'value' }));
     const path = join(folder, 'x.safetensors');
     const outcomes = new Map<string, number>();
-    const change = fc.record({
+    const digits = [...original.keys()].filter((at) => at > 8 && at < original.length - 18 && /\d/.test(
+      String.fromCharCode(original[at]!)));
+    const newDigit = fc.record({
+      at: fc.constantFrom(...digits), remove: fc.constant(1), insert: fc.nat(20).map((digit) => Buffer.from(`${digit}`)),
+    });
+    const anyChange = fc.record({
       at: fc.oneof(fc.nat(original.length), fc.integer({ min: 0, max: 12 })), remove: fc.nat(3),
       insert: fc.oneof(
         fc.uint8Array({ maxLength: 3 }).map((bytes) => Buffer.from(bytes)),
@@ -421,7 +426,7 @@ describe('hostile files', () => {
           .map((text) => Buffer.from(text)),
       ),
     });
-    fc.assert(fc.property(fc.array(change, { minLength: 1, maxLength: 3 }), fc.boolean(), (changes, fixLength) => {
+    fc.assert(fc.property(fc.array(fc.oneof(anyChange, newDigit), { minLength: 1, maxLength: 3 }), fc.boolean(), (changes, fixLength) => {
       let bytes: Buffer = original;
       for (const { at, remove, insert } of changes) {
         bytes = Buffer.concat([bytes.subarray(0, at), insert, bytes.subarray(at + remove)]);
@@ -434,7 +439,7 @@ describe('hostile files', () => {
       writeFileSync(path, bytes);
       const outcome = tryOpen(path);
       outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1);
-    }), { numRuns: 3000, seed: 4 });
+    }), { numRuns: 3000, seed: 2 });
     // The test means something only if it comes far.
     for (const outcome of ['opened', 'safetensors.header-invalid', 'safetensors.offsets', 'safetensors.tensor-size',
       'safetensors.header-not-utf8', 'safetensors.number', 'safetensors.header-too-large']) {

@@ -29,10 +29,10 @@ export function checkSteps(total: number, steps: number): void {
   }
 }
 
-/** Sigma at each timestep of training, ascending. */
+/** Sigma at each timestep of training, ascending; finite and above 0 also where all is noise or nothing is. */
 export const sigmasOf = (alphasCumprod: AlphasCumprod): Float64Array =>
   alphasCumprod.map((alphaBar) => {
-    const value = alphaBar === 0 ? SMALLEST_ALPHA_BAR : alphaBar;
+    const value = alphaBar === 0 ? SMALLEST_ALPHA_BAR : Math.min(alphaBar, 1 - SMALLEST_ALPHA_BAR);
     return Math.sqrt((1 - value) / value);
   });
 
