@@ -20,10 +20,11 @@ export class JsonFault extends Error {
 }
 
 const MAX_DEPTH = 64;
-const SPACE = /[ \t\n\r]*/y;
-const STRING = /"(?:[^"\\\u0000-\u001f]|\\["\\/bfnrt]|\\u[0-9a-fA-F]{4})*"/y;
-const NUMBER = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y;
-const WORD = /true|false|null/y;
+/** Longer than any number that means something. */
+const MAX_NUMBER = 400;
+const NUMBER = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/;
+const NUMBER_CHARACTERS = '+-.0123456789Ee';
+const WORDS = new Map<string, boolean | null>([['true', true], ['false', false], ['null', null]]);
 
 export const isObject = (value: JsonValue | undefined): value is JsonObject => value instanceof Map;
 export const isArray = (value: JsonValue | undefined): value is readonly JsonValue[] => Array.isArray(value);
@@ -36,14 +37,14 @@ export function parseStrictJson(text: string): JsonValue {
   let at = 0;
 
   const fault = (what: string): JsonFault => new JsonFault(`${what} at character ${at}`);
-  const match = (pattern: RegExp): string | undefined => {
-    pattern.lastIndex = at;
-    const found = pattern.exec(text)?.[0];
-    if (found !== undefined) at += found.length;
-    return found;
+  // Texts are scanned by hand: a regular expression runs out of stack on one of some megabytes.
+  const skipSpace = (): void => {
+    for (let code = text.charCodeAt(at); code === 32 || code === 10 || code === 13 || code === 9;) {
+      code = text.charCodeAt(++at);
+    }
   };
   const accept = (character: string): boolean => {
-    match(SPACE);
+    skipSpace();
     if (text[at] !== character) return false;
     at++;
     return true;
@@ -53,12 +54,34 @@ export function parseStrictJson(text: string): JsonValue {
   };
 
   function string(): string {
-    match(SPACE);
-    const literal = match(STRING);
-    if (literal === undefined) throw fault('a text is missing or malformed');
-    const value = literal.includes('\\') ? JSON.parse(literal) as string : literal.slice(1, -1);
+    skipSpace();
+    if (text[at] !== '"') throw fault('a text is missing');
+    let end = at;
+    let backslashes: number;
+    do {
+      end = text.indexOf('"', end + 1);
+      if (end < 0) throw fault('a text does not end');
+      backslashes = 0;
+      while (text[end - 1 - backslashes] === '\\') backslashes++;
+    } while (backslashes % 2 === 1);
+    let value: string;
+    try {
+      value = JSON.parse(text.slice(at, end + 1)) as string;
+    } catch {
+      throw fault('a text is malformed');
+    }
     if (/\p{Surrogate}/u.test(value)) throw fault('a text contains half a character');
+    at = end + 1;
     return value;
+  }
+
+  function number(): JsonNumber {
+    const start = at;
+    while (at < text.length && at - start <= MAX_NUMBER && NUMBER_CHARACTERS.includes(text[at]!)) at++;
+    const literal = text.slice(start, at);
+    if (at - start > MAX_NUMBER || !NUMBER.test(literal)) throw fault('a value is missing or malformed');
+    const value = Number(literal);
+    return { literal, integer: /^\d+$/.test(literal) && Number.isSafeInteger(value) ? value : undefined };
   }
 
   function value(depth: number): JsonValue {
@@ -66,14 +89,13 @@ export function parseStrictJson(text: string): JsonValue {
     if (accept('{')) return object(depth);
     if (accept('[')) return list(depth);
     if (text[at] === '"') return string();
-    const literal = match(NUMBER);
-    if (literal !== undefined) {
-      const number = Number(literal);
-      return { literal, integer: /^\d+$/.test(literal) && Number.isSafeInteger(number) ? number : undefined };
+    for (const [word, meaning] of WORDS) {
+      if (text.startsWith(word, at)) {
+        at += word.length;
+        return meaning;
+      }
     }
-    const word = match(WORD);
-    if (word === undefined) throw fault('a value is missing or malformed');
-    return word === 'null' ? null : word === 'true';
+    return number();
   }
 
   function object(depth: number): JsonObject {
@@ -98,7 +120,7 @@ export function parseStrictJson(text: string): JsonValue {
   }
 
   const result = value(0);
-  match(SPACE);
+  skipSpace();
   if (at < text.length) throw fault('something follows the end');
   return result;
 }

@@ -1,8 +1,9 @@
 // Checkpoints: one safetensors file with all trained values, optimizer state and the loop's own few numbers. Written
-// atomically, never over an older one.
+// atomically; nothing in them depends on the clock, so that equal runs give equal files.
 import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { UserError } from '../base/errors.ts';
+import { sameShape, showShape, type Shape } from '../base/shape.ts';
 import { openSafetensors } from '../files/safetensors.ts';
 import { writeSafetensors } from '../files/safetensors-write.ts';
 import type { HostTensor } from '../runtime/runtime.ts';
@@ -20,8 +21,6 @@ export interface LoopState {
   /** Loss of the measuring batches before the first step. */
   readonly firstProbe: number | null;
   readonly lastProbe: number | null;
-  /** Seconds of training so far, pauses not counted. */
-  readonly seconds: number;
   /** Fingerprint of the data set, to tell when it was changed. */
   readonly dataset: string;
 }
@@ -41,13 +40,36 @@ export async function saveCheckpoint(folder: string, { state, values }: Checkpoi
   return path;
 }
 
+/** Errors: `checkpoint.foreign`, those of the file. */
 export function loadCheckpoint(path: string): Checkpoint {
   const file = openSafetensors(path);
-  const text = file.metadata.get('adora.checkpoint');
-  if (text === undefined) throw new UserError('checkpoint.foreign', `"${path}" is not a checkpoint of a run.`, { path });
+  const state = parseState(file.metadata.get('adora.checkpoint'));
+  if (!state) throw new UserError('checkpoint.foreign', `"${path}" is not a checkpoint of a run: name the folder of a run.`, { path });
   const values = new Map<string, HostTensor>();
   for (const [name, { shape }] of file.tensors) values.set(name, { dtype: 'f32', shape, data: file.readF32(name) });
-  return { state: JSON.parse(text) as LoopState, values };
+  return { state, values };
+}
+
+function parseState(text: string | undefined): LoopState | null {
+  try {
+    const state = JSON.parse(text ?? '') as LoopState | null;
+    return Number.isInteger(state?.step) ? state : null;
+  } catch {
+    return null;
+  }
+}
+
+/**
+ * Every trained tensor must be in the checkpoint with its shape; states may be missing (a job that keeps an average from
+ * now on). Error: `checkpoint.other-job`.
+ */
+export function checkValues({ values }: Pick<Checkpoint, 'values'>, tensors: readonly { readonly name: string; readonly shape: Shape }[]): void {
+  for (const { name, shape } of tensors) {
+    const saved = values.get(name);
+    if (saved && sameShape(saved.shape, shape)) continue;
+    const found = saved ? `is ${showShape(saved.shape)} there and ${showShape(shape)} in the job` : 'is not in it';
+    throw new UserError('checkpoint.other-job', `The checkpoint belongs to another job: "${name}" ${found}. Undo the change in the run's job.json, or start a new run.`, { name });
+  }
 }
 
 /** Checkpoints of a run, oldest first. */
@@ -71,7 +93,7 @@ export function newestCheckpoint(folder: string): { checkpoint: Checkpoint | nul
   return { checkpoint: null, broken };
 }
 
-/** Deletes all but the newest `keep`. */
-export function pruneCheckpoints(folder: string, keep: number): void {
-  for (const { path } of listCheckpoints(folder).slice(0, -keep)) rmSync(path, { force: true });
+/** Deletes all but the newest `keep` up to the step that was saved last; later ones are broken files of an earlier try. */
+export function pruneCheckpoints(folder: string, keep: number, saved: number): void {
+  for (const { path } of listCheckpoints(folder).filter(({ step }) => step <= saved).slice(0, -keep)) rmSync(path, { force: true });
 }

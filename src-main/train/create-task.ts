@@ -7,6 +7,7 @@ import { prepareDataset } from '../dataset/index.ts';
 import { appFolders } from '../files/paths.ts';
 import { Autoencoder, ShapedPrograms, TextEncoders } from './encoders.ts';
 import { noiseOf } from './noise-of.ts';
+import { dropoutOf } from './plan.ts';
 import type { OpenRun } from './run-job.ts';
 import { createExampleSource, createPictureSource } from './sources.ts';
 import type { TrainingTask } from './task.ts';
@@ -25,11 +26,11 @@ export interface PreparedTask {
 
 const hasWeights = (run: OpenRun, component: string): boolean => (run.modelFolder.files.get(component)?.tensors.size ?? 0) > 0;
 
-export async function createTask(run: OpenRun, tensors: readonly TrainedTensor[], emit: (event: TrainEventBody) => void, { cacheFolder }: { readonly cacheFolder?: string }): Promise<PreparedTask> {
+export async function createTask(run: OpenRun, tensors: readonly TrainedTensor[], emit: (event: TrainEventBody) => void, { cacheFolder, signal }: { readonly cacheFolder?: string; readonly signal?: AbortSignal }): Promise<PreparedTask> {
   const { job, model, modelFolder, plan, runtime } = run;
   const side = model.nativeSide;
   emit({ kind: 'phase', name: 'read the data set', done: 0, total: 0, unit: 'pictures' });
-  const dataset = await prepareDataset(job.data, { modelSize: { width: side, height: side }, pixelStep: model.pixelStep, seed: job.train.seed });
+  const dataset = await prepareDataset(job.data, { modelSize: { width: side, height: side }, pixelStep: model.pixelStep, seed: job.train.seed, ...(signal ? { signal } : {}) });
   for (const { code, text, data } of dataset.warnings) emit({ kind: 'warning', code, text, ...(data ? { data: { ...data } } : {}) });
   const common = { dataset, batch: job.train.batch, seed: job.train.seed };
   const facts = { images: dataset.items.length, fingerprint: dataset.fingerprint };
@@ -52,8 +53,9 @@ export async function createTask(run: OpenRun, tensors: readonly TrainedTensor[]
     autoencoderId: `${modelFolder.identity('vae')} ${runtime.device}`,
     textId: textParts.filter((part) => hasWeights(run, part)).map((part) => `${modelFolder.identity(part)} ${runtime.device}`).join(' '),
     onProgress: (name, done, total) => emit({ kind: 'phase', name, done, total, unit: 'items' }),
+    ...(signal ? { signal } : {}),
   });
   await programs.dispose();
-  const task = createDenoiserTask({ model, job, objective, alphasCumprod: alphasCumprodOf(noise), tensors, builder: plan.builder, trainsText: plan.trainsText, examples });
+  const task = createDenoiserTask({ model, job, objective, alphasCumprod: alphasCumprodOf(noise), tensors, builder: plan.builder, trainsText: plan.trainsText, examples, dropout: dropoutOf(job) });
   return { ...facts, task, latentStatistics: null };
 }

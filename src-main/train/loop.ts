@@ -34,12 +34,13 @@ export interface LoopParts {
   /** Makes previews at a step; its failures are warnings. */
   readonly preview: ((step: number) => Promise<void>) | null;
   readonly onCheckpoint: (step: number) => Promise<void>;
-  /** Seconds since some fixed moment. */
+  /** Seconds since some fixed moment; for the speed that is shown. */
   readonly clock: () => number;
 }
 
-/** Updates in a row that may be left out before the run is given up. */
-const MOST_SKIPPED = 25;
+/** Updates in a row that may be left out before the run is given up; with loss scaling each halves the factor. */
+const MOST_SKIPPED = 9;
+const MOST_SKIPPED_SCALING = 25;
 
 export async function trainLoop(parts: LoopParts, from: LoopState): Promise<{ end: LoopEnd; state: LoopState }> {
   const { job, task, programs, optimizer, control, emit, clock } = parts;
@@ -47,7 +48,6 @@ export async function trainLoop(parts: LoopParts, from: LoopState): Promise<{ en
   const scale = new LossScale(parts.scalesLoss, from.lossScale, from.goodSteps);
   const measuring = await task.measuringBatches();
   const measure = async (): Promise<number> => programs.measure(measuring, optimizer.shown);
-  const startedAt = clock() - from.seconds;
   let state = from;
   let skippedInARow = 0;
   let savedStep = from.step;
@@ -60,13 +60,13 @@ export async function trainLoop(parts: LoopParts, from: LoopState): Promise<{ en
     await runPreview(parts, 0, job.preview.every > 0);
   }
   const save = async (): Promise<void> => {
-    state = { ...state, lossScale: scale.value, goodSteps: scale.goodSteps, seconds: clock() - startedAt };
+    state = { ...state, lossScale: scale.value, goodSteps: scale.goodSteps };
     const path = await saveCheckpoint(parts.checkpoints, { state, values: await optimizer.snapshot() });
     savedStep = state.step;
     emit({ kind: 'checkpoint', step: state.step, path });
     await parts.onCheckpoint(state.step);
   };
-  const start = state.step < PROOF_STEP ? await startValues(task) : null;
+  let start = state.step < PROOF_STEP ? await startValues(task) : null;
 
   while (state.step < steps) {
     if (control.shouldStop() || control.shouldPause?.()) {
@@ -82,7 +82,8 @@ export async function trainLoop(parts: LoopParts, from: LoopState): Promise<{ en
     for (const tensor of gradients.values()) tensor.dispose();
     skippedInARow = skipped ? skippedInARow + 1 : 0;
     scale.note(!skipped);
-    if (skippedInARow > MOST_SKIPPED) throw notFinite(step, loss);
+    const hasGivenUp = skippedInARow > (parts.scalesLoss ? MOST_SKIPPED_SCALING : MOST_SKIPPED);
+    if (hasGivenUp || (step === steps && skippedInARow === steps)) throw notFinite(step, skippedInARow, loss);
     state = { ...state, step, skipped: state.skipped + Number(skipped) };
 
     const seconds = clock() - before;
@@ -92,7 +93,10 @@ export async function trainLoop(parts: LoopParts, from: LoopState): Promise<{ en
       secondsPerStep, eta: secondsPerStep * (steps - step),
       ...(skipped ? { skipped } : {}), ...(parts.scalesLoss ? { lossScale: scale.value } : {}),
     });
-    if (start && step === Math.min(PROOF_STEP, steps)) await proveMovement(parts, step, start);
+    if (start && !skipped && step >= Math.min(PROOF_STEP, steps)) {
+      await proveMovement(parts, step, start);
+      start = null;
+    }
     const isLast = step === steps;
     if (isLast || (probeEvery > 0 && step % probeEvery === 0)) {
       const value = await measure();
@@ -148,6 +152,7 @@ async function runPreview({ preview, emit }: LoopParts, step: number, isWanted: 
   }
 }
 
-function notFinite(step: number, loss: number): UserError {
-  return new UserError('train.not-finite', `The gradient was not finite in ${MOST_SKIPPED} steps in a row up to step ${step} (loss ${loss}): lower the learning rate, or train with dtype = "f32". The last checkpoint is kept.`, { step, loss });
+function notFinite(step: number, skipped: number, loss: number): UserError {
+  const what = Number.isFinite(loss) ? 'The gradient was' : `The loss (${loss}) was`;
+  return new UserError('train.not-finite', `${what} not finite in ${skipped} steps in a row up to step ${step}: lower the learning rate or train with train.dtype = "f32"; earlier checkpoints are kept.`, { step, skipped });
 }

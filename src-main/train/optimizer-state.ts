@@ -37,7 +37,7 @@ export class OptimizerState {
   /** @param saved values of a checkpoint; missing ones start anew. */
   static async create(runtime: Runtime, tensors: readonly TrainedTensor[], settings: UpdateSettings, accumulates: boolean, saved?: ReadonlyMap<string, HostTensor>): Promise<OptimizerState> {
     const values = new Map<string, DeviceTensor>();
-    for (const [name, tensor] of await startValues(tensors, settings)) values.set(name, runtime.upload(saved?.get(name) ?? tensor));
+    for (const [name, tensor] of await startValues(tensors, settings, saved ?? new Map())) values.set(name, runtime.upload(tensor));
     const update = await runtime.compile(updateGraph(tensors, settings), { weights: noWeights, name: 'update' });
     const add = accumulates ? await runtime.compile(accumulateGraph(tensors), { weights: noWeights, name: 'accumulate' }) : null;
     return new OptimizerState(values, tensors, settings, runtime, update, add);
@@ -107,11 +107,13 @@ export class OptimizerState {
   }
 }
 
-async function startValues(tensors: readonly TrainedTensor[], { optimizer, settings, ema }: UpdateSettings): Promise<Map<string, HostTensor>> {
+/** Saved values where there are any, else the start. */
+async function startValues(tensors: readonly TrainedTensor[], { optimizer, settings, ema }: UpdateSettings, saved: ReadonlyMap<string, HostTensor>): Promise<Map<string, HostTensor>> {
   const values = new Map<string, HostTensor>();
-  const set = (name: string, shape: Shape, data: Float32Array): void => void values.set(name, { dtype: 'f32', shape, data });
+  const set = (name: string, shape: Shape, data: Float32Array): void => void values.set(name, saved.get(name) ?? { dtype: 'f32', shape, data });
   for (const { name, shape, initial } of tensors) {
-    const start = await initial();
+    const known = saved.get(name)?.data as Float32Array | undefined;
+    const start = known ?? (await initial());
     set(name, shape, start);
     if (ema > 0) set(averageName(name), shape, start.slice());
     for (const [key, stateShape] of Object.entries(optimizer.state(shape, settings as never))) {

@@ -15,6 +15,7 @@ import type { Value } from '../graph/types.ts';
 import { initialValues } from '../nn/init.ts';
 import type { DType } from '../base/dtype.ts';
 import { buildCondition } from './condition.ts';
+import { maskName } from './dropout.ts';
 import type { ModelFolder } from './model-folder.ts';
 import type { TrainedTensor } from './trained.ts';
 
@@ -108,12 +109,12 @@ function adapterPlan(job: Job, model: Model, base: BuilderOptions): Plan {
   const layers = targetLayers(job, model, base);
   const planned = new Map(layers.map((layer) => [layer.path, layer]));
   const settings = job.adapter as never;
-  const dropout = Number((job.adapter as Record<string, unknown>)['dropout'] ?? 0);
+  const dropout = dropoutOf(job);
   const transform = (g: Builder, layer: Layer): Value | null => {
     const known = planned.get(layer.path);
     if (!known) return null;
     const parameters = Object.fromEntries(adapter.parameters(known, settings).map(({ name, shape }) => [name, g.trainable(`${layer.path}.${name}`, shape)]));
-    const mask = dropout > 0 && g.training ? g.input(`dropout.${layer.path}`, layer.x.shape, layer.x.dtype) : null;
+    const mask = dropout > 0 && g.training ? g.input(maskName(layer.path), layer.x.shape, layer.x.dtype) : null;
     return adapter.apply(g, layer, parameters, settings, mask);
   };
   const builder = { ...base, transform };
@@ -124,6 +125,9 @@ function adapterPlan(job: Job, model: Model, base: BuilderOptions): Plan {
   }));
   return { builder, tensors, layers, adapter, trainsText: job.adapter.textEncoder, frozen: frozenCount(g) };
 }
+
+/** Share of the inputs that an adapter's branches do not see in a training step. */
+export const dropoutOf = ({ task, adapter }: Job): number => (task === 'adapter' ? Number((adapter as Record<string, unknown>)['dropout'] ?? 0) : 0);
 
 export function adapterOf(job: Job): Adapter {
   const adapter = (adapters as unknown as Readonly<Record<string, Adapter>>)[job.adapter.kind];

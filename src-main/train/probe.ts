@@ -3,19 +3,27 @@ import { existsSync, statSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { UserError } from '../base/errors.ts';
 import { sameShape, showShape, sizeOf, type Shape } from '../base/shape.ts';
+import { adapters } from '../catalog/adapters/index.ts';
+import type { Adapter } from '../catalog/define/adapter.ts';
 import type { Model } from '../catalog/define/family.ts';
 import { detectModel } from '../catalog/families/index.ts';
+import { defaultSettings } from '../contract/fields.ts';
 import type { Job } from '../contract/job.ts';
+import type { Builder, Layer, LayerTransform } from '../graph/builder.ts';
 import type { Value } from '../graph/types.ts';
 import { openSafetensors } from '../files/safetensors.ts';
 import { writeSafetensors, type TensorToWrite } from '../files/safetensors-write.ts';
 import type { WeightFile } from '../files/weight-file.ts';
 import { f32, type HostTensor } from '../runtime/runtime.ts';
+import { DOWN, UP } from '../nn/low-rank.ts';
 import { chooseRuntime } from './choose-runtime.ts';
 import { openModelFolder, type ModelFolder } from './model-folder.ts';
-import { adapterTransform, openPeftAdapter, type PeftAdapter } from './peft-adapter.ts';
+import { namedModel } from './named-model.ts';
+import { readAdapter, type ReadAdapter } from './read-adapter.ts';
 import { PREDICTION, runSingleStep, singleStepGraph, type StepShapes } from './single-step.ts';
 import { gradientName, LOSS } from './step-graph.ts';
+
+const MAGNITUDE = 'lora_magnitude_vector';
 
 export interface ProbeRequest {
   /** Model folder in the diffusers layout, or its denoiser's folder or weight file. */
@@ -41,19 +49,15 @@ export async function probeCommand(request: ProbeRequest): Promise<ProbeResult> 
   const { runtime, compute, scalesLoss } = await chooseRuntime({ train: { device: request.device, dtype: request.dtype } as Job['train'] });
   const folder = openModelFolder(rootOf(request.base));
   const model = detectModel(folder.files);
-  const adapter = request.adapter === undefined ? null : openPeftAdapter(request.adapter);
+  const adapter = request.adapter === undefined ? null : readAdapter(request.adapter, namedModel(folder.files, model.denoiserComponent));
   const inputs = readInputs(openSafetensors(request.input), model);
-  const options = { compute, storedDType: folder.storedDType, ...(adapter ? { transform: adapterTransform(adapter) } : {}) };
+  const options = { compute, storedDType: folder.storedDType, ...(adapter ? { transform: transformOf(adapter) } : {}) };
   const { graph, leaves } = singleStepGraph(model, inputs.shapes, options, scalesLoss && adapter !== null);
   checkFit(leaves, folder);
   if (adapter) checkUse(adapter, leaves, model);
 
-  const feeds = new Map([...inputs.tensors, ...(adapter?.keys ?? []).map((key): [string, HostTensor] => {
-    const { shape, data } = adapter!.read(key);
-    return [key, f32(data, shape)];
-  })]);
-  const results = await runSingleStep(runtime, graph, folder.weights, feeds);
-  const written = outputsOf(results, inputs.shapes, adapter);
+  const results = await runSingleStep(runtime, graph, folder.weights, new Map([...inputs.tensors, ...(adapter?.values ?? [])]));
+  const written = [...outputsOf(results, inputs.shapes), ...(adapter && results.has(LOSS) ? gradientsOf(results, adapter, request.adapter!) : [])];
   await writeSafetensors(request.output, written, { format: 'pt', device: runtime.device, dtype: compute });
 
   const loss = results.get(LOSS)?.[0] ?? null;
@@ -116,19 +120,46 @@ function checkFit(leaves: ReadonlyMap<string, Value>, folder: ModelFolder): void
   }
 }
 
-function checkUse(adapter: PeftAdapter, leaves: ReadonlyMap<string, Value>, model: Model): void {
-  const unused = adapter.keys.filter((key) => !leaves.has(key));
-  if (unused.length === 0) return;
-  const names = `${unused.slice(0, 3).map((key) => `"${key}"`).join(', ')}${unused.length > 3 ? ` and ${unused.length - 3} more` : ''}`;
-  throw new UserError('adapter.unknown-layers', `The ${model.denoiserComponent} of this model has no layers for ${names} of the adapter: use the adapter with the model it was trained on.`, { unused });
+/** Puts the adapter's layers in place of the model's, with the file's strength folded into B as `readAdapter` does. */
+function transformOf({ layers, axis }: ReadAdapter): LayerTransform {
+  const known = new Map(layers.map((layer) => [layer.path, layer]));
+  return (g: Builder, layer: Layer): Value | null => {
+    const found = known.get(layer.path);
+    if (!found) return null;
+    const adapter = (found.hasMagnitude ? adapters.dora : adapters.lora) as unknown as Adapter;
+    const settings = { ...defaultSettings(adapter.fields), rank: found.rank, alpha: found.rank, ...(axis ? { axis } : {}) } as never;
+    const parameters = adapter.parameters({ kind: layer.kind, path: layer.path, shape: layer.weight.shape }, settings);
+    return adapter.apply(g, layer, Object.fromEntries(parameters.map(({ name, shape }) => [name, g.trainable(`${layer.path}.${name}`, shape)])), settings, null);
+  };
 }
 
-function outputsOf(results: ReadonlyMap<string, Float32Array>, { sample }: StepShapes, adapter: PeftAdapter | null): TensorToWrite[] {
-  const tensor = (name: string, shape: Shape): TensorToWrite => ({ name, dtype: 'f32', shape, data: results.get(name) ?? new Float32Array(sizeOf(shape)) });
-  const loss = results.has(LOSS);
-  const keys = loss ? (adapter?.keys ?? []) : [];
-  const gradients = keys.map((key) => tensor(gradientName(key), adapter!.read(key).shape));
-  const [, , height, width] = sample as [number, number, number, number];
-  const channels = results.get(PREDICTION)!.length / (sample[0]! * height * width);
-  return [tensor(PREDICTION, [sample[0]!, channels, height, width]), ...(loss ? [tensor(LOSS, [])] : []), ...gradients];
+/** A step runs the denoiser alone, so that an adapter of the text encoder would have no gradient. */
+function checkUse({ layers }: ReadAdapter, leaves: ReadonlyMap<string, Value>, model: Model): void {
+  const unused = layers.map(({ path }) => path).filter((path) => !leaves.has(`${path}.${DOWN}`));
+  if (unused.length === 0) return;
+  const names = `${unused.slice(0, 3).map((path) => `"${path}"`).join(', ')}${unused.length > 3 ? ` and ${unused.length - 3} more` : ''}`;
+  throw new UserError('probe.unused-layers', `A step of the ${model.denoiserComponent} does not use the layers ${names} of the adapter: give an adapter of the ${model.denoiserComponent} alone.`, { unused });
+}
+
+function outputsOf(results: ReadonlyMap<string, Float32Array>, { sample: [batch, , height, width] }: StepShapes): TensorToWrite[] {
+  const prediction = results.get(PREDICTION)!;
+  const loss = results.get(LOSS);
+  return [
+    { name: PREDICTION, dtype: 'f32', shape: [batch!, prediction.length / (batch! * height! * width!), height!, width!], data: prediction },
+    ...(loss ? [{ name: LOSS, dtype: 'f32' as const, shape: [], data: loss }] : []),
+  ];
+}
+
+/** Gradients of the file's own tensors, in their shapes: that of B is of B before the strength was folded into it. */
+function gradientsOf(results: ReadonlyMap<string, Float32Array>, { layers, keys }: ReadAdapter, path: string): TensorToWrite[] {
+  const { tensors } = openSafetensors(path);
+  return layers.flatMap(({ path: layer, scale }) => [DOWN, UP, MAGNITUDE].flatMap((part): TensorToWrite[] => {
+    const name = `${layer}.${part}`;
+    const key = keys.get(name);
+    if (key === undefined) return [];
+    const { shape } = tensors.get(key)!;
+    // A tensor without influence has the gradient zero.
+    const data = results.get(gradientName(name)) ?? new Float32Array(sizeOf(shape));
+    return [{ name: gradientName(key), dtype: 'f32', shape, data: part === UP ? data.map((value) => value * scale) : data }];
+  }));
 }

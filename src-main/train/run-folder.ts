@@ -1,5 +1,5 @@
 // A run on disk: job.json, events.jsonl (append-only), checkpoints/, samples/, exports/, tensorboard/.
-import { existsSync, mkdirSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { UserError } from '../base/errors.ts';
 import { eventLine, parseEventLine, type TrainEvent, type TrainEventBody } from '../contract/events.ts';
@@ -19,12 +19,14 @@ export async function openRunFolder(path: string, job: Job, resume: boolean): Pr
   if (resume && !existsSync(jobFile)) {
     throw new UserError('run.missing', `There is no run to resume at "${path}": it has no job.json.`, { path });
   }
+  if (!resume && existsSync(path) && !statSync(path).isDirectory()) {
+    throw new UserError('run.not-a-folder', `"${path}" is a file: choose another --out for the folder of the run.`, { path });
+  }
   if (!resume && existsSync(path) && readdirSync(path).length > 0) {
     throw new UserError('run.not-empty', `"${path}" already holds something: choose another --out, or --resume it.`, { path });
   }
   const folder = { path, checkpoints: join(path, 'checkpoints'), samples: join(path, 'samples'), exports: join(path, 'exports') };
-  await makeFolder(path);
-  for (const each of [folder.checkpoints, folder.samples, folder.exports]) mkdirSync(each, { recursive: true });
+  for (const each of [path, folder.checkpoints, folder.samples, folder.exports]) await makeFolder(each);
   if (!resume) await writeFileAtomic(jobFile, `${JSON.stringify(job, null, 2)}\n`);
   return folder;
 }
@@ -53,4 +55,21 @@ export function readEvents(runFolder: string): TrainEvent[] {
   const file = join(runFolder, 'events.jsonl');
   if (!existsSync(file)) return [];
   return readLines(file).map(parseEventLine).filter((event) => event !== null);
+}
+
+/** Kinds of events that only a loop at work emits. */
+const WORK: readonly TrainEvent['kind'][] = ['step', 'probe', 'sample', 'checkpoint'];
+
+/** Seconds of training in all processes of a run, pauses and interruptions not counted. */
+export function trainedSeconds(events: readonly TrainEvent[]): number {
+  let milliseconds = 0;
+  let from: number | null = null;
+  for (const { kind, time } of events) {
+    if (kind === 'started') from = time;
+    else if (from !== null && WORK.includes(kind)) {
+      milliseconds += Math.max(0, time - from);
+      from = time;
+    }
+  }
+  return milliseconds / 1000;
 }

@@ -8,7 +8,7 @@ import type { Job } from '../contract/job.ts';
 import { removeStaleTemporaries } from '../files/atomic-write.ts';
 import { openTensorboard, type Tensorboard } from '../files/tensorboard.ts';
 import type { Runtime } from '../runtime/runtime.ts';
-import { newestCheckpoint, pruneCheckpoints, type LoopState } from './checkpoint.ts';
+import { checkValues, listCheckpoints, newestCheckpoint, pruneCheckpoints, type LoopState } from './checkpoint.ts';
 import { chooseRuntime, type ChosenRuntime } from './choose-runtime.ts';
 import { exportRun } from './export-run.ts';
 import { trainLoop, type LoopControl, type LoopEnd } from './loop.ts';
@@ -16,11 +16,11 @@ import { openModelFolder, type ModelFolder } from './model-folder.ts';
 import { OptimizerState } from './optimizer-state.ts';
 import { makePlan, optimizerOf, type Plan } from './plan.ts';
 import { createPreview } from './preview.ts';
-import { EventLog, openRunFolder, type RunFolder } from './run-folder.ts';
+import { EventLog, openRunFolder, readEvents, trainedSeconds, type RunFolder } from './run-folder.ts';
 import { trainedTensors } from './start-values.ts';
 import { StepPrograms } from './step-programs.ts';
 import { createTask, type PreparedTask } from './create-task.ts';
-import { countElements } from './trained.ts';
+import { countElements, type TrainedTensor } from './trained.ts';
 
 export interface RunRequest {
   readonly job: Job;
@@ -56,16 +56,26 @@ export async function runJob(request: RunRequest): Promise<'finished' | 'interru
     await removeStaleTemporaries(folder.checkpoints);
     let isResumed = request.resume;
     for (;;) {
-      const end = await runOnce(request, folder, emit, isResumed);
-      if (end !== 'paused') return end;
-      emit({ kind: 'paused', step: newestCheckpoint(folder.checkpoints).checkpoint?.state.step ?? 0 });
-      await request.control.waitWhilePaused?.();
-      if (request.control.shouldStop()) return 'interrupted';
+      const { end, step } = await runOnce(request, folder, emit, isResumed);
+      if (end === 'finished') return end;
+      if (end === 'paused') {
+        emit({ kind: 'paused', step });
+        await request.control.waitWhilePaused?.();
+      }
+      if (end === 'interrupted' || request.control.shouldStop()) {
+        emit({ kind: 'interrupted', step, path: folder.path });
+        return 'interrupted';
+      }
+      emit({ kind: 'resumed', step });
       isResumed = true;
     }
   } catch (error) {
     const code = error instanceof UserError ? error.code : 'internal';
-    emit({ kind: 'failed', code, text: error instanceof Error ? error.message : String(error) });
+    try {
+      emit({ kind: 'failed', code, text: error instanceof Error ? error.message : String(error) });
+    } catch {
+      // On a full disk the log cannot be written either; the first error is what counts.
+    }
     throw error;
   } finally {
     board.close();
@@ -73,7 +83,7 @@ export async function runJob(request: RunRequest): Promise<'finished' | 'interru
 }
 
 /** From a stand-still to the end of the loop. Everything on the device is given back when it returns. */
-async function runOnce(request: RunRequest, folder: RunFolder, emit: (event: TrainEventBody) => void, isResumed: boolean): Promise<LoopEnd> {
+async function runOnce(request: RunRequest, folder: RunFolder, emit: (event: TrainEventBody) => void, isResumed: boolean): Promise<{ end: LoopEnd; step: number }> {
   const { job, control } = request;
   const modelFolder = openModelFolder(job.base.model, job.init === 'random');
   const model = detectModel(modelFolder.files);
@@ -81,8 +91,9 @@ async function runOnce(request: RunRequest, folder: RunFolder, emit: (event: Tra
   const plan = makePlan(job, model, modelFolder, chosen.compute);
   const tensors = trainedTensors(plan, job, modelFolder, chosen.runtime);
   const run: OpenRun = { job, folder, model, modelFolder, plan, runtime: chosen.runtime };
-  const prepared = await createTask(run, tensors, emit, request);
-  const saved = isResumed ? readCheckpoint(folder, prepared, emit) : null;
+  const prepared = await prepare(run, tensors, emit, request);
+  if (!prepared) return { end: 'interrupted', step: isResumed ? (listCheckpoints(folder.checkpoints).at(-1)?.step ?? 0) : 0 };
+  const saved = isResumed ? readCheckpoint(folder, prepared, tensors, emit) : null;
   announce(run, chosen, prepared, saved?.state.step ?? 0, emit);
 
   const { optimizer: kind, settings } = optimizerOf(job);
@@ -96,15 +107,14 @@ async function runOnce(request: RunRequest, folder: RunFolder, emit: (event: Tra
       checkpoints: folder.checkpoints,
       scalesLoss: chosen.scalesLoss,
       preview: preview?.run ?? null,
-      onCheckpoint: async () => pruneCheckpoints(folder.checkpoints, job.train.keep),
+      onCheckpoint: async (step) => pruneCheckpoints(folder.checkpoints, job.train.keep, step),
       clock: () => (performance.now() - started) / 1000,
     }, saved?.state ?? newState(prepared.fingerprint));
-    if (end === 'interrupted') emit({ kind: 'interrupted', step: state.step, path: folder.path });
     if (end === 'finished') {
       const files = await exportRun(run, optimizer.shown, prepared.latentStatistics, emit);
-      emit({ kind: 'finished', step: state.step, seconds: state.seconds, loss: state.lastProbe, files });
+      emit({ kind: 'finished', step: state.step, seconds: trainedSeconds(readEvents(folder.path)), loss: state.lastProbe, files });
     }
-    return end;
+    return { end, step: state.step };
   } finally {
     await preview?.dispose();
     await programs.dispose();
@@ -113,12 +123,31 @@ async function runOnce(request: RunRequest, folder: RunFolder, emit: (event: Tra
 }
 
 const newState = (dataset: string): LoopState => ({
-  step: 0, lossScale: 0, goodSteps: 0, skipped: 0, firstProbe: null, lastProbe: null, seconds: 0, dataset,
+  step: 0, lossScale: 0, goodSteps: 0, skipped: 0, firstProbe: null, lastProbe: null, dataset,
 });
 
-function readCheckpoint(folder: RunFolder, { fingerprint }: PreparedTask, emit: (event: TrainEventBody) => void) {
+/** How often a request to stop is looked for while nothing but preparations is under way. */
+const POLL_MILLISECONDS = 100;
+
+/** The task; null when the run was asked to stop meanwhile. What is encoded by then stays in the cache. */
+async function prepare(run: OpenRun, tensors: readonly TrainedTensor[], emit: (event: TrainEventBody) => void, { control, cacheFolder }: RunRequest): Promise<PreparedTask | null> {
+  const stop = new AbortController();
+  const timer = setInterval(() => control.shouldStop() && stop.abort(), POLL_MILLISECONDS);
+  try {
+    return await createTask(run, tensors, emit, { signal: stop.signal, ...(cacheFolder === undefined ? {} : { cacheFolder }) });
+  } catch (error) {
+    if (stop.signal.aborted && error === stop.signal.reason) return null;
+    throw error;
+  } finally {
+    clearInterval(timer);
+  }
+}
+
+function readCheckpoint(folder: RunFolder, { fingerprint }: PreparedTask, tensors: readonly TrainedTensor[], emit: (event: TrainEventBody) => void) {
   const { checkpoint, broken } = newestCheckpoint(folder.checkpoints);
-  for (const path of broken) emit({ kind: 'warning', code: 'checkpoint.broken', text: `"${path}" cannot be read; an older checkpoint is used.` });
+  const instead = checkpoint ? `the one of step ${checkpoint.state.step} is used` : 'training begins again';
+  for (const path of broken) emit({ kind: 'warning', code: 'checkpoint.broken', text: `The checkpoint "${path}" cannot be read; ${instead}.`, data: { path } });
+  if (checkpoint) checkValues(checkpoint, tensors);
   if (checkpoint && checkpoint.state.dataset !== fingerprint) {
     emit({ kind: 'warning', code: 'dataset.changed', text: 'The pictures or captions have changed since the checkpoint; training goes on with the new ones.' });
   }

@@ -101,7 +101,7 @@ describe.each(Object.keys(samplers))('%s', (id) => {
       for (const steps of [1, 3, 20]) {
         const run = samplers[id]!.start({ alphasCumprod, prediction, steps });
         expect(run.timesteps.every(Number.isFinite), `timesteps of ${steps}`).toBe(true);
-        let x = numbers(2, 8).map((value) => value * run.initialSigma);
+        let x: Float32Array = numbers(2, 8).map((value) => value * run.initialSigma);
         for (let i = 0; i < steps; i++) x = run.step(run.modelInput(x, i), x, i, () => numbers(4, 8));
         expect(x.every(Number.isFinite), `${prediction}, ${steps} steps`).toBe(true);
       }

@@ -14,6 +14,8 @@ export const missingWebGpu: string | null = existsSync(DRIVER) ? null : `no soft
 export function useSwiftShader(): void {
   process.env['VK_ICD_FILENAMES'] = DRIVER;
   process.env['XDG_RUNTIME_DIR'] = tmpdir();
+  // For child processes; this one has its loader already.
+  process.env['LD_LIBRARY_PATH'] = ['/usr/lib/chromium', process.env['LD_LIBRARY_PATH']].filter(Boolean).join(':');
   try {
     process.dlopen({ exports: {} }, LOADER, constants.dlopen.RTLD_NOW | NO_DELETE);
   } catch {

@@ -13,8 +13,8 @@ export const epsilon: Objective<typeof weightingFields> = {
   sample: (clean, noise, alphaBar) => ({ noisy: diffuse(clean, noise, alphaBar), target: noise.slice() }),
   weight: (alphaBar, { minSnrGamma, debiased }) => {
     let weight = 1;
-    // min(SNR, γ) / SNR (arXiv 2303.09556), written so that neither end of the schedule divides by zero.
-    if (minSnrGamma > 0 && alphaBar > 0) weight *= Math.min(1, (minSnrGamma * (1 - alphaBar)) / alphaBar);
+    // min(SNR, γ) / SNR (arXiv 2303.09556), written so that both ends of the schedule give a number: γ / 0 counts as 1.
+    if (minSnrGamma > 0) weight *= Math.min(1, (minSnrGamma * (1 - alphaBar)) / alphaBar);
     // 1 / √SNR (arXiv 2310.08442).
     if (debiased) weight *= Math.sqrt(Math.min((1 - alphaBar) / alphaBar, 1 / SMALLEST_SNR));
     return weight;

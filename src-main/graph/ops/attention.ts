@@ -37,10 +37,12 @@ export const attention: Composite<{ readonly heads: number }, 3> = {
       return join(g, i === 0 ? scaled(g, own) : own, heads);
     });
   },
-  onnx: (e, names, { attrs }) => e.node('MultiHeadAttention', names, { num_heads: attrs.heads }, 'com.microsoft'),
+  // The WebGPU provider of onnxruntime-node 1.30 gives wrong numbers for 32 queries and more (the third case below).
+  onnx: (e, names, { attrs }) => (e.device === 'cpu' ? e.node('MultiHeadAttention', names, { num_heads: attrs.heads }, 'com.microsoft') : null),
   cases: [
     { inputs: [{ shape: [2, 3, 8] }, { shape: [2, 5, 8] }, { shape: [2, 5, 8] }], attrs: { heads: 2 } },
     { inputs: [{ shape: [1, 4, 6] }, { shape: [1, 4, 6] }, { shape: [1, 4, 6] }], attrs: { heads: 1 } },
+    { inputs: [{ shape: [2, 40, 8] }, { shape: [2, 6, 8] }, { shape: [2, 6, 8] }], attrs: { heads: 2 } },
   ],
 };
 

@@ -2,7 +2,7 @@
 // target from a noisy latent.
 // B batch, C latent channels, h w latent positions, T tokens
 import { rng } from '../../base/rng.ts';
-import { assert } from '../../base/errors.ts';
+import { assert, UserError } from '../../base/errors.ts';
 import type { Model } from '../../catalog/define/family.ts';
 import type { Objective } from '../../catalog/define/objective.ts';
 import type { Job } from '../../contract/job.ts';
@@ -10,6 +10,7 @@ import type { Builder, BuilderOptions } from '../../graph/builder.ts';
 import type { Value } from '../../graph/types.ts';
 import { f32, i64, type HostTensor } from '../../runtime/runtime.ts';
 import { buildCondition, type Prompt } from '../condition.ts';
+import { DropoutMasks } from '../dropout.ts';
 import { weightedSquaredError } from '../step-graph.ts';
 import type { TaskBatch, TrainingTask } from '../task.ts';
 import type { TrainedTensor } from '../trained.ts';
@@ -42,6 +43,8 @@ export interface DenoiserTaskSettings {
   /** Whether text encoders are part of the step (trained) or their outputs are fed. */
   readonly trainsText: boolean;
   readonly examples: ExampleSource;
+  /** Share of the inputs that the adapter's branches do not see. */
+  readonly dropout: number;
 }
 
 /** How often each measuring example is measured, at timesteps spread over the schedule. */
@@ -53,13 +56,18 @@ export function createDenoiserTask(settings: DenoiserTaskSettings): TrainingTask
   const { job, examples, alphasCumprod } = settings;
   const { minTimestep, maxTimestep = alphasCumprod.length - 1 } = job.noise;
   const span = maxTimestep - minTimestep + 1;
+  if (span < 1 || maxTimestep >= alphasCumprod.length) {
+    throw new UserError('job.timesteps', `noise.minTimestep = ${minTimestep} and noise.maxTimestep = ${maxTimestep} are no range of the ${alphasCumprod.length} timesteps, 0 to ${alphasCumprod.length - 1}: change them or leave them out.`, { minTimestep, maxTimestep });
+  }
+  const masks = new DropoutMasks(settings.dropout, job.train.seed, settings.builder);
   return {
     tensors: settings.tensors,
     builder: settings.builder,
     batchAt: async (index) => {
       const batch = await examples.batchAt(index);
       const times = rng(job.train.seed, 'timestep', index);
-      return makeBatch(settings, batch, batch.map(() => minTimestep + times.int(span)), ['step', index], true);
+      const made = makeBatch(settings, batch, batch.map(() => minTimestep + times.int(span)), ['step', index], true);
+      return { ...made, feeds: new Map([...made.feeds, ...masks.feeds(index, made.key, made.buildLoss)]) };
     },
     measuringBatches: async () => {
       const groups = await examples.measuringBatches();
