@@ -28,7 +28,7 @@ const choice = <Shape extends z.ZodRawShape>(kind: string, what: string, shape: 
     .catchall(z.union([z.number(), z.string(), z.boolean()]));
 
 const baseSchema = z.strictObject({
-  model: z.string().min(1).describe('Folder in diffusers layout, or one checkpoint file (.safetensors).'),
+  model: z.string().min(1).describe('Model folder in the diffusers layout.'),
   prediction: z.enum(['auto', 'epsilon', 'v']).default('auto')
     .describe("What the model predicts; 'auto' reads it from the model's scheduler configuration."),
 });
