@@ -2,24 +2,19 @@
 // convolutions, attention and a DoRA on it, forward and gradients. Several devices are examined in processes of their
 // own, because a driver that fails may end the process.
 import { execFile } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { cpus, freemem, totalmem } from 'node:os';
+import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { UserError } from '../base/errors.ts';
-import { rng } from '../base/rng.ts';
-import { sizeOf } from '../base/shape.ts';
-import { adapters } from '../catalog/adapters/index.ts';
-import type { Adapter } from '../catalog/define/adapter.ts';
-import { defaultSettings } from '../contract/fields.ts';
 import type { TrainEventBody } from '../contract/events.ts';
-import type { Builder, Layer } from '../graph/builder.ts';
 import { evaluate } from '../graph/evaluate.ts';
-import { parseUNetConfig } from '../nn/unet-config.ts';
-import { unet } from '../nn/unet.ts';
 import { findDevices, type FoundDevice } from '../runtime/onnx/find-devices.ts';
+import { graphicsMemory } from '../runtime/onnx/graphics-memory.ts';
 import { createOnnxRuntime } from '../runtime/onnx/onnx-runtime.ts';
-import { f32, type HostTensor, type WeightSource } from '../runtime/runtime.ts';
-import { PREDICTION, runSingleStep, singleStepGraph } from './single-step.ts';
+import { PREDICTION, runSingleStep } from './single-step.ts';
+import { smallStep } from './small-step.ts';
 import { LOSS } from './step-graph.ts';
 
 export interface DoctorRequest {
@@ -63,7 +58,7 @@ export async function doctorCommand({ device }: DoctorRequest, { onEvent }: Cont
     if (!one.isUsable) reports.push({ ...one, comparisons: [], ok: false, error: null });
     else reports.push(device === 'auto' ? await examineApart(one, entry) : await examine(one));
   }
-  const system = systemFacts();
+  const system = await systemFacts();
   const ok = reports.every((report) => !report.isUsable || report.ok) && reports.some((report) => report.ok);
   return { text: [...Object.entries(system).map(([name, value]) => `${name}: ${value}`), '', ...reports.flatMap(describe)].join('\n'), data: { system, devices: reports }, ok };
 }
@@ -86,13 +81,6 @@ async function examineApart(device: FoundDevice, entry: string): Promise<DeviceR
   return events.find(({ kind }) => kind === 'result')?.data?.devices?.[0] ?? failed(`its process ended: ${problem}`);
 }
 
-const CONFIG = {
-  _class_name: 'UNet2DConditionModel', act_fn: 'silu', attention_head_dim: 2, block_out_channels: [16, 32], cross_attention_dim: 16,
-  down_block_types: ['CrossAttnDownBlock2D', 'DownBlock2D'], up_block_types: ['UpBlock2D', 'CrossAttnUpBlock2D'],
-  in_channels: 4, out_channels: 4, layers_per_block: 1, norm_num_groups: 8, sample_size: 8,
-};
-const SHAPES = { sample: [2, 4, 8, 8], context: [2, 6, 16], hasTarget: true } as const;
-
 /** The small network on a device against the CPU in f32; the CPU itself against plain f64 arithmetic. */
 async function compare(name: string, dtype: 'f32' | 'f16'): Promise<Comparison> {
   const expected = name === 'cpu' ? exactStep() : await step('cpu', 'f32');
@@ -105,43 +93,15 @@ async function compare(name: string, dtype: 'f32' | 'f16'): Promise<Comparison> 
 }
 
 async function step(device: string, dtype: 'f32' | 'f16'): Promise<Map<string, Float32Array>> {
-  const { graph, weight, feeds } = smallStep(dtype);
-  const weights: WeightSource = (path) => ({ kind: 'memory', data: weight(path) });
+  const { graph, weights, feeds } = smallStep({ compute: dtype });
   return runSingleStep(createOnnxRuntime({ device }), graph, weights, feeds);
 }
 
 function exactStep(): Map<string, Float32Array> {
-  const { graph, weight, feeds } = smallStep('f32');
+  const { graph, weight, feeds } = smallStep({ compute: 'f32' });
   const frozen = graph.nodes.flatMap(({ leaf }) => (leaf?.kind === 'weight' ? [[leaf.name, weight(leaf.name)] as const] : []));
   const results = evaluate(graph, new Map([...frozen, ...[...feeds].map(([name, { data }]) => [name, data as Float32Array] as const)]));
   return new Map([...results].map(([name, { data }]) => [name, Float32Array.from(data)]));
-}
-
-function smallStep(dtype: 'f32' | 'f16') {
-  const config = parseUNetConfig(CONFIG);
-  const adapter = adapters.dora as unknown as Adapter;
-  const settings = { ...defaultSettings(adapter.fields), rank: 4, alpha: 4 } as never;
-  const transform = (g: Builder, layer: Layer) => {
-    const parameters = adapter.parameters({ kind: layer.kind, path: layer.path, shape: layer.weight.shape }, settings);
-    return adapter.apply(g, layer, Object.fromEntries(parameters.map(({ name, shape }) => [name, g.trainable(`${layer.path}.${name}`, shape)])), settings, null);
-  };
-  const { graph, leaves } = singleStepGraph({ denoise: (g, inputs) => unet(g, config, inputs) }, SHAPES, { compute: dtype, transform }, dtype === 'f16');
-  const weight = (path: string): Float32Array => numbers(path, leaves.get(path)!.shape);
-  const feeds = new Map<string, HostTensor>();
-  for (const [path, { leaf, shape }] of leaves) {
-    if (leaf!.kind === 'trainable' || leaf!.kind === 'input') feeds.set(path, f32(path === 'timestep' ? Float32Array.of(10, 500) : numbers(path, shape), shape));
-  }
-  return { graph, weight, feeds };
-}
-
-/** Random values of a sensible size, the same everywhere. */
-function numbers(path: string, shape: readonly number[]): Float32Array {
-  const values = rng(1, 'doctor', path).fillNormal(new Float32Array(sizeOf(shape)));
-  if (path.endsWith('lora_magnitude_vector')) return values.map((value) => 1 + 0.1 * value);
-  if (/norm[^.]*\.weight$/.test(path)) return values.map((value) => 1 + 0.1 * value);
-  const isInput = !path.includes('.');
-  const scale = isInput ? 1 : shape.length === 1 ? 0.1 : 1 / Math.sqrt(sizeOf(shape) / shape[0]!);
-  return values.map((value) => value * scale);
 }
 
 /** ‖a − b‖ / ‖b‖ */
@@ -155,14 +115,26 @@ function relativeError(actual: Float32Array, expected: Float32Array): number {
   return Math.sqrt(difference / Math.max(size, 1e-20));
 }
 
-function systemFacts(): Record<string, string> {
+async function systemFacts(): Promise<Record<string, string>> {
   const require = createRequire(import.meta.url);
-  const version = (name: string): string => (require(`${name}/package.json`) as { version: string }).version;
+  // Not every package lets its package.json be required.
+  const version = (name: string): string => {
+    for (let folder = dirname(require.resolve(name)); folder !== dirname(folder); folder = dirname(folder)) {
+      const file = join(folder, 'package.json');
+      const facts = existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as { name?: string; version?: string }) : {};
+      if (facts.name === name && facts.version) return facts.version;
+    }
+    return 'unknown';
+  };
+  const size = (bytes: number): string => `${(bytes / GIBIBYTE).toFixed(1)} GB`;
+  const gpus = await graphicsMemory();
   return {
     system: `${process.platform} ${process.arch}, Node ${process.versions.node}`,
     processor: `${cpus()[0]?.model ?? 'unknown'}, ${cpus().length} threads`,
-    memory: `${(totalmem() / GIBIBYTE).toFixed(1)} GB, ${(freemem() / GIBIBYTE).toFixed(1)} GB free`,
+    memory: `${size(totalmem())}, ${size(freemem())} free`,
+    'memory of GPUs': gpus.map(({ name, total, free }) => `${name} ${size(total)}${free === null ? '' : `, ${size(free)} free`}`).join('; ') || 'unknown',
     'ONNX Runtime': version('onnxruntime-node'),
+    sharp: version('sharp'),
   };
 }
 

@@ -4,13 +4,12 @@ import { UserError } from '../base/errors.ts';
 import type { TrainEventBody } from '../contract/events.ts';
 import type { Consumer } from '../contract/job.ts';
 import { makeFolder } from '../files/atomic-write.ts';
-import type { HostTensor } from '../runtime/runtime.ts';
 import { chooseRuntime } from './choose-runtime.ts';
-import { exportAdapter } from './export-run.ts';
+import { checkExact, exportAdapter } from './export-run.ts';
 import type { FileDType } from './export-values.ts';
-import { mergedWeights } from './merged-weights.ts';
+import { saveMerged } from './merge.ts';
 import { chooseCheckpoint, openRun, openSavedValues } from './open-run.ts';
-import { saveModel } from './save-model.ts';
+import { fileStem } from './write-adapter.ts';
 
 export interface ExportRequest {
   readonly run: string;
@@ -42,12 +41,11 @@ export async function exportCommand(request: ExportRequest, { onEvent }: { reado
     if (request.for && !request.merge) {
       throw new UserError('export.no-adapter', `The run "${request.run}" trained the weights themselves, so there is no adapter for ${request.for}: leave --for out to export the model.`, { run: request.run });
     }
-    const target = join(folder, `${run.job.name}-merged`);
-    const weights = new Map<string, HostTensor>();
-    for await (const { path: name, shape, merge } of mergedWeights(run)) weights.set(name, { dtype: 'f32', shape, data: await merge(valueOf) });
-    await saveModel(weights, { base: run.job.base.model, target, dtype });
-    return { text: `Step ${step}: the merged model is in ${target}`, data: { step, files: [target] }, ok: true };
+    const merged = await saveMerged(run, valueOf, { target: join(folder, `${fileStem(run.job)}-merged`), dtype: request.dtype ?? 'stored', step });
+    const lost = merged.worstRounding > 0 ? `, of which rounding takes up to ${(100 * merged.worstRounding).toPrecision(2)} % in a weight` : '';
+    return { text: `Step ${step}: the merged model is in ${merged.path}\n${merged.changed} weights are changed${lost}.`, data: { step, files: [merged.path], ...merged }, ok: true };
   }
+  if (request.for && request.for !== 'all') checkExact(run, request.for);
   const values = new Map(run.plan.tensors.map(({ name }) => [name, valueOf(name)]));
   const lines: string[] = [];
   let ok = true;

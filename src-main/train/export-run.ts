@@ -1,5 +1,6 @@
 // What a run leaves behind for other programs: adapter files in the layouts they read, or a whole model.
 import { join } from 'node:path';
+import { UserError } from '../base/errors.ts';
 import { createBuilder } from '../graph/builder.ts';
 import { formats } from '../catalog/formats/index.ts';
 import type { AdapterFormat, DoraAxis, Program } from '../catalog/define/format.ts';
@@ -51,6 +52,15 @@ export async function exportAdapter(run: Pick<OpenRun, 'job' | 'model' | 'modelF
     emit(verdictOf(written, format, settings.dtype));
   }
   return files;
+}
+
+/** Refuses a program that would not show what was trained. Error: `export.not-exact`. */
+export function checkExact(run: Pick<OpenRun, 'job' | 'plan'>, program: Program): void {
+  const axis = axisOfRun(run);
+  const chosen = Object.values(formats).filter(({ writtenFor }) => writtenFor.includes(program));
+  if (chosen.some((format) => format.exactIn(axis).includes(program))) return;
+  const others = [...new Set(Object.values(formats).flatMap((format) => format.exactIn(axis)))];
+  throw new UserError('export.not-exact', `${program} would not show what was trained: the run's magnitudes are per ${axis}, which it does not apply that way. Export with --merge or for ${list(others)}; or train again with adapter.axis = "${axis === 'input' ? 'output' : 'input'}".`, { program, axis });
 }
 
 const list = (names: readonly string[]): string => names.join(', ');

@@ -1,14 +1,18 @@
 // `adora inspect FILE`: what a file or model folder holds, from headers and, for adapters, the norms of the layers.
-import { existsSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
 import { UserError } from '../base/errors.ts';
-import { showShape, sizeOf } from '../base/shape.ts';
+import { showShape, sizeOf, type Shape } from '../base/shape.ts';
+import type { AdapterFormat, DoraAxis } from '../catalog/define/format.ts';
 import { detectModel } from '../catalog/families/index.ts';
 import { shown } from '../files/safetensors-header.ts';
 import { openWeights } from '../files/sharded.ts';
 import type { WeightFile } from '../files/weight-file.ts';
 import { DOWN, UP } from '../nn/low-rank.ts';
+import { listCheckpoints } from './checkpoint.ts';
 import { productNorm } from './low-rank-norms.ts';
 import { openModelFolder } from './model-folder.ts';
+import { readRunJob } from './open-run.ts';
 import { adapterOfFile, type AdapterFile } from './read-adapter.ts';
 
 export interface InspectRequest {
@@ -25,9 +29,11 @@ export interface InspectResult {
 /** Errors: `inspect.missing`, those of the files. */
 export async function inspectCommand({ file, tensors }: InspectRequest): Promise<InspectResult> {
   if (!existsSync(file)) throw new UserError('inspect.missing', `There is nothing at "${file}": give a .safetensors file or a model folder.`, { file });
+  if (existsSync(join(file, 'job.json'))) return inspectRun(file);
   if (statSync(file).isDirectory() && !isComponent(file)) return inspectModel(file);
   const weights = openWeights(file);
-  const adapter = adapterOfFile(file, weights);
+  // A checkpoint of a run names its tensors as an adapter does, and has more of them.
+  const adapter = weights.metadata.has('adora.checkpoint') ? null : adapterOfFile(file, weights);
   const found = adapter ? inspectAdapter(adapter) : inspectWeights(weights);
   if (!tensors) return found;
   const lines = [...weights.tensors].map(([name, { dtype, shape }]) => `  ${shown(name)}  ${dtype} ${showShape(shape)}`);
@@ -43,6 +49,20 @@ const isComponent = (folder: string): boolean => {
     throw error;
   }
 };
+
+function inspectRun(folder: string): InspectResult {
+  const job = readRunJob(folder);
+  const checkpoints = listCheckpoints(join(folder, 'checkpoints')).map(({ step }) => step);
+  const exportsFolder = join(folder, 'exports');
+  const exported = existsSync(exportsFolder) ? readdirSync(exportsFolder) : [];
+  const what = job.task === 'adapter' ? job.adapter.kind : job.task;
+  const text = [
+    `Run "${shown(job.name)}": ${what} on ${shown(job.base.model)}, ${job.train.steps} steps`,
+    `  checkpoints: ${checkpoints.join(', ') || 'none yet'}`,
+    `  exports: ${exported.map(shown).join(', ') || 'none yet'}`,
+  ].join('\n');
+  return { text, data: { what: 'run', name: job.name, kind: what, steps: job.train.steps, checkpoints, exports: exported } };
+}
 
 function inspectModel(folder: string): InspectResult {
   const { files } = openModelFolder(folder, true);
@@ -76,12 +96,12 @@ function inspectAdapter({ file, layout, format, modules, unknown }: AdapterFile)
     const values = magnitude ? file.readF32(magnitude) : null;
     return {
       module, rank, alpha: alpha ? scale * rank : null, norm,
-      magnitude: values && { shape: file.tensors.get(magnitude!)!.shape, least: values.reduce((a, b) => Math.min(a, b)), most: values.reduce((a, b) => Math.max(a, b)) },
+      magnitude: values && { shape: file.tensors.get(magnitude!)!.shape, least: values.reduce((a, b) => Math.min(a, b), Infinity), most: values.reduce((a, b) => Math.max(a, b), -Infinity) },
     };
   });
   const ranks = [...new Set(layers.map(({ rank }) => rank))].sort((a, b) => a - b);
   const isDora = layers.some(({ magnitude }) => magnitude);
-  const axis = file.metadata.get('adora.dora_axis') ?? null;
+  const axis = file.metadata.get('adora.dora_axis') ?? axisOfShapes(layers.flatMap(({ magnitude }) => (magnitude ? [magnitude.shape] : [])), format);
   const head = [
     `${isDora ? 'DoRA' : 'LoRA'} in the layout ${format.label}: ${layers.length} layers, rank ${ranks.join(', ')}${isDora ? `, magnitudes per ${axis ?? 'axis not stated'}` : ''}`,
     ...(unknown.length > 0 ? [`${unknown.length} tensors are unknown, first ${shown(unknown[0]!)}`] : []),
@@ -90,4 +110,12 @@ function inspectAdapter({ file, layout, format, modules, unknown }: AdapterFile)
   const rows = layers.map(({ module, rank, norm, magnitude }) =>
     `  ${shown(module)}  rank ${rank}, ‖change‖ ${norm?.toPrecision(3) ?? 'incomplete'}${magnitude ? `, magnitudes ${magnitude.least.toPrecision(3)} to ${magnitude.most.toPrecision(3)}` : ''}`);
   return { text: [...head, ...rows].join('\n'), data: { what: 'adapter', layout, isDora, axis, ranks, layers, unknown, metadata: Object.fromEntries(file.metadata) } };
+}
+
+/** Without the model's weights the shapes tell, unless they are plain vectors in a layout that has both axes. */
+function axisOfShapes(shapes: readonly Shape[], { axes }: AdapterFormat): DoraAxis | null {
+  if (shapes.length === 0) return null;
+  if (axes.length === 1) return axes[0]!;
+  if (shapes.every((shape) => shape.length > 1 && shape[0] === 1)) return 'input';
+  return shapes.every((shape) => shape.length > 1 && shape[1] === 1) ? 'output' : null;
 }

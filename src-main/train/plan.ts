@@ -1,6 +1,6 @@
 // From a job and a model to what is trained: which tensors, where they start, how graphs are built. Pure but for the
 // functions that give start values.
-import { UserError } from '../base/errors.ts';
+import { UserError, type ErrorData } from '../base/errors.ts';
 import { rng } from '../base/rng.ts';
 import type { Shape } from '../base/shape.ts';
 import { adapters } from '../catalog/adapters/index.ts';
@@ -35,6 +35,14 @@ export interface Plan {
   readonly trainsText: boolean;
   /** Elements of the frozen weights that a step uses. */
   readonly frozen: number;
+  /** What the user should know before training. */
+  readonly warnings: readonly PlanWarning[];
+}
+
+export interface PlanWarning {
+  readonly code: string;
+  readonly text: string;
+  readonly data: ErrorData;
 }
 
 /** A trained tensor and the rule for its start. */
@@ -94,7 +102,7 @@ function wholePlan(job: Job, model: Model, folder: Pick<ModelFolder, 'files'>, b
     const isRandom = job.init === 'random' || component?.tensors.size === 0;
     return { name, shape, start: isRandom ? { kind: 'random', seed: job.train.seed, weightShape: weight?.shape ?? null } : { kind: 'file' } };
   });
-  return { builder, tensors, layers: [], adapter: null, trainsText, frozen: frozenCount(g) };
+  return { builder, tensors, layers: [], adapter: null, trainsText, frozen: frozenCount(g), warnings: [] };
 }
 
 /** Full fine-tuning: the weights of the target layers, or everything with the target `all`. */
@@ -123,7 +131,7 @@ function adapterPlan(job: Job, model: Model, base: BuilderOptions): Plan {
     const start = initial === 'norm' ? { kind: 'norm' as const, layer } : initial === 'zero' ? { kind: 'zero' as const } : { kind: 'kaiming' as const, seed: job.train.seed };
     return { name: `${layer.path}.${name}`, shape, start };
   }));
-  return { builder, tensors, layers, adapter, trainsText: job.adapter.textEncoder, frozen: frozenCount(g) };
+  return { builder, tensors, layers, adapter, trainsText: job.adapter.textEncoder, frozen: frozenCount(g), warnings: rankWarnings(job, layers) };
 }
 
 /** Share of the inputs that an adapter's branches do not see in a training step. */
@@ -139,6 +147,28 @@ export function optimizerOf({ optimizer }: Job): { optimizer: Optimizer; setting
   const found = (optimizers as unknown as Readonly<Record<string, Optimizer>>)[optimizer.kind];
   if (!found) throw new UserError('job.unknown-optimizer', `There is no optimizer "${optimizer.kind}".`, { kind: optimizer.kind });
   return { optimizer: found, settings: optimizer };
+}
+
+/**
+ * A change of a weight [O,I] has at most rank min(O,I): more is wasted, and more than both is a mistake.
+ * Error: `job.rank`.
+ */
+function rankWarnings({ adapter }: Job, layers: readonly PlannedLayer[]): PlanWarning[] {
+  const { rank } = adapter as Readonly<Record<string, unknown>>;
+  if (typeof rank !== 'number') return [];
+  const sides = layers.map(({ path, shape: [out, ...rest] }) => ({ path, out: out!, into: rest.reduce((a, b) => a * b, 1) }));
+  const tooSmall = sides.find(({ out, into }) => rank > Math.max(out, into));
+  if (tooSmall) {
+    const { path, out, into } = tooSmall;
+    throw new UserError('job.rank', `adapter.rank = ${rank} is larger than both sides of the layer "${path}" (${into} inputs, ${out} outputs): choose at most ${Math.min(out, into)}, or other targets.`, { rank, path, out, into });
+  }
+  const narrow = sides.filter(({ out, into }) => rank > Math.min(out, into));
+  const [first] = narrow;
+  if (!first) return [];
+  return [{
+    code: 'job.rank', data: { rank, layers: narrow.map(({ path }) => path) },
+    text: `adapter.rank = ${rank} is more than ${narrow.length} of ${layers.length} layers can use, first "${first.path}" (${first.into} inputs, ${first.out} outputs); it only makes files larger there.`,
+  }];
 }
 
 /** The layers that the job's targets name, in the order in which the model uses them. */

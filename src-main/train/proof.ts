@@ -9,6 +9,8 @@ export const PROOF_STEP = 20;
 /** Relative movement of a tensor outside of this band in the first steps is not training. */
 const LEAST = 1e-9;
 const MOST = 10;
+/** Biases that start near zero may grow many times; that is wild only when their elements move by more than this. */
+const WILD_ELEMENT = 0.1;
 
 export interface Movement {
   readonly name: string;
@@ -16,6 +18,8 @@ export interface Movement {
   readonly change: number;
   /** Change relative to the start (to the change itself for tensors that start at zero: then 1). */
   readonly relative: number;
+  /** Root mean square of the changes of its elements. */
+  readonly element: number;
 }
 
 export function movements(start: ReadonlyMap<string, Float32Array>, now: TrainedValues): Movement[] {
@@ -28,7 +32,7 @@ export function movements(start: ReadonlyMap<string, Float32Array>, now: Trained
       size += before[i]! ** 2;
     }
     const norm = Math.sqrt(change);
-    return { name, change: norm, relative: size > 0 ? norm / Math.sqrt(size) : norm > 0 ? 1 : 0 };
+    return { name, change: norm, element: norm / Math.sqrt(before.length), relative: size > 0 ? norm / Math.sqrt(size) : norm > 0 ? 1 : 0 };
   });
 }
 
@@ -40,7 +44,7 @@ export interface MovementVerdict {
 /** Judges the first steps: names the tensors that did not move, or moved out of all bounds. */
 export function judgeMovement(step: number, moved: readonly Movement[]): MovementVerdict {
   const still = moved.filter(({ relative }) => !(relative > LEAST)).map(({ name }) => name);
-  const wild = moved.filter(({ relative }) => !(relative < MOST)).map(({ name }) => name);
+  const wild = moved.filter(({ relative, element }) => !(relative < MOST || element < WILD_ELEMENT)).map(({ name }) => name);
   const ok = still.length === 0 && wild.length === 0;
   const sorted = moved.map(({ relative }) => relative).sort((a, b) => a - b);
   const data = { tensors: moved.length, smallest: sorted[0], median: sorted[sorted.length >> 1], largest: sorted.at(-1), still, wild };

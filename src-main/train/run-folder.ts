@@ -1,5 +1,5 @@
 // A run on disk: job.json, events.jsonl (append-only), checkpoints/, samples/, exports/, tensorboard/.
-import { existsSync, readdirSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, rmdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { UserError } from '../base/errors.ts';
 import { eventLine, parseEventLine, type TrainEvent, type TrainEventBody } from '../contract/events.ts';
@@ -29,6 +29,14 @@ export async function openRunFolder(path: string, job: Job, resume: boolean): Pr
   for (const each of [path, folder.checkpoints, folder.samples, folder.exports]) await makeFolder(each);
   if (!resume) await writeFileAtomic(jobFile, `${JSON.stringify(job, null, 2)}\n`);
   return folder;
+}
+
+/** Removes what `openRunFolder` and the logs of a run made, and the folder itself if it `isOurs`; never anything else. */
+export function discardRunFolder({ path, checkpoints, samples, exports }: RunFolder, isOurs: boolean): void {
+  for (const name of ['job.json', 'events.jsonl', 'tensorboard']) rmSync(join(path, name), { recursive: true, force: true });
+  for (const folder of [checkpoints, samples, exports, ...(isOurs ? [path] : [])]) {
+    if (existsSync(folder) && readdirSync(folder).length === 0) rmdirSync(folder);
+  }
 }
 
 /** The event log of a run. Sequence numbers go on after a resume. */

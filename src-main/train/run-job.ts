@@ -1,4 +1,5 @@
 // Runs a job in its folder: set up, train, export; the one way from a job to files.
+import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { UserError } from '../base/errors.ts';
 import { detectModel } from '../catalog/families/index.ts';
@@ -16,7 +17,7 @@ import { openModelFolder, type ModelFolder } from './model-folder.ts';
 import { OptimizerState } from './optimizer-state.ts';
 import { makePlan, optimizerOf, type Plan } from './plan.ts';
 import { createPreview } from './preview.ts';
-import { EventLog, openRunFolder, readEvents, trainedSeconds, type RunFolder } from './run-folder.ts';
+import { discardRunFolder, EventLog, openRunFolder, readEvents, trainedSeconds, type RunFolder } from './run-folder.ts';
 import { trainedTensors } from './start-values.ts';
 import { StepPrograms } from './step-programs.ts';
 import { createTask, type PreparedTask } from './create-task.ts';
@@ -45,14 +46,19 @@ export interface OpenRun {
 }
 
 export async function runJob(request: RunRequest): Promise<'finished' | 'interrupted'> {
-  const folder = await openRunFolder(resolve(request.runFolder), request.job, request.resume);
+  const path = resolve(request.runFolder);
+  const isOurs = !request.resume && !existsSync(path);
+  const folder = await openRunFolder(path, request.job, request.resume);
   const log = new EventLog(folder.path, request.onEvent);
-  const board = openTensorboard(join(folder.path, 'tensorboard'), Date.now() / 1000);
+  let board: Tensorboard | undefined;
+  let hasStarted = request.resume;
   const emit = (body: TrainEventBody): void => {
+    if (body.kind === 'started') hasStarted = true;
     log.emit(body);
-    writeScalars(board, body);
+    if (board) writeScalars(board, body);
   };
   try {
+    board = openTensorboard(join(folder.path, 'tensorboard'), Date.now() / 1000);
     await removeStaleTemporaries(folder.checkpoints);
     let isResumed = request.resume;
     for (;;) {
@@ -76,9 +82,12 @@ export async function runJob(request: RunRequest): Promise<'finished' | 'interru
     } catch {
       // On a full disk the log cannot be written either; the first error is what counts.
     }
+    board?.close();
+    // A run that never began leaves nothing, so that the same command works once its cause is removed.
+    if (!hasStarted) discardRunFolder(folder, isOurs);
     throw error;
   } finally {
-    board.close();
+    board?.close();
   }
 }
 
@@ -91,6 +100,7 @@ async function runOnce(request: RunRequest, folder: RunFolder, emit: (event: Tra
   const plan = makePlan(job, model, modelFolder, chosen.compute);
   const tensors = trainedTensors(plan, job, modelFolder, chosen.runtime);
   const run: OpenRun = { job, folder, model, modelFolder, plan, runtime: chosen.runtime };
+  for (const warning of plan.warnings) emit({ kind: 'warning', ...warning, data: { ...warning.data } });
   const prepared = await prepare(run, tensors, emit, request);
   if (!prepared) return { end: 'interrupted', step: isResumed ? (listCheckpoints(folder.checkpoints).at(-1)?.step ?? 0) : 0 };
   const saved = isResumed ? readCheckpoint(folder, prepared, tensors, emit) : null;

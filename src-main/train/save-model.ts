@@ -1,54 +1,111 @@
-// Writes a model whose own weights were trained as a folder in the diffusers layout: a copy of the base with the trained
-// tensors in place.
-import { copyFileSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { writeFileAtomic } from '../files/atomic-write.ts';
-import { encodeTensor } from '../files/convert.ts';
+// Writes a model with other weights in some places as a folder in the diffusers layout: a copy of the base, the new tensors
+// put in one after the other, so that memory holds one of them at a time.
+import { copyFileSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, statfsSync, statSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { UserError } from '../base/errors.ts';
+import type { Shape } from '../base/shape.ts';
+import { makeFolder, writeFileAtomic } from '../files/atomic-write.ts';
+import { decodeF32, encodeTensor } from '../files/convert.ts';
 import { openWeights } from '../files/sharded.ts';
-import type { WeightFile } from '../files/weight-file.ts';
 import { writeSafetensors, type TensorToWrite } from '../files/safetensors-write.ts';
-import type { TrainedValues } from './trained.ts';
+import type { WeightFile } from '../files/weight-file.ts';
+import type { HostData } from '../runtime/runtime.ts';
+import type { FileDType } from './export-values.ts';
+import { makeResultFolder } from './result-folder.ts';
 
 const WEIGHT_FILE: Readonly<Record<string, string>> = { text_encoder: 'model.safetensors', text_encoder_2: 'model.safetensors' };
-const isWeight = (name: string): boolean => /\.(safetensors|bin|ckpt|index\.json)$/.test(name);
+const isWeight = (name: string): boolean => /\.(safetensors|bin|ckpt|pt|onnx|msgpack|h5|index\.json|index\.fp16\.json)$/.test(name);
+const isHidden = (name: string): boolean => name.startsWith('.');
+
+/** Values of a tensor, f32, or a function that makes them when their turn comes. */
+export interface NewTensor {
+  readonly shape: Shape;
+  readonly data: HostData | (() => Promise<Float32Array>);
+}
 
 export interface SaveModelSettings {
   readonly base: string;
+  /** An earlier model there is replaced when the new one is complete. */
   readonly target: string;
-  readonly dtype: 'f32' | 'f16' | 'bf16';
+  /** Element type of the new tensors; `stored` is that which the base has in their place. */
+  readonly dtype: FileDType | 'stored';
   /** Changes to a component's config.json. */
   readonly config?: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+  /** For the headers of the files with new tensors. */
+  readonly metadata?: Readonly<Record<string, string>>;
+  /** Told of every new tensor: what it was to be, and what its element type has left of it. */
+  readonly onWritten?: (name: string, wanted: Float32Array, written: Float32Array) => void;
 }
 
-/** Untouched tensors keep their bytes; components without a trained tensor are copied as they are. */
-export async function saveModel(values: TrainedValues, { base, target, dtype, config = {} }: SaveModelSettings): Promise<void> {
-  mkdirSync(target, { recursive: true });
-  for (const entry of readdirSync(base, { withFileTypes: true })) {
-    const from = join(base, entry.name);
-    const to = join(target, entry.name);
-    if (!entry.isDirectory()) copyFileSync(from, to);
-    else if (![...values.keys()].some((name) => name.startsWith(`${entry.name}.`))) cpSync(from, to, { recursive: true });
-    else await saveComponent(values, entry.name, from, to, dtype);
-    const changes = config[entry.name];
-    if (changes) await changeConfig(join(to, 'config.json'), changes);
-  }
+/**
+ * Untouched tensors keep their bytes; components without a new tensor are copied as they are. Single-file checkpoints beside
+ * the components are left out. Errors: `result.not-ours`, `export.no-space`, `safetensors.f16-overflow`, `files.*`.
+ */
+export async function saveModel(values: ReadonlyMap<string, NewTensor>, settings: SaveModelSettings): Promise<void> {
+  const { base, target } = settings;
+  const entries = readdirSync(base).filter((name) => !isHidden(name) && !isWeight(name));
+  const [first = ''] = values.keys();
+  const mark = entries.includes('model_index.json') ? 'model_index.json' : first.slice(0, first.indexOf('.'));
+  await makeFolder(dirname(resolve(target)));
+  checkSpace(base, entries, dirname(resolve(target)));
+  await makeResultFolder(target, mark, async (folder) => {
+    for (const name of entries) {
+      const from = join(base, name);
+      const to = join(folder, name);
+      if (!statSync(from).isDirectory()) copyFileSync(from, to);
+      else if (![...values.keys()].some((key) => key.startsWith(`${name}.`))) cpSync(from, to, { recursive: true, dereference: true });
+      else await saveComponent(values, name, from, to, settings);
+      const changes = settings.config?.[name];
+      if (changes) await changeConfig(join(to, 'config.json'), changes);
+    }
+  });
 }
 
-async function saveComponent(values: TrainedValues, component: string, from: string, to: string, dtype: SaveModelSettings['dtype']): Promise<void> {
+async function saveComponent(values: ReadonlyMap<string, NewTensor>, component: string, from: string, to: string, { dtype, metadata = {}, onWritten }: SaveModelSettings): Promise<void> {
   mkdirSync(to, { recursive: true });
-  for (const name of readdirSync(from)) if (!isWeight(name)) cpSync(join(from, name), join(to, name), { recursive: true });
+  for (const name of readdirSync(from)) if (!isWeight(name) && !isHidden(name)) cpSync(join(from, name), join(to, name), { recursive: true, dereference: true });
   const prefix = `${component}.`;
-  const trained = new Map([...values].filter(([name]) => name.startsWith(prefix)).map(([name, value]) => [name.slice(prefix.length), value]));
+  const fresh = new Map([...values].filter(([name]) => name.startsWith(prefix)).map(([name, value]) => [name.slice(prefix.length), value]));
   const file = openIfThere(from);
-  const kept: TensorToWrite[] = [...(file?.tensors ?? [])].filter(([key]) => !trained.has(key)).map(([key, { dtype: stored, shape }]) => ({
+  const kept: TensorToWrite[] = [...(file?.tensors ?? [])].filter(([key]) => !fresh.has(key)).map(([key, { dtype: stored, shape }]) => ({
     name: key, dtype: stored, shape, data: () => file!.read(key).bytes,
   }));
-  const written: TensorToWrite[] = [...trained].map(([key, { shape, data }]) => ({ name: key, dtype, shape, data: () => encodeTensor(data as Float32Array, dtype, key) }));
-  await writeSafetensors(join(to, WEIGHT_FILE[component] ?? 'diffusion_pytorch_model.safetensors'), [...kept, ...written], { format: 'pt' });
+  const written: TensorToWrite[] = [...fresh].map(([key, { shape, data }]) => {
+    const own = dtype === 'stored' ? storedDType(file, key) : dtype;
+    return {
+      name: key, dtype: own, shape,
+      data: async () => {
+        const wanted = typeof data === 'function' ? await data() : (data as Float32Array);
+        const bytes = encodeTensor(wanted, own, `${prefix}${key}`);
+        onWritten?.(`${prefix}${key}`, wanted, own === 'f32' ? wanted : decodeF32(bytes as Uint8Array<ArrayBuffer>, own));
+        return bytes;
+      },
+    };
+  });
+  await writeSafetensors(join(to, WEIGHT_FILE[component] ?? 'diffusion_pytorch_model.safetensors'), [...kept, ...written], { ...metadata, format: 'pt' });
+}
+
+function storedDType(file: WeightFile | null, key: string): FileDType {
+  const stored = file?.tensors.get(key)?.dtype;
+  return stored === 'f16' || stored === 'bf16' ? stored : 'f32';
 }
 
 function openIfThere(folder: string): WeightFile | null {
   return existsSync(folder) && readdirSync(folder).some(isWeight) ? openWeights(folder) : null;
+}
+
+/** A model of gigabytes should not fail after minutes. */
+function checkSpace(base: string, entries: readonly string[], folder: string): void {
+  const wanted = entries.reduce((sum, name) => sum + sizeOf(join(base, name)), 0);
+  const { bavail, bsize } = statfsSync(folder);
+  if (bavail * bsize >= wanted) return;
+  const gigabytes = (bytes: number): string => `${(bytes / 1e9).toFixed(1)} GB`;
+  throw new UserError('export.no-space', `A merged model needs ${gigabytes(wanted)} in "${folder}", and ${gigabytes(bavail * bsize)} are free: free some space or choose a folder on another disk.`, { folder, wanted, free: bavail * bsize });
+}
+
+function sizeOf(path: string): number {
+  const stat = statSync(path);
+  return stat.isDirectory() ? readdirSync(path).reduce((sum, name) => sum + sizeOf(join(path, name)), 0) : stat.size;
 }
 
 async function changeConfig(file: string, changes: Readonly<Record<string, unknown>>): Promise<void> {

@@ -8,6 +8,9 @@ import type { ModelFolder } from './model-folder.ts';
 import { drawStart, type Plan, type PlannedTensor } from './plan.ts';
 import type { TrainedTensor } from './trained.ts';
 
+/** Layers whose norms one program computes. */
+const NORMS_AT_ONCE = 32;
+
 export function trainedTensors(plan: Plan, job: Job, folder: ModelFolder, runtime: Runtime): TrainedTensor[] {
   const norms = lazy(() => layerNorms(plan, job, folder, runtime));
   return plan.tensors.map((tensor) => ({ name: tensor.name, shape: tensor.shape, initial: () => startOf(tensor, folder, norms) }));
@@ -27,13 +30,17 @@ async function layerNorms({ tensors, adapter }: Plan, job: Job, folder: ModelFol
   const wanted = tensors.flatMap(({ name, shape, start }) => (start.kind === 'norm' ? [{ name, shape, layer: start.layer }] : []));
   const norms = new Map<string, Float32Array>();
   assert(adapter?.norm || wanted.length === 0, 'the adapter has no norm');
-  for (const { name, shape, layer } of wanted) {
+  for (let at = 0; at < wanted.length; at += NORMS_AT_ONCE) {
     const g = createBuilder({ storedDType: folder.storedDType });
-    const norm = (adapter as Adapter).norm!(g, g.param(`${layer.path}.weight`, layer.shape), job.adapter as never);
-    const program = await runtime.compile(g.graph({ norm: g.reshape(norm, { shape }) }), { weights: folder.weights, name: 'norm' });
-    const result = (await program.run(new Map())).get('norm')!;
-    norms.set(name, ((await result.read()) as Float32Array).slice());
-    result.dispose();
+    const outputs = wanted.slice(at, at + NORMS_AT_ONCE).map(({ name, shape, layer }) => {
+      const norm = (adapter as Adapter).norm!(g, g.param(`${layer.path}.weight`, layer.shape), job.adapter as never);
+      return [name, g.reshape(norm, { shape })] as const;
+    });
+    const program = await runtime.compile(g.graph(Object.fromEntries(outputs)), { weights: folder.weights, name: 'norms' });
+    for (const [name, result] of await program.run(new Map())) {
+      norms.set(name, ((await result.read()) as Float32Array).slice());
+      result.dispose();
+    }
     await program.dispose();
   }
   return norms;

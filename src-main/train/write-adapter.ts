@@ -8,6 +8,7 @@ import type { AdapterFacts, AdapterFormat, AdapterPart, DoraAxis, NamedModel } f
 import type { Job } from '../contract/job.ts';
 import { encodeTensor } from '../files/convert.ts';
 import { dataSectionHash, writeSafetensors, type TensorToWrite } from '../files/safetensors-write.ts';
+import { openWeights } from '../files/sharded.ts';
 import { DOWN, UP } from '../nn/low-rank.ts';
 import { dtypeInFile, trainedScale, valuesInFile, type FileDType } from './export-values.ts';
 import { productError, productNorm } from './low-rank-norms.ts';
@@ -34,7 +35,7 @@ export function axisOfRun({ plan, job }: Pick<OpenRun, 'plan' | 'job'>): DoraAxi
   return hasMagnitude ? ((job.adapter as Readonly<Record<string, unknown>>)['axis'] as DoraAxis) : null;
 }
 
-/** @param note a warning that has to travel with the file. Errors: `export.unnamed-layer`, `export.differs`. */
+/** @param note a warning that has to travel with the file. Error: `export.unnamed-layer`. */
 export async function writeAdapter(run: ExportedRun, values: TrainedValues, format: AdapterFormat, path: string, dtype: FileDType, step: number, note: string): Promise<WrittenAdapter> {
   const { job, model, modelFolder, plan } = run;
   const named = namedModel(modelFolder.files, model.denoiserComponent);
@@ -90,13 +91,9 @@ function largestDifference(a: Float32Array, b: Float32Array): number {
 
 async function factsOf({ job, model, modelFolder, plan }: ExportedRun, axis: DoraAxis | null, step: number, note: string, hash: string): Promise<AdapterFacts> {
   const { rank = 0, alpha = rank } = job.adapter as Readonly<Record<string, number>>;
-  const components = [...new Set(plan.layers.map(({ path }) => path.slice(0, path.indexOf('.'))))];
+  const components = new Set(plan.layers.map(({ path }) => path.slice(0, path.indexOf('.'))));
   const hashes = new Map<string, string>();
-  for (const component of components) {
-    const layer = plan.layers.find(({ path }) => path.startsWith(`${component}.`))!;
-    const location = modelFolder.weights(`${layer.path}.weight`);
-    if (location.kind === 'file') hashes.set(component, await hashOfFile(location.file));
-  }
+  for (const component of components) hashes.set(component, await hashOfWeights(join(modelFolder.root, component)));
   assert(job.adapter.kind in adapters, `${job.adapter.kind} is an adapter`);
   return {
     title: job.name, kind: job.adapter.kind, axis, rank, alpha, trigger: job.data.caption.prefix.trim(), steps: step, seed: job.train.seed,
@@ -106,23 +103,32 @@ async function factsOf({ job, model, modelFolder, plan }: ExportedRun, axis: Dor
   };
 }
 
-/** A job that names no folder of its author. */
-const withoutPaths = (job: Job): unknown => ({
-  ...job,
-  base: { ...job.base, model: basename(job.base.model) },
-  data: {
-    ...job.data,
-    folders: job.data.folders.map((folder) => ({ ...folder, path: basename(folder.path) })),
-    holdout: typeof job.data.holdout === 'string' ? basename(job.data.holdout) : job.data.holdout,
-  },
-});
+/** A job that names no folder of its author; of folders only a name like `10_style`, which says how often they count, stays. */
+function withoutPaths(job: Job): unknown {
+  const lastOf = (path: string): string => path.split(/[\\/]/).findLast((part) => part !== '') ?? '';
+  const nameOf = (path: string, index: number): string => (/^\d+_/.test(lastOf(path)) ? lastOf(path) : `folder-${index + 1}`);
+  const { base, data } = job;
+  return {
+    ...job,
+    base: { ...base, model: lastOf(base.model) },
+    data: {
+      ...data,
+      folders: data.folders.map((folder, index) => ({ ...folder, path: nameOf(folder.path, index) })),
+      holdout: typeof data.holdout === 'string' ? 'holdout' : data.holdout,
+    },
+  };
+}
 
-async function hashOfFile(file: string): Promise<string> {
+/** SHA-256 of a component's weight files, one after the other by name. */
+async function hashOfWeights(folder: string): Promise<string> {
+  const weights = openWeights(folder);
+  const files = new Set([...weights.tensors.keys()].map((key) => weights.locate(key).file));
   const hash = createHash('sha256');
-  for await (const chunk of createReadStream(file, { highWaterMark: 1 << 20 })) hash.update(chunk as Buffer);
+  for (const file of [...files].sort()) for await (const chunk of createReadStream(file, { highWaterMark: 1 << 20 })) hash.update(chunk as Buffer);
   return hash.digest('hex');
 }
 
-/** File name of an export: letters, digits, dot, dash and underscore of the job's name. */
-export const adapterFile = (folder: string, job: Job, layout: string): string =>
-  join(folder, `${job.name.replaceAll(/[^\p{L}\p{N}._-]+/gu, '-').replace(/^\.+/, '') || 'adapter'}-${layout}.safetensors`);
+/** A job's name as a file name: letters, digits, dot, dash and underscore. */
+export const fileStem = ({ name }: Pick<Job, 'name'>): string => name.replaceAll(/[^\p{L}\p{N}._-]+/gu, '-').replace(/^[.-]+/, '') || 'adapter';
+
+export const adapterFile = (folder: string, job: Job, layout: string): string => join(folder, `${fileStem(job)}-${layout}.safetensors`);

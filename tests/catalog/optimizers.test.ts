@@ -10,7 +10,9 @@ import { evaluate } from '../../src-main/graph/evaluate.ts';
 import type { Graph } from '../../src-main/graph/types.ts';
 import { verify } from '../../src-main/graph/verify.ts';
 import { createOnnxRuntime } from '../../src-main/runtime/onnx/onnx-runtime.ts';
-import { sharedName, stateName, updateGraph } from '../../src-main/train/update-graph.ts';
+import { f32, type DeviceTensor, type HostTensor } from '../../src-main/runtime/runtime.ts';
+import { OptimizerState } from '../../src-main/train/optimizer-state.ts';
+import { averageName, sharedName, stateName, updateGraph, type UpdateSettings } from '../../src-main/train/update-graph.ts';
 import { goldenPath, readGolden } from '../nn/golden.ts';
 import { relativeError, runOn } from '../ops/run-graph.ts';
 
@@ -123,6 +125,47 @@ describe.each(variants)('%s', (variant) => {
   });
 });
 
+/** Values of `OptimizerState`, as the trainer keeps them. */
+const stateOf = (optimizer: Optimizer, settings: Settings, init: (i: number) => ArrayLike<number>, more: Partial<UpdateSettings> = {}, accumulates = false, saved?: ReadonlyMap<string, HostTensor>): Promise<OptimizerState> =>
+  OptimizerState.create(
+    cpu, tensors.map(({ name, shape }, i) => ({ name, shape, initial: () => Float32Array.from(init(i)) })),
+    { optimizer, settings, clip: 0, ema: 0, ...more }, accumulates, saved,
+  );
+const gradientsOf = (gradient: (i: number) => ArrayLike<number>): Map<string, DeviceTensor> =>
+  new Map(tensors.map(({ name, shape }, i) => [`grad.${name}`, cpu.upload(f32(Float32Array.from(gradient(i)), shape))]));
+const readAll = async (state: OptimizerState): Promise<Map<string, Float32Array>> =>
+  new Map([...await state.snapshot()].map(([name, { data }]) => [name, data as Float32Array]));
+
+describe.each(variants)('%s against the exact course', (variant) => {
+  const id = variant.split('_')[0]!;
+  const inputs = readGolden('optimizers', 'inputs.safetensors');
+  const golden = readGolden('optimizers', `${variant}.safetensors`);
+  const { metadata } = openSafetensors(goldenPath('optimizers', `${variant}.safetensors`));
+  const settings = settingsOf(id, JSON.parse(metadata.get('config')!) as Record<string, unknown>);
+  const rate = (step: number): number => (golden.has(`lr.${step}`) ? golden.data(`lr.${step}`)[0]! : 123);
+  const init = (i: number): Float64Array => inputs.data(`init.${i}`);
+  const gap = Number(metadata.get('f32_from_f64'));
+  const worst = (values: ReadonlyMap<string, ArrayLike<number>>, step: number): number => Math.max(...tensors.flatMap(({ name }, i) =>
+    Array.from(golden.data(`param.${step}.${i}`), (value, at) => Math.abs(values.get(name)![at]! - value))));
+
+  // The recorded gap between f32 and f64 is what the oracle must show, plus the rounding of the file.
+  test('the oracle is as far from the recording as PyTorch in f64 is', async () => {
+    const course = await train(id, settings, onOracle, Array.from({ length: STEPS }, (_, step) => rate(step)), init, (step, i) => inputs.data(`grad.${step}.${i}`));
+    course.forEach((values, step) => expect(worst(values, step), `step ${step}`).toBeLessThan(1.05 * gap + 1.2e-7));
+  });
+
+  // Rounding of ten additions to values of size 2, in another order than PyTorch's.
+  test('the trained state on ONNX Runtime', async () => {
+    const state = await stateOf(all[id]!, settings, init);
+    for (let step = 0; step < STEPS; step++) {
+      const result = await state.apply(gradientsOf((i) => inputs.data(`grad.${step}.${i}`)), 1, step + 1, rate(step));
+      expect(result.skipped).toBe(false);
+      expect(worst(await readAll(state), step), `step ${step}`).toBeLessThan(gap + 6e-7);
+    }
+    await state.dispose();
+  });
+});
+
 describe.each(Object.keys(all))('%s', (id) => {
   const numbers = (seed: number, size: number): Float64Array => Float64Array.from({ length: size }, (_, i) => Math.sin(seed * 12.9898 + i * 7.233));
   const settings = defaultSettings(all[id]!.fields);
@@ -169,6 +212,109 @@ describe.each(Object.keys(all))('%s', (id) => {
       values = new Map([...values, ...await onOnnx(graph, feeds)]);
     }
     for (const [name, data] of whole.at(-1)!) expect(Float32Array.from(values.get(name)!), name).toEqual(Float32Array.from(data));
+  });
+
+  test('a snapshot goes on bit for bit', async () => {
+    const whole = await stateOf(all[id]!, settings, init, { ema: 0.9 });
+    for (const step of [0, 1]) await whole.apply(gradientsOf((i) => gradient(step, i)), 1, step + 1, 0.01);
+    const resumed = await stateOf(all[id]!, settings, (i) => new Float64Array(sizeOf(shapes[i]!)), { ema: 0.9 }, false, await whole.snapshot());
+    expect(await readAll(resumed)).toEqual(await readAll(whole));
+    for (const state of [whole, resumed]) await state.apply(gradientsOf((i) => gradient(2, i)), 1, 3, 0.01);
+    expect(await readAll(resumed)).toEqual(await readAll(whole));
+    await Promise.all([whole.dispose(), resumed.dispose()]);
+  });
+
+  test('a gradient that is not finite changes nothing', async () => {
+    for (const bad of [NaN, Infinity]) {
+      const state = await stateOf(all[id]!, settings, init, { clip: 1, ema: 0.9 });
+      await state.apply(gradientsOf((i) => gradient(0, i)), 1, 1, 0.01);
+      const before = await readAll(state);
+      const result = await state.apply(gradientsOf((i) => gradient(1, i).map((value, at) => (i === 2 && at === 7 ? bad : value))), 1, 2, 0.01);
+      expect(result.skipped).toBe(true);
+      expect(result.gradientNorm).not.toSatisfy(Number.isFinite);
+      expect(await readAll(state)).toEqual(before);
+      const next = await state.apply(gradientsOf((i) => gradient(1, i)), 1, 3, 0.01);
+      expect(next.skipped).toBe(false);
+      expect(await readAll(state)).not.toEqual(before);
+      await state.dispose();
+    }
+  });
+
+  test('falls on a quadratic', async () => {
+    // 0.5 · curvature · (x − 1)², curvatures from 1 to 10, from points about 1 away.
+    const curvature = (at: number): number => 1 + (at % 10);
+    const rate = { adamw: 0.05, lion: 0.02, adafactor: 0.05, prodigy: 1 }[id]!;
+    const state = await stateOf(all[id]!, { ...settings, ...(id === 'prodigy' ? { startDistance: 1e-3 } : {}) }, init);
+    const loss = (values: ReadonlyMap<string, Float32Array>): number =>
+      tensors.reduce((sum, { name }) => values.get(name)!.reduce((part, value, at) => part + 0.5 * curvature(at) * (value - 1) ** 2, sum), 0);
+    const first = loss(await readAll(state));
+    // Lion first runs past the point: it remembers a hundred gradients.
+    for (let step = 1; step <= 400; step++) {
+      const values = await readAll(state);
+      await state.apply(gradientsOf((i) => Float32Array.from(values.get(tensors[i]!.name)!, (value, at) => curvature(at) * (value - 1))), 1, step, rate);
+    }
+    expect(loss(await readAll(state))).toBeLessThan(0.01 * first);
+    await state.dispose();
+  });
+});
+
+/** w − rate · gradient, with which clipping and scaling can be read off. */
+const plain: Optimizer = {
+  label: '', help: '', fields: {}, state: () => ({}), scalars: (_, rate) => ({ rate }),
+  update: (g, slots, scalars, shared) => ({ slots: slots.map(({ parameter, gradient }) => ({ parameter: g.sub(parameter, g.mul(gradient, scalars['rate']!)), state: {} })), shared }),
+};
+
+describe('what every optimizer is given', () => {
+  const zero = (i: number): Float64Array => new Float64Array(sizeOf(shapes[i]!));
+  const wave = (seed: number) => (i: number): Float64Array => zero(i).map((_, at) => Math.sin(seed + i * 31 + at * 1.7));
+  const flat = (values: ReadonlyMap<string, ArrayLike<number>>): number[] => tensors.flatMap(({ name }) => Array.from(values.get(name)!));
+  const norm = (values: readonly number[]): number => Math.hypot(...values);
+  const full = tensors.flatMap((_, i) => Array.from(wave(1)(i)));
+
+  test.each([['above', 0.5], ['below', 100], ['off', 0]] as const)('clipping %s the norm', async (_, clip) => {
+    const state = await stateOf(plain, {}, zero, { clip });
+    // A loss scale of 8 is taken out before anything is measured.
+    const { gradientNorm } = await state.apply(gradientsOf((i) => wave(1)(i).map((value) => value * 8)), 1 / 8, 1, 1);
+    expect(gradientNorm / norm(full)).toBeCloseTo(1, 5);
+    const seen = flat(await readAll(state)).map((value) => -value);
+    const factor = clip === 0.5 ? clip / norm(full) : 1;
+    expect(norm(seen)).toBeCloseTo(factor * norm(full), 5);
+    seen.forEach((value, at) => expect(value).toBeCloseTo(full[at]! * factor, 5));
+    await state.dispose();
+  });
+
+  test('two halves accumulated are one whole', async () => {
+    const run = async (accumulated: boolean): Promise<Map<string, Float32Array>> => {
+      const state = await stateOf(all['adamw']!, defaultSettings(all['adamw']!.fields), wave(5), { clip: 1 }, true);
+      for (const step of [1, 2]) {
+        const whole = (i: number): Float64Array => wave(step)(i).map((value, at) => (value + wave(step + 9)(i)[at]!) / 2);
+        const gradients = accumulated ? await state.accumulate(gradientsOf(wave(step)), gradientsOf(wave(step + 9))) : gradientsOf(whole);
+        await state.apply(gradients, accumulated ? 1 / 2 : 1, step, 0.01);
+      }
+      const values = await readAll(state);
+      await state.dispose();
+      return values;
+    };
+    const [halves, whole] = [await run(true), await run(false)];
+    expect([...halves.keys()].sort()).toEqual([...whole.keys()].sort());
+    for (const [name, data] of whole) expect(relativeError(halves.get(name)!, data), name).toBeLessThan(2e-6);
+  });
+
+  test('the running average is decay · average + (1 − decay) · parameter, from the start values', async () => {
+    const decay = 0.7;
+    const state = await stateOf(all['adamw']!, defaultSettings(all['adamw']!.fields), wave(5), { ema: decay });
+    let expected = tensors.map((_, i) => Float64Array.from(wave(5)(i)));
+    for (const step of [1, 2, 3]) {
+      await state.apply(gradientsOf(wave(step)), 1, step, 0.1);
+      const values = await readAll(state);
+      expected = expected.map((average, i) => average.map((value, at) => decay * value + (1 - decay) * values.get(tensors[i]!.name)![at]!));
+      for (const [i, { name }] of tensors.entries()) {
+        expect(relativeError(values.get(averageName(name))!, expected[i]!), name).toBeLessThan(1e-6);
+        expect(await state.shown.get(name)!.read()).toEqual(values.get(averageName(name)));
+        expect(relativeError(values.get(name)!, expected[i]!), 'parameter and average differ').toBeGreaterThan(1e-3);
+      }
+    }
+    await state.dispose();
   });
 });
 

@@ -17,7 +17,7 @@ test.skipIf(missingWebGpu !== null).each(['lora', 'dora'])(`${missingWebGpu ?? '
     const output = join(folder, 'out.safetensors');
     await probeCommand({ base: golden, adapter: join(golden, `${adapter}.safetensors`), input: join(golden, 'io.safetensors'), output, device: 'webgpu', dtype: 'f32' });
     const [actual, expected] = [openSafetensors(output), openSafetensors(join(golden, `${adapter}.io.safetensors`))];
-    for (const key of expected.tensors.keys()) expect(relativeError(actual.readF32(key), expected.readF32(key)), key).toBeLessThan(1e-3);
+    for (const key of expected.tensors.keys()) expect(relativeError(actual.readF32(key), expected.readF32(key)), key).toBeLessThan(2e-4);
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

@@ -48,6 +48,56 @@ describe('what PEFT recorded', () => {
   });
 });
 
+describe('what is asked for in other ways', () => {
+  const sd1 = join(GOLDEN, 'sd1');
+  const run = async (name: string, changes: Partial<Parameters<typeof probeCommand>[0]>) => {
+    const output = join(folder, `${name}.safetensors`);
+    await probeCommand({ base: sd1, input: join(sd1, 'io.safetensors'), output, device: 'cpu', dtype: 'f32', ...changes });
+    return openSafetensors(output);
+  };
+  const rewrite = async (source: string, name: string, change: (key: string, data: Float32Array) => Float32Array, metadata = {}): Promise<string> => {
+    const file = openSafetensors(source);
+    const path = join(folder, name);
+    const tensors = [...file.tensors].map(([key, { shape }]) => ({ name: key, dtype: 'f32' as const, shape, data: change(key, file.readF32(key)) }));
+    writeFileSync(path, await safetensorsBytes(tensors, metadata));
+    return path;
+  };
+
+  test('the strength of an adapter is alpha / rank; gradients are those of the tensors as they stand in the file', async () => {
+    const adapter = join(sd1, 'dora.safetensors');
+    const config = { 'unet.r': 4, 'unet.lora_alpha': 8, 'unet.use_dora': true };
+    const halved = await rewrite(adapter, 'halved.safetensors', (key, data) => (key.includes('lora_B') ? data.map((value) => value / 2) : data), { lora_adapter_metadata: JSON.stringify(config) });
+    const [plain, strong] = [await run('plain', { adapter }), await run('strong', { adapter: halved })];
+    expect([...strong.tensors.keys()]).toEqual([...plain.tensors.keys()]);
+    for (const key of plain.tensors.keys()) {
+      const factor = key.includes('lora_B') ? 2 : 1;
+      expect(relative(strong.readF32(key), plain.readF32(key).map((value) => value * factor)), key).toBeLessThan(1e-6);
+    }
+  });
+
+  test('timesteps may be f32, and the base may be the folder of the denoiser or its file', async () => {
+    const input = await rewrite(join(sd1, 'io.safetensors'), 'float-time.safetensors', (_, data) => data);
+    const expected = (await run('integer-time', {})).readF32('prediction');
+    for (const base of [join(sd1, 'unet'), join(sd1, 'unet', 'diffusion_pytorch_model.safetensors')]) {
+      expect((await run('float-time-out', { input, base })).readF32('prediction')).toEqual(expected);
+    }
+  });
+
+  test('without a target there is a prediction alone', async () => {
+    const file = openSafetensors(join(sd1, 'io.safetensors'));
+    const input = join(folder, 'no-target.safetensors');
+    writeFileSync(input, await safetensorsBytes(['sample', 'timestep', 'encoder_hidden_states'].map((name) => ({ name, dtype: 'f32' as const, shape: file.tensors.get(name)!.shape, data: file.readF32(name) }))));
+    expect([...(await run('untargeted', { input, adapter: join(sd1, 'lora.safetensors') })).tensors.keys()]).toEqual(['prediction']);
+  });
+
+  test('in f16 it is the same, rounded', async () => {
+    const adapter = join(sd1, 'dora.safetensors');
+    const [full, half] = [await run('full', { adapter }), await run('half', { adapter, dtype: 'f16' })];
+    for (const key of full.tensors.keys()) expect(relative(half.readF32(key), full.readF32(key)), key).toBeLessThan(3e-2);
+    expect(half.readF32('prediction')).not.toEqual(full.readF32('prediction'));
+  });
+});
+
 describe('bad input', () => {
   const sd1 = join(GOLDEN, 'sd1');
   const probe = (changes: Partial<Parameters<typeof probeCommand>[0]>) =>
@@ -58,6 +108,20 @@ describe('bad input', () => {
     writeFileSync(path, await safetensorsBytes([{ name: 'sample', dtype: 'f32', shape: [1, 4, 8, 8], data: new Float32Array(256) }, { name: 'timestep', dtype: 'f32', shape: [1], data: new Float32Array(1) }]));
     await expect(probe({ input: path })).rejects.toMatchObject({ name: 'UserError', message: expect.stringContaining('encoder_hidden_states') });
     expect(existsSync(join(folder, 'bad.safetensors'))).toBe(false);
+  });
+
+  test.each([
+    ['sample', [2, 3, 8, 8], 'probe.input-shape'], ['timestep', [3], 'probe.input-shape'],
+    ['encoder_hidden_states', [2, 7, 21], 'probe.input-shape'], ['target', [2, 4, 8, 9], 'probe.input-shape'],
+  ])('%s of the shape %j', async (name, shape, code) => {
+    const file = openSafetensors(join(sd1, 'io.safetensors'));
+    const path = join(folder, `bad-${name}.safetensors`);
+    const size = (of: readonly number[]): number => of.reduce((a, b) => a * b, 1);
+    writeFileSync(path, await safetensorsBytes([...file.tensors.keys()].filter((key) => key !== 'target' || name === 'target').map((key) => {
+      const own = key === name ? shape : file.tensors.get(key)!.shape;
+      return { name: key, dtype: 'f32' as const, shape: own, data: new Float32Array(size(own)) };
+    })));
+    await expect(probe({ input: path })).rejects.toMatchObject({ code, message: expect.stringContaining(`"${name}"`) });
   });
 
   test('an adapter of another model', async () => {

@@ -36,7 +36,7 @@ function writeConfigs(root: string): void {
 }
 
 /** Writes the model to `<folder>/model` and gives its path. */
-export async function writeTinyModel(folder: string): Promise<string> {
+export async function writeTinyModel(folder: string, dtype: 'f32' | 'f16' = 'f32'): Promise<string> {
   const configs = join(folder, 'configs');
   writeConfigs(configs);
   const modelFolder = openModelFolder(configs, true);
@@ -46,7 +46,7 @@ export async function writeTinyModel(folder: string): Promise<string> {
     for (const tensor of plan.tensors) values.set(tensor.name, f32(startOf(tensor), tensor.shape));
   }
   const target = join(folder, 'model');
-  await saveModel(values, { base: configs, target, dtype: 'f32' });
+  await saveModel(values, { base: configs, target, dtype });
   return target;
 }
 

@@ -5,6 +5,8 @@ import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { listSupportedBackends } from 'onnxruntime-node';
+import { modelBytes } from './model-proto.ts';
+import { softwareAdapter, type AdapterTraces } from './software-adapter.ts';
 
 export interface FoundDevice {
   readonly name: string;
@@ -27,7 +29,7 @@ export async function findDevices(): Promise<FoundDevice[]> {
   return [...tried, { name: 'cpu', isUsable: true, isSoftware: false, hasF16: true, text: 'CPU' }];
 }
 
-interface Trial {
+interface Trial extends AdapterTraces {
   readonly ok: boolean;
   readonly f16: boolean;
   readonly error: string | null;
@@ -38,8 +40,8 @@ async function tryDevice(name: string): Promise<FoundDevice> {
   if (name === 'cuda' && !hasCudaFiles()) return refuse('the CUDA files of ONNX Runtime are not installed (npm run cuda:install)');
   const trial = await runTrial(name);
   if (!trial.ok) return refuse(trial.error === null || /adapter_result|RequestAdapter/i.test(trial.error) ? 'no GPU with a driver for it was found' : trial.error);
-  const isSoftware = name === 'webgpu' && isSoftwareAdapter();
-  return { name, isUsable: true, isSoftware, hasF16: trial.f16, text: isSoftware ? 'software adapter (SwiftShader)' : 'works' };
+  const software = name === 'webgpu' ? softwareAdapter(trial) : null;
+  return { name, isUsable: true, isSoftware: software !== null, hasF16: trial.f16, text: software ? `software adapter (${software})` : 'works' };
 }
 
 /** The CUDA provider of ONNX Runtime is downloaded separately, beside the library. */
@@ -48,43 +50,54 @@ function hasCudaFiles(): boolean {
   return existsSync(join(root, 'bin/napi-v6', process.platform, process.arch, 'libonnxruntime_providers_cuda.so'));
 }
 
-/** Vulkan's own variable that points at a software driver; ONNX Runtime does not tell which adapter it took. */
-const isSoftwareAdapter = (): boolean => /swiftshader|lvp_icd|lavapipe/i.test(process.env['VK_ICD_FILENAMES'] ?? process.env['VK_DRIVER_FILES'] ?? '');
-
 /** Adds two vectors on the device, in f32 and f16, in a process of its own. */
 function runTrial(name: string): Promise<Trial> {
   const module = createRequire(import.meta.url).resolve('onnxruntime-node');
-  const child = new Promise<Trial>((resolve) => {
-    execFile(process.execPath, ['-e', TRIAL, module, name], { timeout: TRIAL_SECONDS * 1000, encoding: 'utf8' }, (error, stdout) => {
-      const line = stdout.split('\n').find((text) => text.startsWith('{'));
-      resolve(line ? (JSON.parse(line) as Trial) : { ok: false, f16: false, error: error ? firstLine(error.message) : null });
+  const models = (['f32', 'f16'] as const).map((dtype) => Buffer.from(sumModel(dtype)).toString('base64'));
+  const none: Trial = { ok: false, f16: false, error: null, platform: process.platform, libraries: [], deviceNodes: [] };
+  return new Promise((resolve) => {
+    const options = { timeout: TRIAL_SECONDS * 1000, encoding: 'utf8' as const, maxBuffer: 2 ** 24 };
+    execFile(process.execPath, ['-e', TRIAL, module, name, ...models], options, (error, stdout) => {
+      // The last line counts: a driver that fails at f16 has told about f32 before.
+      const line = stdout.split('\n').findLast((text) => text.startsWith('{'));
+      resolve(line ? { ...none, ...(JSON.parse(line) as Partial<Trial>) } : { ...none, error: error ? lastLine(error.message) : null });
     });
   });
-  return child;
 }
 
-const firstLine = (text: string): string => text.split('\n').at(-1)!.slice(0, 200);
+const lastLine = (text: string): string => text.trimEnd().split('\n').at(-1)!.slice(0, 200);
 
-// ModelProto of y = x + x, as bytes: graph with one Add node; element type 1 (f32) or 10 (f16), shape [4].
+function sumModel(dtype: 'f32' | 'f16'): Uint8Array {
+  return modelBytes({
+    name: 'trial',
+    nodes: [{ opType: 'Add', domain: '', inputs: ['x', 'x'], outputs: ['y'], attrs: {} }],
+    initializers: [],
+    inputs: [{ name: 'x', dtype, shape: [4] }],
+    outputs: [{ name: 'y', dtype, shape: [4] }],
+  });
+}
+
+// Runs by itself: `node -e`. Reports after each step, and which libraries and device files the driver has opened.
 const TRIAL = `
+const fs = require('node:fs');
 const ort = require(process.argv[1]);
-const device = process.argv[2];
-const text = (field, value) => [field << 3 | 2, value.length, ...Buffer.from(value)];
-const part = (field, bytes) => [field << 3 | 2, bytes.length, ...bytes];
-const value = (name, type) => [...text(1, name), ...part(2, part(1, [8, type, ...part(2, part(1, [8, 4]))]))];
-const model = (type) => Uint8Array.from([8, 10, ...part(7, [
-  ...part(1, [...text(1, 'x'), ...text(1, 'x'), ...text(2, 'y'), ...text(4, 'Add')]), ...text(2, 'trial'),
-  ...part(11, value('x', type)), ...part(12, value('y', type))]), ...part(8, [16, 21])]);
+const [device, f32, f16] = process.argv.slice(2);
 const options = { executionProviders: [device], logSeverityLevel: 4, extra: { session: { disable_cpu_ep_fallback: '1' } } };
-async function run(type, name, data) {
-  const session = await ort.InferenceSession.create(model(type), options);
-  const { y } = await session.run({ x: new ort.Tensor(name, data, [4]) });
-  return y.data;
+async function run(model, type, data) {
+  const session = await ort.InferenceSession.create(Buffer.from(model, 'base64'), options);
+  const { y } = await session.run({ x: new ort.Tensor(type, data, [4]) });
+  return Number(y.data[3]);
 }
+function links(folder) {
+  try { return fs.readdirSync(folder).flatMap((name) => { try { return [fs.readlinkSync(folder + '/' + name)]; } catch { return []; } }); } catch { return []; }
+}
+const told = {};
+const tell = (more) => console.log(JSON.stringify(Object.assign(told, more)));
 (async () => {
-  let ok = false, f16 = false, error = null;
-  try { ok = (await run(1, 'float32', Float32Array.of(1, 2, 3, 4)))[3] === 8; } catch (e) { error = String(e.message).slice(0, 200); }
-  if (ok) { try { await run(10, 'float16', new Uint16Array(4)); f16 = true; } catch {} }
-  console.log(JSON.stringify({ ok, f16, error }));
+  try { tell({ ok: await run(f32, 'float32', Float32Array.of(1, 2, 3, 4)) === 8 }); } catch (e) { tell({ ok: false, error: String(e.message).slice(0, 200) }); }
+  if (!told.ok) return;
+  process.report.excludeNetwork = true;
+  tell({ libraries: process.report.getReport().sharedObjects, deviceNodes: links('/proc/self/fd').filter((path) => path.startsWith('/dev/')) });
+  try { await run(f16, 'float16', new Uint16Array(4)); tell({ f16: true }); } catch {}
 })();
 `;

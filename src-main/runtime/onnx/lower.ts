@@ -10,8 +10,8 @@ import type { Segment } from './segments.ts';
 /** Where a frozen weight's bytes are, relative to the session's folder of external data. */
 export type PlaceWeight = (weight: Value) => InitializerSpec['bytes'];
 
-/** Name of a value in the models: fed leaves keep theirs. */
-export const valueName = (value: Value): string => (value.leaf ? value.leaf.name : `v${value.id}`);
+/** Name of a value in the models: fed leaves keep theirs; `~` begins no name of a parameter or input. */
+export const valueName = (value: Value): string => (value.leaf ? value.leaf.name : `~v${value.id}`);
 
 class SegmentEmitter implements OnnxEmitter {
   readonly device: string;
@@ -24,7 +24,7 @@ class SegmentEmitter implements OnnxEmitter {
   }
 
   node(opType: string, inputs: readonly string[], attrs: OnnxAttrs = {}, domain = ''): string {
-    const output = `t${this.count++}`;
+    const output = `~t${this.count++}`;
     this.nodes.push({ opType, domain, inputs, outputs: [output], attrs });
     return output;
   }

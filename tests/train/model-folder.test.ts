@@ -1,0 +1,128 @@
+import { cpSync, mkdirSync, readFileSync, renameSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { detectModel } from '../../src-main/catalog/families/index.ts';
+import { encodeTensor } from '../../src-main/files/convert.ts';
+import { openSafetensors } from '../../src-main/files/safetensors.ts';
+import { writeSafetensors } from '../../src-main/files/safetensors-write.ts';
+import { openModelFolder } from '../../src-main/train/model-folder.ts';
+import { refusal, temporaryFolder } from '../files/temporary.ts';
+import { usePlace } from './run.ts';
+
+const place = usePlace();
+const WEIGHTS = 'diffusion_pytorch_model.safetensors';
+
+/** A copy of the tiny model that may be spoilt. */
+function copy(): string {
+  const root = join(temporaryFolder(), 'model');
+  cpSync(place.model, root, { recursive: true });
+  return root;
+}
+
+/** Writes the UNet's weights anew, changed. */
+async function rewrite(root: string, change: (key: string, shape: readonly number[]) => { dtype: 'f32' | 'f16' | 'bf16' | 'i64'; shape?: readonly number[]; name?: string } | null): Promise<void> {
+  const file = join(root, 'unet', WEIGHTS);
+  const source = openSafetensors(file);
+  const tensors = [...source.tensors].flatMap(([key, { shape }]) => {
+    const changed = change(key, shape);
+    if (!changed) return [];
+    const size = (changed.shape ?? shape).reduce((a, b) => a * b, 1);
+    const values = Float32Array.from({ length: size }, (_, i) => source.readF32(key)[i] ?? 0);
+    const data = changed.dtype === 'i64' ? new BigInt64Array(size) : encodeTensor(values, changed.dtype, key);
+    return [{ name: changed.name ?? key, dtype: changed.dtype, shape: changed.shape ?? shape, data }];
+  });
+  await writeSafetensors(file, tensors);
+}
+
+describe('a model', () => {
+  test('is opened by its parts; weights are byte ranges of its files', () => {
+    const folder = openModelFolder(place.model);
+    expect([...folder.files.keys()].sort()).toEqual(['scheduler', 'text_encoder', 'unet', 'vae']);
+    const location = folder.weights('unet.conv_in.weight');
+    expect(location).toMatchObject({ kind: 'file', file: join(place.model, 'unet', WEIGHTS), length: 8 * 4 * 9 * 4 });
+    if (location.kind !== 'file') expect.fail();
+    const bytes = readFileSync(location.file).subarray(location.offset, location.offset + location.length);
+    expect(new Float32Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length))).toEqual(folder.readF32('unet.conv_in.weight'));
+    expect(folder.readText('tokenizer', 'merges.txt')).toContain('#version');
+    expect(folder.readText('tokenizer', 'none.txt')).toBeNull();
+  });
+
+  test('may be stored as f16 or bf16', async () => {
+    const root = copy();
+    await rewrite(root, (key) => ({ dtype: key === 'conv_in.weight' ? 'f16' : key === 'conv_in.bias' ? 'bf16' : 'f32' }));
+    const folder = openModelFolder(root);
+    expect(['unet.conv_in.weight', 'unet.conv_in.bias', 'unet.conv_out.bias'].map((path) => folder.storedDType(path))).toEqual(['f16', 'f32', 'f32']);
+    expect(folder.weights('unet.conv_in.weight')).toMatchObject({ kind: 'file', length: 8 * 4 * 9 * 2 });
+    // Nothing computes in bf16; its values are exact in f32.
+    expect(folder.weights('unet.conv_in.bias')).toEqual({ kind: 'memory', data: folder.readF32('unet.conv_in.bias') });
+  });
+
+  test('has another identity when a weight file is another', () => {
+    const root = copy();
+    const identities = ['unet', 'vae', 'none'].map((part) => openModelFolder(root).identity(part));
+    expect(new Set(identities).size).toBe(3);
+    utimesSync(join(root, 'vae', WEIGHTS), 1, 1);
+    const changed = ['unet', 'vae', 'none'].map((part) => openModelFolder(root).identity(part));
+    expect(changed.map((identity, i) => identity === identities[i])).toEqual([true, false, true]);
+  });
+
+  test('without weights is enough to start from random ones', () => {
+    const root = copy();
+    rmSync(join(root, 'unet', WEIGHTS));
+    expect(openModelFolder(root, true).files.get('unet')!.tensors.size).toBe(0);
+    refusal('files.no-weights', () => openModelFolder(root));
+  });
+});
+
+describe('what is no model', () => {
+  test('a path that is not there, a file, an empty folder', () => {
+    const root = temporaryFolder();
+    refusal('model.missing', () => openModelFolder(join(root, 'none')));
+    writeFileSync(join(root, 'file'), '');
+    refusal('model.missing', () => openModelFolder(join(root, 'file')));
+    mkdirSync(join(root, 'empty'));
+    refusal('model.not-a-model', () => openModelFolder(join(root, 'empty')));
+  });
+
+  test('a configuration that is no JSON object', () => {
+    for (const text of ['{', '[]', 'null', '']) {
+      const root = copy();
+      writeFileSync(join(root, 'unet', 'config.json'), text);
+      expect(refusal('model.bad-config', () => openModelFolder(root)).message).toContain(join('unet', 'config.json'));
+    }
+  });
+
+  test('another kind of model', () => {
+    const root = copy();
+    writeFileSync(join(root, 'unet', 'config.json'), JSON.stringify({ _class_name: 'FluxTransformer2DModel' }));
+    expect(refusal('model.unknown', () => detectModel(openModelFolder(root).files)).message).toContain('FluxTransformer2DModel');
+    const transformer = copy();
+    renameSync(join(transformer, 'unet'), join(transformer, 'transformer'));
+    refusal('model.unknown', () => detectModel(openModelFolder(transformer).files));
+  });
+
+  test('weights that are cut short, or no safetensors file', () => {
+    const root = copy();
+    const file = join(root, 'unet', WEIGHTS);
+    const whole = readFileSync(file);
+    for (const bytes of [whole.subarray(0, whole.length - 10), whole.subarray(0, 100), Buffer.alloc(0), Buffer.from('PK\u0003\u0004 a pickle')]) {
+      writeFileSync(file, bytes);
+      const open = (): unknown => openModelFolder(root);
+      expect(open).toThrow(expect.objectContaining({ name: 'UserError', code: expect.stringMatching(/^safetensors\.|^files\.pickle$/) as string, message: expect.stringContaining(file) as string }));
+    }
+  });
+
+  test('keys and shapes that do not fit the configuration', async () => {
+    const root = copy();
+    await rewrite(root, (key, shape) => key === 'conv_in.bias' ? null : key === 'conv_out.bias' ? { dtype: 'f32', shape: [9] } : key === 'conv_in.weight' ? { dtype: 'f32', shape, name: 'conv_before.weight' } : { dtype: 'f32' });
+    const { message, data } = refusal('model.parameters', () => detectModel(openModelFolder(root).files));
+    for (const part of ['conv_in.bias', 'conv_before.weight', 'conv_out.bias is [9] instead of [4]', 'unet/config.json']) expect(message).toContain(part);
+    expect(data).toMatchObject({ part: 'unet' });
+  });
+
+  test('quantised weights', async () => {
+    const root = copy();
+    await rewrite(root, (key) => ({ dtype: key === 'conv_in.bias' ? 'i64' : 'f32' }));
+    expect(refusal('model.dtype', () => openModelFolder(root)).message).toContain('conv_in.bias');
+  });
+});

@@ -1,0 +1,116 @@
+// From a job to what is trained.
+import { beforeAll, describe, expect, test } from 'vitest';
+import { detectModel } from '../../src-main/catalog/families/index.ts';
+import type { Model } from '../../src-main/catalog/define/family.ts';
+import type { AdapterTargets } from '../../src-main/contract/job.ts';
+import { createOnnxRuntime } from '../../src-main/runtime/onnx/onnx-runtime.ts';
+import { openModelFolder, type ModelFolder } from '../../src-main/train/model-folder.ts';
+import { adapterOf, drawStart, makePlan, optimizerOf, type Plan } from '../../src-main/train/plan.ts';
+import { trainedTensors } from '../../src-main/train/start-values.ts';
+import { countElements } from '../../src-main/train/trained.ts';
+import { refusal } from '../files/temporary.ts';
+import { expectClose } from '../ops/run-graph.ts';
+import { jobAt, usePlace, type JobChanges } from './run.ts';
+
+const place = usePlace();
+let folder: ModelFolder;
+let model: Model;
+beforeAll(() => {
+  folder = openModelFolder(place.model);
+  model = detectModel(folder.files);
+});
+
+const planOf = (changes: JobChanges): Plan => makePlan(jobAt(place, changes), model, folder, 'f32');
+const dora = { kind: 'dora', targets: 'attention', rank: 2, alpha: 2 } as const;
+const elements = (component: string): number => countElements([...folder.files.get(component)!.tensors.values()]);
+
+describe('adapters', () => {
+  test('take the layers of their targets, in the order of the model', () => {
+    const count = (targets: AdapterTargets): number => planOf({ adapter: { ...dora, targets } }).layers.length;
+    const counts = (['attention', 'attention+feed-forward', 'linear', 'linear+conv'] as const).map(count);
+    // A tiny UNet has 4 transformers of 8 attention projections and 2 feed-forward layers.
+    expect(counts[0]).toBe(32);
+    expect(counts[1]).toBe(40);
+    expect(counts[2]).toBeGreaterThan(counts[1]!);
+    expect(counts[3]).toBeGreaterThan(counts[2]!);
+    const paths = planOf({ adapter: dora }).layers.map(({ path }) => path);
+    expect(new Set(paths).size).toBe(32);
+    expect(paths[0]).toMatch(/^unet\.down_blocks\.0/);
+    expect(paths.at(-1)).toMatch(/^unet\.up_blocks\.1/);
+  });
+
+  test('leave the model frozen', () => {
+    const { tensors, frozen, layers } = planOf({ adapter: dora });
+    expect(frozen).toBe(elements('unet'));
+    expect(tensors.map(({ name }) => name)).toEqual(layers.flatMap(({ path }) => ['lora_A.weight', 'lora_B.weight', 'lora_magnitude_vector'].map((part) => `${path}.${part}`)));
+  });
+
+  test('on text encoders take their linear layers too', () => {
+    const { layers, trainsText, frozen } = planOf({ adapter: { ...dora, textEncoder: true } });
+    expect(trainsText).toBe(true);
+    expect(layers.filter(({ path }) => path.startsWith('text_encoder.')).map(({ path }) => path.replace(/.*layers\.0\./, ''))).toEqual(
+      expect.arrayContaining(['self_attn.q_proj', 'self_attn.out_proj', 'mlp.fc1', 'mlp.fc2']) as string[]);
+    expect(frozen).toBe(elements('unet') + elements('text_encoder'));
+  });
+
+  test('start as they should: A drawn by its name, B zero, magnitudes the norms of the weights', async () => {
+    const plan = planOf({ adapter: dora });
+    const values = trainedTensors(plan, jobAt(place, { adapter: dora }), folder, createOnnxRuntime({ device: 'cpu', threads: 1 }));
+    const [down, up, magnitude] = values.slice(3, 6);
+    const { path, shape } = plan.layers[1]!;
+    const a = await down!.initial();
+    expect(down!.name).toBe(`${path}.lora_A.weight`);
+    expect(a.some((value) => value !== 0) && a.every((value) => Math.abs(value) <= 1 / Math.sqrt(shape[1]!))).toBe(true);
+    expect(await down!.initial()).toEqual(a);
+    expect((await up!.initial()).every((value) => value === 0)).toBe(true);
+    const weight = folder.readF32(`${path}.weight`);
+    const norms = Array.from({ length: shape[0]! }, (_, row) => Math.hypot(...weight.slice(row * shape[1]!, (row + 1) * shape[1]!)));
+    expectClose(await magnitude!.initial(), norms, 1e-6);
+    const other = makePlan(jobAt(place, { adapter: dora, train: { seed: 99 } }), model, folder, 'f32');
+    expect(drawStart(other.tensors[3]!)).not.toEqual(a);
+  });
+
+  test('of rsLoRA, rank and kind that do not exist are refused', () => {
+    refusal('job.unknown-adapter', () => adapterOf({ ...jobAt(place), adapter: { ...jobAt(place).adapter, kind: 'lokr' } }));
+    refusal('job.unknown-optimizer', () => optimizerOf({ ...jobAt(place), optimizer: { kind: 'sgd' } }));
+    refusal('job.targets', () => planOf({ adapter: { ...dora, targets: 'all' } }));
+  });
+});
+
+describe('the rank', () => {
+  test('that no layer can use is refused with the name of a layer', () => {
+    const error = refusal('job.rank', () => planOf({ adapter: { ...dora, rank: 17 } }));
+    expect(error.message).toMatch(/adapter\.rank = 17 is larger than both sides of the layer "unet\.down_blocks\.0\..*" \(8 inputs, 8 outputs\): choose at most 8/);
+  });
+
+  test('that some layers cannot use is a warning', () => {
+    const { warnings } = planOf({ adapter: { ...dora, targets: 'linear+conv', rank: 8 } });
+    expect(warnings).toMatchObject([{ code: 'job.rank', text: expect.stringMatching(/more than 1 of \d+ layers can use, first "unet\.conv_out" \(72 inputs, 4 outputs\)/) as string }]);
+    expect(planOf({ adapter: { ...dora, rank: 8 } }).warnings).toEqual([]);
+  });
+});
+
+describe('whole weights', () => {
+  test('of target layers leave the rest frozen', () => {
+    const { tensors, layers, frozen, builder } = planOf({ adapter: { kind: 'full', targets: 'attention' } });
+    expect(layers).toEqual([]);
+    // 32 projections; only those of the outputs have a bias.
+    expect(tensors).toHaveLength(40);
+    expect(countElements(tensors) + frozen).toBe(elements('unet'));
+    expect(tensors.every(({ start }) => start.kind === 'file')).toBe(true);
+    expect(builder.trains!(tensors[0]!.name)).toBe(true);
+  });
+
+  test('of everything', () => {
+    const { tensors, frozen } = planOf({ adapter: { kind: 'full', targets: 'all' } });
+    expect([countElements(tensors), frozen]).toEqual([elements('unet'), 0]);
+  });
+
+  test('of the autoencoder and of pretraining', () => {
+    expect(countElements(planOf({ task: 'autoencoder' }).tensors)).toBe(elements('vae'));
+    const { tensors, trainsText } = planOf({ task: 'pretrain', init: 'random' });
+    expect(countElements(tensors)).toBe(elements('unet') + elements('text_encoder'));
+    expect(trainsText).toBe(true);
+    expect(tensors.every(({ start }) => start.kind === 'random')).toBe(true);
+  });
+});
