@@ -1,7 +1,7 @@
 // Files that are either the old or the new version, whatever happens in between; and line logs that survive a crash.
-import { constants, closeSync, fstatSync, ftruncateSync, fsyncSync, openSync, readFileSync, readSync, writeSync }
+import { constants, closeSync, fstatSync, ftruncateSync, fsyncSync, mkdirSync, openSync, readFileSync, readSync, writeSync }
   from 'node:fs';
-import { chmod, mkdir, open, readdir, realpath, rename, rm, stat, unlink } from 'node:fs/promises';
+import { chmod, open, readdir, realpath, rename, rm, stat, unlink } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -22,7 +22,8 @@ export async function writeFileAtomic(
   path: string, data: string | Uint8Array | ((file: FileHandle) => Promise<void>),
 ): Promise<void> {
   try {
-    await mkdir(dirname(path), { recursive: true });
+    // Not the asynchronous form, which never ends below folders such as /proc.
+    mkdirSync(dirname(path), { recursive: true });
     // A link stays a link: the file it points at is what is replaced.
     const target = await realpath(path).catch(() => path);
     const before = await stat(target).catch(() => undefined);
@@ -86,7 +87,7 @@ async function syncFolder(path: string): Promise<void> {
 /** Makes a folder and those above it. Errors as `writeFileAtomic`. */
 export async function makeFolder(path: string): Promise<void> {
   try {
-    await mkdir(path, { recursive: true });
+    mkdirSync(path, { recursive: true });
   } catch (error) {
     throw writeError(error, path);
   }

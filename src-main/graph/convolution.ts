@@ -1,7 +1,7 @@
 // Shared by the convolution ops: the arithmetic of extents and the f64 loops. Layouts are NCHW and OIHW, no groups.
 import { assert } from '../base/errors.ts';
 import { showShape, sizeOf, type Shape } from '../base/shape.ts';
-import type { NdArray } from './types.ts';
+import type { NdArray, OnnxEmitter } from './types.ts';
 
 export interface ConvAttrs {
   readonly [key: string]: number | readonly number[];
@@ -46,4 +46,14 @@ export function convolve(x: NdArray, w: NdArray, y: Shape, attrs: ConvAttrs): Fl
   const out = new Float64Array(sizeOf(y));
   forEachProduct(x.shape, w.shape, y, attrs, (ix, iw, iy) => (out[iy]! += x.data[ix]! * w.data[iw]!));
   return out;
+}
+
+/**
+ * Emits the convolution of x with w. The WebGPU provider of onnxruntime-node 1.30 computes wrongly when the channels are a
+ * multiple of 3 (but for 3 itself) and not of 4, and the filters one of 4: there zeros make them a multiple of 4.
+ */
+export function lowerConv(e: OnnxEmitter, x: string, w: string, [filters, channels, kh, kw]: Shape, { stride, pads }: ConvAttrs): string {
+  const isWrong = e.device === 'webgpu' && kh! * kw! > 1 && channels! > 3 && channels! % 3 === 0 && channels! % 4 !== 0 && filters! % 4 === 0;
+  const widen = (name: string): string => (isWrong ? e.node('Pad', [name, e.ints([0, 0, 0, 0, 0, 4 - (channels! % 4), 0, 0])], { mode: 'constant' }) : name);
+  return e.node('Conv', [widen(x), widen(w)], { kernel_shape: [kh!, kw!], strides: [stride, stride], pads });
 }

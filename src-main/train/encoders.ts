@@ -5,7 +5,8 @@ import { tokenizers } from '../catalog/tokenizers/index.ts';
 import type { Model, TextEncoder } from '../catalog/define/family.ts';
 import { createBuilder, type Builder } from '../graph/builder.ts';
 import type { Value } from '../graph/types.ts';
-import { f32, i64, type DeviceTensor, type HostTensor, type Program, type Runtime } from '../runtime/runtime.ts';
+import { f32, i64, type DeviceTensor, type HostTensor, type Runtime } from '../runtime/runtime.ts';
+import { ProgramsByKey } from './programs-by-key.ts';
 import { buildCondition, type Encoded, type Tokens } from './condition.ts';
 import { toF32, type ModelFolder } from './model-folder.ts';
 
@@ -13,7 +14,7 @@ import { toF32, type ModelFolder } from './model-folder.ts';
 export class ShapedPrograms {
   private readonly runtime: Runtime;
   private readonly folder: ModelFolder;
-  private readonly programs = new Map<string, Promise<Program>>();
+  private readonly programs = new ProgramsByKey();
 
   constructor(runtime: Runtime, folder: ModelFolder) {
     this.runtime = runtime;
@@ -22,12 +23,10 @@ export class ShapedPrograms {
 
   /** Builds and compiles at the first use of `key`; feeds and disposes; gives outputs on the host. */
   async run(key: string, build: (g: Builder) => Record<string, Value>, feeds: Readonly<Record<string, HostTensor>>): Promise<Map<string, Float32Array>> {
-    let program = this.programs.get(key);
-    if (!program) {
+    const program = this.programs.get(key, () => {
       const g = createBuilder({ storedDType: this.folder.storedDType });
-      program = this.runtime.compile(g.graph(build(g)), { weights: this.folder.weights, name: key });
-      this.programs.set(key, program);
-    }
+      return this.runtime.compile(g.graph(build(g)), { weights: this.folder.weights, name: key });
+    });
     const tensors = new Map<string, DeviceTensor>(Object.entries(feeds).map(([name, tensor]) => [name, this.runtime.upload(tensor)]));
     const results = await (await program).run(tensors);
     const host = new Map<string, Float32Array>();
@@ -40,8 +39,7 @@ export class ShapedPrograms {
   }
 
   async dispose(): Promise<void> {
-    for (const program of this.programs.values()) await (await program).dispose();
-    this.programs.clear();
+    await this.programs.dispose();
   }
 }
 

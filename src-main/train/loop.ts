@@ -8,6 +8,7 @@ import type { DeviceTensor } from '../runtime/runtime.ts';
 import { saveCheckpoint, type LoopState } from './checkpoint.ts';
 import { LossScale } from './loss-scale.ts';
 import type { OptimizerState } from './optimizer-state.ts';
+import { ownRateOf } from './plan.ts';
 import { judgeLoss, judgeMovement, movements, PROOF_STEP } from './proof.ts';
 import { LOSS } from './step-graph.ts';
 import { readScalar, type StepPrograms } from './step-programs.ts';
@@ -76,9 +77,11 @@ export async function trainLoop(parts: LoopParts, from: LoopState): Promise<{ en
     const before = clock();
     const step = state.step + 1;
     const { loss, gradients } = await gradientsOf(parts, state.step * accumulate, scale.value);
-    const rate = Number((job.optimizer as Record<string, unknown>)['learningRate']) * rateFactor(job.schedule.kind, state.step, steps, job.schedule.warmup, job.schedule);
+    const course = rateFactor(job.schedule.kind, state.step, steps, job.schedule.warmup, job.schedule);
+    const rate = Number((job.optimizer as Record<string, unknown>)['learningRate']) * course;
+    const ownRate = (ownRateOf(job)?.rate ?? 0) * course;
     const factor = 1 / (scale.value * accumulate);
-    const { gradientNorm, skipped } = await optimizer.apply(gradients, factor, step, rate);
+    const { gradientNorm, skipped } = await optimizer.apply(gradients, factor, step, rate, ownRate);
     for (const tensor of gradients.values()) tensor.dispose();
     skippedInARow = skipped ? skippedInARow + 1 : 0;
     scale.note(!skipped);
@@ -93,7 +96,8 @@ export async function trainLoop(parts: LoopParts, from: LoopState): Promise<{ en
       secondsPerStep, eta: secondsPerStep * (steps - step),
       ...(skipped ? { skipped } : {}), ...(parts.scalesLoss ? { lossScale: scale.value } : {}),
     });
-    if (start && !skipped && step >= Math.min(PROOF_STEP, steps)) {
+    // Before the second real update, tensors behind one that starts at zero have had no gradient yet.
+    if (start && !skipped && step >= Math.min(PROOF_STEP, steps) && step >= job.schedule.warmup && step > 2) {
       await proveMovement(parts, step, start);
       start = null;
     }

@@ -28,7 +28,10 @@ export interface ModelFolder {
  * Errors: `model.missing`, `model.not-a-model`, those of the weight files.
  */
 export function openModelFolder(root: string, isRandom = false): ModelFolder {
-  if (!existsSync(root) || !statSync(root).isDirectory()) {
+  if (existsSync(root) && !statSync(root).isDirectory()) {
+    throw new UserError('model.single-file', `"${root}" is a file: single-file checkpoints are not read yet, so give a folder in the diffusers layout, with "unet" in it.`, { root });
+  }
+  if (!existsSync(root)) {
     throw new UserError('model.missing', `There is no model folder at "${root}": give a folder in the diffusers layout, with "unet" in it.`, { root });
   }
   const components = new Map<string, Component & { weights: WeightFile | null }>();

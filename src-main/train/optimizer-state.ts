@@ -6,7 +6,7 @@ import type { DeviceTensor, HostTensor, Program, Runtime } from '../runtime/runt
 import { gradientName } from './step-graph.ts';
 import { readScalar } from './step-programs.ts';
 import type { TrainedTensor } from './trained.ts';
-import { accumulateGraph, averageName, sharedName, stateName, updateGraph, type UpdateSettings } from './update-graph.ts';
+import { accumulateGraph, averageName, OWN_RATE, sharedName, stateName, updateGraph, type UpdateSettings } from './update-graph.ts';
 
 export interface UpdateResult {
   /** L2 norm of the gradient before clipping; not finite when the update was left out. */
@@ -66,10 +66,12 @@ export class OptimizerState {
    * One optimizer step. With a gradient that is not finite nothing changes.
    * @param factor what the summed gradients are multiplied by to be their mean, loss scale removed
    * @param step from 1
+   * @param ownRate of the tensors that have one
    */
-  async apply(gradients: ReadonlyMap<string, DeviceTensor>, factor: number, step: number, rate: number): Promise<UpdateResult> {
+  async apply(gradients: ReadonlyMap<string, DeviceTensor>, factor: number, step: number, rate: number, ownRate = rate): Promise<UpdateResult> {
     const { optimizer, settings } = this.settings;
-    const scalars = { ...optimizer.scalars(step, rate, settings as never), gradient_factor: factor };
+    const own = Object.entries(optimizer.scalars(step, ownRate, settings as never)).map(([name, value]) => [`${OWN_RATE}${name}`, value] as const);
+    const scalars = { ...optimizer.scalars(step, rate, settings as never), ...Object.fromEntries(own), gradient_factor: factor };
     const feeds = new Map(Object.entries(scalars).map(([name, value]) => [name, this.scalar(value)]));
     const result = await this.update.run(new Map([...this.values, ...gradients, ...feeds]));
     const norm = result.get('gradient_norm')!;
@@ -108,7 +110,7 @@ export class OptimizerState {
 }
 
 /** Saved values where there are any, else the start. */
-async function startValues(tensors: readonly TrainedTensor[], { optimizer, settings, ema }: UpdateSettings, saved: ReadonlyMap<string, HostTensor>): Promise<Map<string, HostTensor>> {
+async function startValues(tensors: readonly TrainedTensor[], { optimizer, settings, ema, hasOwnRate = () => false }: UpdateSettings, saved: ReadonlyMap<string, HostTensor>): Promise<Map<string, HostTensor>> {
   const values = new Map<string, HostTensor>();
   const set = (name: string, shape: Shape, data: Float32Array): void => void values.set(name, saved.get(name) ?? { dtype: 'f32', shape, data });
   for (const { name, shape, initial } of tensors) {
@@ -121,6 +123,9 @@ async function startValues(tensors: readonly TrainedTensor[], { optimizer, setti
       set(stateName(key, name), stateShape, rule === 'parameter' ? start.slice() : new Float32Array(sizeOf(stateShape)).fill(rule));
     }
   }
-  for (const [key, value] of Object.entries(optimizer.shared?.(settings as never) ?? {})) set(sharedName(key), [], Float32Array.of(value));
+  for (const prefix of ['', OWN_RATE]) {
+    if (!tensors.some(({ name }) => hasOwnRate(name) === (prefix === OWN_RATE))) continue;
+    for (const [key, value] of Object.entries(optimizer.shared?.(settings as never) ?? {})) set(sharedName(`${prefix}${key}`), [], Float32Array.of(value));
+  }
   return values;
 }

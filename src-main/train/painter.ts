@@ -13,6 +13,7 @@ import { buildCondition, type Encoded } from './condition.ts';
 import { Autoencoder, ShapedPrograms, TextEncoders } from './encoders.ts';
 import { toF32, type ModelFolder } from './model-folder.ts';
 import { pictureNoise, toRgb, type Picture, type PictureSettings } from './picture.ts';
+import { ProgramsByKey } from './programs-by-key.ts';
 import type { TrainedValues } from './trained.ts';
 
 /** What a painter paints with. */
@@ -35,7 +36,7 @@ export class Painter {
   private readonly helpers: ShapedPrograms;
   private readonly autoencoder: Autoencoder;
   private readonly text: TextEncoders;
-  private readonly programs = new Map<string, Promise<Program>>();
+  private readonly programs = new ProgramsByKey();
   private readonly prompts = new Map<string, Encoded>();
 
   constructor(parts: PaintingModel) {
@@ -70,8 +71,7 @@ export class Painter {
 
   async dispose(): Promise<void> {
     await this.helpers.dispose();
-    for (const program of this.programs.values()) await (await program).dispose();
-    this.programs.clear();
+    await this.programs.dispose();
   }
 
   private check({ width, height, sampler }: PictureSettings): void {
@@ -196,11 +196,7 @@ export class Painter {
   }
 
   private program(key: string, build: () => Parameters<Runtime['compile']>[0]): Promise<Program> {
-    const known = this.programs.get(key);
-    if (known) return known;
-    const program = this.parts.runtime.compile(build(), { weights: this.parts.modelFolder.weights, name: key.replaceAll(' ', '-') });
-    this.programs.set(key, program);
-    return program;
+    return this.programs.get(key, () => this.parts.runtime.compile(build(), { weights: this.parts.modelFolder.weights, name: key.replaceAll(' ', '-') }));
   }
 
   private async predict(program: Program, values: ReadonlyMap<string, DeviceTensor>, condition: ReadonlyMap<string, HostTensor>, sample: Float32Array, shape: readonly number[], timestep: number): Promise<Float32Array> {

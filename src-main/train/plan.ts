@@ -55,14 +55,29 @@ export interface PlannedTensor extends Pick<TrainedTensor, 'name' | 'shape'> {
     | { readonly kind: 'norm'; readonly layer: PlannedLayer };
 }
 
+/** Errors: `job.targets`, `job.no-layers`, `job.rank`, `job.unknown-adapter`, those of the model. */
 export function makePlan(job: Job, model: Model, folder: Pick<ModelFolder, 'storedDType' | 'files'>, compute: DType): Plan {
+  const plan = planOfTask(job, model, folder, compute);
+  return { ...plan, warnings: [...ignoredSettings(job), ...plan.warnings] };
+}
+
+/** Settings that ask for something that this job does not do. */
+function ignoredSettings({ task, adapter, preview }: Job): PlanWarning[] {
+  const ignored = (setting: string, why: string): PlanWarning => ({ code: 'job.ignored', text: `${setting} has no effect: ${why}.`, data: { setting } });
+  return [
+    ...(adapter.textEncoderLearningRate !== undefined && !(task === 'adapter' && adapter.textEncoder) ? [ignored('adapter.textEncoderLearningRate', 'the text encoders are not trained; set adapter.textEncoder = true')] : []),
+    ...(task === 'autoencoder' && preview.every > 0 ? [ignored('preview.every', 'an autoencoder makes no pictures from prompts')] : []),
+  ];
+}
+
+function planOfTask(job: Job, model: Model, folder: Pick<ModelFolder, 'storedDType' | 'files'>, compute: DType): Plan {
   const base: BuilderOptions = { compute, storedDType: folder.storedDType };
   switch (job.task) {
     case 'autoencoder':
-      return wholePlan(job, model, folder, base, (path) => path.startsWith('vae.'));
+      return wholePlan(job, model, folder, base, false, (path) => path.startsWith('vae.'));
     case 'pretrain': {
       const parts = [model.denoiserComponent, ...model.textEncoders.map(({ component }) => component)];
-      return wholePlan(job, model, folder, base, (path) => parts.some((part) => path.startsWith(`${part}.`)));
+      return wholePlan(job, model, folder, base, true, (path) => parts.some((part) => path.startsWith(`${part}.`)));
     }
     case 'adapter':
       return adapterOf(job).trainsWeights ? fullPlan(job, model, folder, base) : adapterPlan(job, model, base);
@@ -92,8 +107,7 @@ function buildOnce(job: Job, model: Model, options: BuilderOptions, trainsText: 
   return g;
 }
 
-function wholePlan(job: Job, model: Model, folder: Pick<ModelFolder, 'files'>, base: BuilderOptions, trains: (path: string) => boolean): Plan {
-  const trainsText = job.task === 'pretrain';
+function wholePlan(job: Job, model: Model, folder: Pick<ModelFolder, 'files'>, base: BuilderOptions, trainsText: boolean, trains: (path: string) => boolean): Plan {
   const builder = { ...base, trains };
   const g = buildOnce(job, model, builder, trainsText);
   const tensors = leavesOf(g, 'trainable').map(({ name, shape }): PlannedTensor => {
@@ -107,9 +121,13 @@ function wholePlan(job: Job, model: Model, folder: Pick<ModelFolder, 'files'>, b
 
 /** Full fine-tuning: the weights of the target layers, or everything with the target `all`. */
 function fullPlan(job: Job, model: Model, folder: Pick<ModelFolder, 'files'>, base: BuilderOptions): Plan {
-  if (job.adapter.targets === 'all') return wholePlan(job, model, folder, base, (path) => path.startsWith(`${model.denoiserComponent}.`) || (job.adapter.textEncoder && path.startsWith('text_encoder')));
+  const { textEncoder } = job.adapter;
+  if (job.adapter.targets === 'all') {
+    const parts = [model.denoiserComponent, ...(textEncoder ? model.textEncoders.map(({ component }) => component) : [])];
+    return wholePlan(job, model, folder, base, textEncoder, (path) => parts.some((part) => path.startsWith(`${part}.`)));
+  }
   const chosen = new Set(targetLayers(job, model, base).flatMap(({ path }) => [`${path}.weight`, `${path}.bias`]));
-  return { ...wholePlan(job, model, folder, base, (path) => chosen.has(path)), trainsText: job.adapter.textEncoder };
+  return wholePlan(job, model, folder, base, textEncoder, (path) => chosen.has(path));
 }
 
 function adapterPlan(job: Job, model: Model, base: BuilderOptions): Plan {
@@ -169,6 +187,12 @@ function rankWarnings({ adapter }: Job, layers: readonly PlannedLayer[]): PlanWa
     code: 'job.rank', data: { rank, layers: narrow.map(({ path }) => path) },
     text: `adapter.rank = ${rank} is more than ${narrow.length} of ${layers.length} layers can use, first "${first.path}" (${first.into} inputs, ${first.out} outputs); it only makes files larger there.`,
   }];
+}
+
+/** Whether a trained tensor has the job's learning rate for text encoders; null when the job has none. */
+export function ownRateOf({ task, adapter }: Job): { readonly rate: number; readonly has: (tensor: string) => boolean } | null {
+  const { textEncoder, textEncoderLearningRate: rate } = adapter;
+  return task === 'adapter' && textEncoder && rate !== undefined ? { rate, has: (tensor) => tensor.startsWith('text_encoder') } : null;
 }
 
 /** The layers that the job's targets name, in the order in which the model uses them. */

@@ -15,7 +15,7 @@ import { exportRun } from './export-run.ts';
 import { trainLoop, type LoopControl, type LoopEnd } from './loop.ts';
 import { openModelFolder, type ModelFolder } from './model-folder.ts';
 import { OptimizerState } from './optimizer-state.ts';
-import { makePlan, optimizerOf, type Plan } from './plan.ts';
+import { makePlan, optimizerOf, ownRateOf, type Plan } from './plan.ts';
 import { createPreview } from './preview.ts';
 import { discardRunFolder, EventLog, openRunFolder, readEvents, trainedSeconds, type RunFolder } from './run-folder.ts';
 import { trainedTensors } from './start-values.ts';
@@ -107,7 +107,8 @@ async function runOnce(request: RunRequest, folder: RunFolder, emit: (event: Tra
   announce(run, chosen, prepared, saved?.state.step ?? 0, emit);
 
   const { optimizer: kind, settings } = optimizerOf(job);
-  const optimizer = await OptimizerState.create(chosen.runtime, tensors, { optimizer: kind, settings, clip: job.train.clip, ema: job.train.ema }, job.train.accumulate > 1, saved?.values);
+  const ownRate = ownRateOf(job);
+  const optimizer = await OptimizerState.create(chosen.runtime, tensors, { optimizer: kind, settings, clip: job.train.clip, ema: job.train.ema, ...(ownRate ? { hasOwnRate: ownRate.has } : {}) }, job.train.accumulate > 1, saved?.values);
   const programs = new StepPrograms(prepared.task, { runtime: chosen.runtime, weights: modelFolder.weights, checkpointing: job.train.checkpointing, scalesLoss: chosen.scalesLoss });
   const preview = job.task === 'autoencoder' ? null : createPreview(run, () => optimizer.shown, emit);
   const started = performance.now();

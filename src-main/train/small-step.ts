@@ -36,12 +36,11 @@ export interface SmallStepOptions {
   readonly storage?: FloatType;
   /** Whether gradients are made with a scaled loss (`runSingleStep` takes the scale out again). */
   readonly scalesLoss?: boolean;
-  readonly adapter?: 'lora' | 'dora';
+  readonly adapter?: Adapter;
 }
 
-export function smallStep({ compute, storage = 'f32', scalesLoss = compute === 'f16', adapter: kind = 'dora' }: SmallStepOptions): SmallStep {
+export function smallStep({ compute, storage = 'f32', scalesLoss = compute === 'f16', adapter = adapters.dora as unknown as Adapter }: SmallStepOptions): SmallStep {
   const config = parseUNetConfig(CONFIG);
-  const adapter = adapters[kind] as unknown as Adapter;
   const settings = { ...defaultSettings(adapter.fields), rank: 4, alpha: 4 } as never;
   const transform = (g: Builder, layer: Layer) => {
     const parameters = adapter.parameters({ kind: layer.kind, path: layer.path, shape: layer.weight.shape }, settings);

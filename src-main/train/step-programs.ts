@@ -1,6 +1,7 @@
 // Compiled programs of a task: one per batch shape for training and one for measuring, made when first needed.
 import { UserError } from '../base/errors.ts';
-import type { DeviceTensor, Program, Runtime, Timing, WeightSource } from '../runtime/runtime.ts';
+import type { DeviceTensor, Program, Runtime, WeightSource } from '../runtime/runtime.ts';
+import { ProgramsByKey } from './programs-by-key.ts';
 import { LOSS, LOSS_SCALE, lossGraph, stepGraph } from './step-graph.ts';
 import type { TaskBatch, TrainingTask } from './task.ts';
 
@@ -14,7 +15,7 @@ export interface StepProgramSettings {
 export class StepPrograms {
   private readonly task: TrainingTask;
   private readonly settings: StepProgramSettings;
-  private readonly programs = new Map<string, Promise<Program>>();
+  private readonly programs = new ProgramsByKey();
 
   constructor(task: TrainingTask, settings: StepProgramSettings) {
     this.task = task;
@@ -48,24 +49,13 @@ export class StepPrograms {
     return total / count;
   }
 
-  /** Sums over all programs compiled so far. */
-  async timing(): Promise<Timing> {
-    const all = await Promise.all(this.programs.values());
-    return all.reduce((sum, { timing }) => ({ device: sum.device + timing.device, runs: sum.runs + timing.runs }), { device: 0, runs: 0 });
-  }
-
   async dispose(): Promise<void> {
-    for (const program of this.programs.values()) await (await program).dispose();
-    this.programs.clear();
+    await this.programs.dispose();
   }
 
   private program(key: string, build: () => Parameters<Runtime['compile']>[0]): Promise<Program> {
-    const known = this.programs.get(key);
-    if (known) return known;
     const { runtime, weights } = this.settings;
-    const program = runtime.compile(build(), { weights, name: key.replaceAll(' ', '-') });
-    this.programs.set(key, program);
-    return program;
+    return this.programs.get(key, () => runtime.compile(build(), { weights, name: key.replaceAll(' ', '-') }));
   }
 
   private upload(batch: TaskBatch): Map<string, DeviceTensor> {

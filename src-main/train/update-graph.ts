@@ -14,7 +14,12 @@ export interface UpdateSettings {
   readonly clip: number;
   /** Decay of the running average of the parameters; 0 keeps none. */
   readonly ema: number;
+  /** Tensors with a learning rate of their own. What an optimizer shares between tensors they have apart. */
+  readonly hasOwnRate?: (tensor: string) => boolean;
 }
+
+/** Prefix of the scalars and shared states of the tensors with a rate of their own. */
+export const OWN_RATE = 'own:';
 
 export const stateName = (state: string, tensor: string): string => `${state}:${tensor}`;
 export const sharedName = (state: string): string => `shared:${state}`;
@@ -22,11 +27,11 @@ export const averageName = (tensor: string): string => `average:${tensor}`;
 
 /**
  * Inputs: `<name>`, `grad.<name>`, `<state>:<name>`, `shared:<state>`, `average:<name>`, `gradient_factor` (1 / loss
- * scale / accumulated batches) and the optimizer's scalars. Outputs: the same names but the gradients, and
+ * scale / accumulated batches) and the optimizer's scalars (with `own:` in front for tensors with a rate of their own). Outputs: the same names but the gradients, and
  * `gradient_norm` (before clipping).
  */
 export function updateGraph(tensors: readonly { readonly name: string; readonly shape: Shape }[], update: UpdateSettings): Graph {
-  const { optimizer, settings, clip, ema } = update;
+  const { optimizer, settings, clip, ema, hasOwnRate = () => false } = update;
   const g = createBuilder();
   const factor = g.input('gradient_factor', []);
   const raw = tensors.map(({ name, shape }) => g.input(gradientName(name), shape));
@@ -38,21 +43,24 @@ export function updateGraph(tensors: readonly { readonly name: string; readonly 
     gradient: g.mul(raw[i]!, scale),
     state: mapValues(optimizer.state(shape, settings as never), (stateShape, key) => g.trainable(stateName(key, name), stateShape)),
   }));
-  const scalars = mapValues(optimizer.scalars(1, 0, settings as never), (_, key) => g.input(key, []));
-  const shared = mapValues(optimizer.shared?.(settings as never) ?? {}, (_, key) => g.trainable(sharedName(key), []));
-  const result = optimizer.update(g, slots, scalars, shared, settings as never);
-
   const outputs: Record<string, Value> = { gradient_norm: norm };
-  result.slots.forEach(({ parameter, state }, i) => {
-    const { name, shape } = tensors[i]!;
-    outputs[name] = parameter;
-    for (const [key, value] of Object.entries(state)) outputs[stateName(key, name)] = value;
-    if (ema > 0) {
-      const average = g.trainable(averageName(name), shape);
-      outputs[averageName(name)] = g.add(g.mul(average, ema), g.mul(parameter, 1 - ema));
-    }
-  });
-  for (const [key, value] of Object.entries(result.shared)) outputs[sharedName(key)] = value;
+  for (const prefix of ['', OWN_RATE]) {
+    const group = slots.filter(({ name }) => hasOwnRate(name) === (prefix === OWN_RATE));
+    if (group.length === 0) continue;
+    const scalars = mapValues(optimizer.scalars(1, 0, settings as never), (_, key) => g.input(`${prefix}${key}`, []));
+    const shared = mapValues(optimizer.shared?.(settings as never) ?? {}, (_, key) => g.trainable(sharedName(`${prefix}${key}`), []));
+    const result = optimizer.update(g, group, scalars, shared, settings as never);
+    result.slots.forEach(({ parameter, state }, i) => {
+      const { name, parameter: { shape } } = group[i]!;
+      outputs[name] = parameter;
+      for (const [key, value] of Object.entries(state)) outputs[stateName(key, name)] = value;
+      if (ema > 0) {
+        const average = g.trainable(averageName(name), shape);
+        outputs[averageName(name)] = g.add(g.mul(average, ema), g.mul(parameter, 1 - ema));
+      }
+    });
+    for (const [key, value] of Object.entries(result.shared)) outputs[sharedName(`${prefix}${key}`)] = value;
+  }
   return g.graph(outputs);
 }
 

@@ -1,4 +1,6 @@
 // What people hand in by mistake: one clear sentence through the command line, nothing half-written, nothing touched.
+import type * as Fs from 'node:fs';
+import type * as FsPromises from 'node:fs/promises';
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { crc32 } from 'node:zlib';
@@ -19,7 +21,7 @@ faults.fails = (path) => {
   if (faults.code !== '' && faults.match.test(String(path))) throw Object.assign(new Error(`${faults.code}: of this test`), { code: faults.code, path: String(path) });
 };
 vi.mock('node:fs/promises', async (importActual) => {
-  const actual = await importActual<typeof import('node:fs/promises')>();
+  const actual = await importActual<typeof FsPromises>();
   return {
     ...actual,
     mkdir: async (...args: Parameters<typeof actual.mkdir>) => {
@@ -46,7 +48,7 @@ vi.mock('node:fs/promises', async (importActual) => {
   };
 });
 vi.mock('node:fs', async (importActual) => {
-  const actual = await importActual<typeof import('node:fs')>();
+  const actual = await importActual<typeof Fs>();
   const paths = new Map<number, unknown>();
   return {
     ...actual,

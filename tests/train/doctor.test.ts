@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import type { TrainEventBody } from '../../src-main/contract/events.ts';
+import type * as SingleStep from '../../src-main/train/single-step.ts';
 import { doctorCommand } from '../../src-main/train/doctor.ts';
 
 interface Report {
@@ -33,7 +34,7 @@ describe('the CPU', () => {
   test('one that computes wrongly ends in a bad verdict', async () => {
     vi.resetModules();
     vi.doMock('../../src-main/train/single-step.ts', async (original) => {
-      const real = await original<typeof import('../../src-main/train/single-step.ts')>();
+      const real = await original<typeof SingleStep>();
       return {
         ...real,
         runSingleStep: async (...args: Parameters<typeof real.runSingleStep>) => {

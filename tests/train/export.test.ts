@@ -204,7 +204,7 @@ describe('adora export', () => {
     const merged = join(out, `my-${name}-merged`);
     expect(data).toMatchObject({ step: 3, files: [merged], worstRounding: 0 });
     const [base, found] = [openModelFolder(place.model), openModelFolder(merged)];
-    const values = roundTrained(new Map([...openCheckpoint(at(name))]), name === 'lora' ? 2 / Math.sqrt(3) : 2 / 3, 'f16');
+    const values = roundTrained(new Map(openCheckpoint(at(name))), name === 'lora' ? 2 / Math.sqrt(3) : 2 / 3, 'f16');
     const layers = new Set([...values.keys()].map((key) => key.replace(/\.lora_.*$/, '')));
     for (const [component, { tensors }] of base.files) {
       expect([...found.files.get(component)!.tensors.keys()].sort()).toEqual([...tensors.keys()].sort());

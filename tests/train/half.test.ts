@@ -1,6 +1,9 @@
 // A step in f16 (weights stored in f16, activations f16, norms and adapters f32) against the same in f32. The CPU provider
 // computes f16 operations in f32 between casts, so this tests the types of the graph and the rounding of what is stored.
 import { expect, test } from 'vitest';
+import { dora } from '../../src-main/catalog/adapters/dora.ts';
+import { lora } from '../../src-main/catalog/adapters/lora.ts';
+import type { Adapter } from '../../src-main/catalog/define/adapter.ts';
 import { createOnnxRuntime } from '../../src-main/runtime/onnx/onnx-runtime.ts';
 import { runSingleStep } from '../../src-main/train/single-step.ts';
 import { smallStep } from '../../src-main/train/small-step.ts';
@@ -23,7 +26,8 @@ function largestError(actual: ReadonlyMap<string, Float32Array>, expected: Reado
   return Math.max(...names.map((name) => relative(actual.get(name)!, expected.get(name)!)));
 }
 
-test.each(['lora', 'dora'] as const)('a step with %s in f16 is the step in f32, rounded', async (adapter) => {
+test.each([['LoRA', lora], ['DoRA', dora]] as const)('a step with a %s in f16 is the step in f32, rounded', async (_, kind) => {
+  const adapter = kind as unknown as Adapter;
   const expected = await step({ compute: 'f32', storage: 'f16', adapter });
   const actual = await step({ compute: 'f16', storage: 'f16', adapter });
   expect([...actual.keys()]).toEqual([...expected.keys()]);

@@ -90,6 +90,13 @@ describe('the rank', () => {
   });
 });
 
+test('settings that do nothing are told', () => {
+  const ignored = (changes: JobChanges) => planOf(changes).warnings.map(({ code, data }) => [code, data['setting']]);
+  expect(ignored({ adapter: { ...dora, textEncoderLearningRate: 1e-5 } })).toEqual([['job.ignored', 'adapter.textEncoderLearningRate']]);
+  expect(ignored({ adapter: { ...dora, textEncoder: true, textEncoderLearningRate: 1e-5 } })).toEqual([]);
+  expect(ignored({ task: 'autoencoder', preview: { every: 10 } })).toEqual([['job.ignored', 'preview.every']]);
+});
+
 describe('whole weights', () => {
   test('of target layers leave the rest frozen', () => {
     const { tensors, layers, frozen, builder } = planOf({ adapter: { kind: 'full', targets: 'attention' } });

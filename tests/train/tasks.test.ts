@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { openSafetensors } from '../../src-main/files/safetensors.ts';
 import { listCheckpoints, loadCheckpoint } from '../../src-main/train/checkpoint.ts';
-import { temporaryFolder } from '../files/temporary.ts';
+import { refusalOf, temporaryFolder } from '../files/temporary.ts';
 import { eventsOf, jobAt, train, usePlace, type JobChanges, type Ran } from './run.ts';
 import { writeTinyModel } from './tiny-model.ts';
 
@@ -33,6 +33,14 @@ describe('adapters', () => {
     expectLearnt(ran);
     for (const name of trainedNames(ran)) expect(name).toMatch(names);
     if (adapter.textEncoder) expect(trainedNames(ran).filter((name) => name.startsWith('text_encoder.')).length).toBeGreaterThan(4);
+  });
+
+  test('on a text encoder learn at its own rate', async () => {
+    const adapter = { kind: 'lora', targets: 'attention', rank: 2, alpha: 2, textEncoder: true, textEncoderLearningRate: 0 } as const;
+    const error = await refusalOf('train.nothing-learnt', () => train(place, jobAt(place, { adapter, optimizer: { kind: 'adamw', learningRate: 0.01 }, train: short })));
+    const { still, tensors } = error.data as { still: string[]; tensors: number };
+    expect(still.every((name) => name.startsWith('text_encoder.'))).toBe(true);
+    expect(tensors - still.length).toBe(64);
   });
 
   test('on weights that are stored as f16', async () => {

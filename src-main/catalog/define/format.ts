@@ -30,7 +30,7 @@ export interface ParsedKey {
 /** What is told about an adapter in its file. Nothing here may name a folder or a person. */
 export interface AdapterFacts {
   readonly title: string;
-  /** `lora` or `dora`. */
+  /** Kind of the adapter, as jobs name it. */
   readonly kind: string;
   readonly axis: DoraAxis | null;
   readonly rank: number;

@@ -21,7 +21,7 @@ export function addProbe(
 ): void {
   program.command('probe')
     .description('write what exactly one step computes: prediction, loss, gradients of the adapter')
-    .requiredOption('--base <model>', 'model folder or checkpoint; only the denoiser is needed')
+    .requiredOption('--base <model>', 'model folder in the diffusers layout; only the denoiser is needed')
     .option('--adapter <file>', 'adapter file in PEFT layout')
     .requiredOption('--input <file>', 'tensors sample, timestep, encoder_hidden_states and so on (.safetensors)')
     .requiredOption('--output <file>', 'file to write (.safetensors)')

@@ -38,7 +38,7 @@ export function addSample(
     .description('make pictures with a run, or with a base model and adapters')
     .option('--run <run>', 'folder of a run: its base model and its last adapter')
     .option('--step <n>', 'checkpoint of the run (default: the last)', wholeNumber(0))
-    .option('--base <model>', 'model folder or checkpoint')
+    .option('--base <model>', 'model folder in the diffusers layout')
     .option('--adapter <file>', 'adapter file; may be repeated', collect, [])
     .option('--strength <factor>', 'strength of the adapters', numberBetween(-4, 4), 1)
     .option('--prompt <text>', 'what to show; may be repeated', collect, [])

@@ -1,6 +1,6 @@
 import { assert } from '../../base/errors.ts';
 import { sizeOf, type Shape } from '../../base/shape.ts';
-import { convShape, forEachProduct } from '../convolution.ts';
+import { convShape, forEachProduct, lowerConv } from '../convolution.ts';
 import { sameDType } from '../elementwise.ts';
 import type { Primitive } from '../types.ts';
 
@@ -51,9 +51,8 @@ export const conv2dInputGrad: Primitive<Conv2dInputGradAttrs, 2> = {
     const swapped = e.node('Transpose', [w!], { perm: [1, 0, 2, 3] });
     const turned =
       kh === 1 && kw === 1 ? swapped : e.node('Slice', [swapped, e.ints([-1, -1]), e.ints([-kh - 1, -kw - 1]), e.ints([2, 3]), e.ints([-1, -1])]);
-    return e.node('Conv', [dy!, turned], {
-      kernel_shape: [kh, kw],
-      strides: [1, 1],
+    return lowerConv(e, dy!, turned, [wType!.shape[1]!, wType!.shape[0]!, kh, kw], {
+      stride: 1,
       pads: [kh - 1 - pads[0]!, kw - 1 - pads[1]!, kh - 1 - pads[0]! + far[0]! + pads[0]!, kw - 1 - pads[1]! + far[1]! + pads[1]!],
     });
   },
@@ -62,6 +61,7 @@ export const conv2dInputGrad: Primitive<Conv2dInputGradAttrs, 2> = {
     { inputs: [{ shape: [1, 3, 3, 3] }, { shape: [3, 2, 3, 3] }], attrs: { stride: 2, pads: [1, 1, 1, 1], size: [6, 6] } },
     { inputs: [{ shape: [1, 3, 3, 3] }, { shape: [3, 2, 3, 3] }], attrs: { stride: 2, pads: [0, 0, 1, 1], size: [6, 6] } },
     { inputs: [{ shape: [1, 3, 3, 4] }, { shape: [3, 2, 3, 3] }], attrs: { stride: 2, pads: [1, 1, 1, 1], size: [5, 7] } },
+    { inputs: [{ shape: [2, 6, 3, 4] }, { shape: [6, 8, 3, 3] }], attrs: { stride: 1, pads: [1, 1, 1, 1], size: [3, 4] } },
     { inputs: [{ shape: [2, 2, 3, 3] }, { shape: [2, 3, 1, 1] }], attrs: { stride: 1, pads: [0, 0, 0, 0], size: [3, 3] } },
   ],
 };

@@ -1,4 +1,4 @@
-import { type ConvAttrs, convolve, convShape } from '../convolution.ts';
+import { type ConvAttrs, convolve, convShape, lowerConv } from '../convolution.ts';
 import { sameDType } from '../elementwise.ts';
 import type { Primitive } from '../types.ts';
 
@@ -12,12 +12,13 @@ export const conv2d: Primitive<ConvAttrs, 2> = {
     wants(0) ? g.conv2dInputGrad(dy, w!, { stride, pads, size: x!.shape.slice(2) }) : null,
     wants(1) ? g.conv2dWeightGrad(x!, dy, { stride, pads, kernel: w!.shape.slice(2) }) : null,
   ],
-  onnx: (e, names, { inputs: [, w], attrs: { stride, pads } }) =>
-    e.node('Conv', names, { kernel_shape: w!.shape.slice(2), strides: [stride, stride], pads }),
+  onnx: (e, [x, w], { inputs: [, wType], attrs }) => lowerConv(e, x!, w!, wType!.shape, attrs),
   cases: [
     { inputs: [{ shape: [2, 3, 5, 4] }, { shape: [4, 3, 3, 3] }], attrs: { stride: 1, pads: [1, 1, 1, 1] } },
     { inputs: [{ shape: [1, 2, 6, 6] }, { shape: [3, 2, 3, 3] }], attrs: { stride: 2, pads: [1, 1, 1, 1] } },
     { inputs: [{ shape: [1, 2, 6, 6] }, { shape: [3, 2, 3, 3] }], attrs: { stride: 2, pads: [0, 0, 1, 1] } },
+    { inputs: [{ shape: [2, 6, 4, 3] }, { shape: [8, 6, 3, 3] }], attrs: { stride: 1, pads: [1, 1, 1, 1] } },
+    { inputs: [{ shape: [1, 9, 4, 4] }, { shape: [4, 9, 3, 3] }], attrs: { stride: 2, pads: [1, 1, 1, 1] } },
     { inputs: [{ shape: [2, 3, 3, 3] }, { shape: [2, 3, 1, 1] }], attrs: { stride: 1, pads: [0, 0, 0, 0] } },
   ],
 };
