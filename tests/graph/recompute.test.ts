@@ -90,7 +90,7 @@ describe('the tiny UNet', () => {
     const { graph, feeds } = unetStep(trained);
     const again = recompute(graph, () => true);
     expectSame(graph, feeds, again, 1e-15);
-    expect(kept(again).filter((value) => !crossing(again).has(value))).toEqual([]);
+    expect(kept(again).filter((value) => !crossing(again).has(value)).length).toBe(0);
     expect(kept(again).length).toBeLessThan(kept(graph).length / 4);
   });
 

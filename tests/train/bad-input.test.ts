@@ -24,10 +24,6 @@ vi.mock('node:fs/promises', async (importActual) => {
   const actual = await importActual<typeof FsPromises>();
   return {
     ...actual,
-    mkdir: async (...args: Parameters<typeof actual.mkdir>) => {
-      faults.fails(args[0]);
-      return actual.mkdir(...args);
-    },
     open: async (...args: Parameters<typeof actual.open>) => {
       const file = await actual.open(...args);
       const write = file.write.bind(file);
@@ -52,6 +48,10 @@ vi.mock('node:fs', async (importActual) => {
   const paths = new Map<number, unknown>();
   return {
     ...actual,
+    mkdirSync: (...args: Parameters<typeof actual.mkdirSync>) => {
+      faults.fails(args[0]);
+      return actual.mkdirSync(...args);
+    },
     openSync: (...args: Parameters<typeof actual.openSync>) => {
       const file = actual.openSync(...args);
       paths.set(file, args[0]);

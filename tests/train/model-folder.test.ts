@@ -79,7 +79,7 @@ describe('what is no model', () => {
     const root = temporaryFolder();
     refusal('model.missing', () => openModelFolder(join(root, 'none')));
     writeFileSync(join(root, 'file'), '');
-    refusal('model.missing', () => openModelFolder(join(root, 'file')));
+    refusal('model.single-file', () => openModelFolder(join(root, 'file')));
     mkdirSync(join(root, 'empty'));
     refusal('model.not-a-model', () => openModelFolder(join(root, 'empty')));
   });

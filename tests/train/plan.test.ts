@@ -108,6 +108,13 @@ describe('whole weights', () => {
     expect(builder.trains!(tensors[0]!.name)).toBe(true);
   });
 
+  test('start as the file says', async () => {
+    const changes = { adapter: { kind: 'full', targets: 'attention' } } as const;
+    for (const { name, initial } of trainedTensors(planOf(changes), jobAt(place, changes), folder, createOnnxRuntime({ device: 'cpu' }))) {
+      expect(await initial(), name).toEqual(folder.readF32(name));
+    }
+  });
+
   test('of everything', () => {
     const { tensors, frozen } = planOf({ adapter: { kind: 'full', targets: 'all' } });
     expect([countElements(tensors), frozen]).toEqual([elements('unet'), 0]);
