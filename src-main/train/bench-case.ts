@@ -84,7 +84,7 @@ export async function measureCase(name: string, request: CaseSettings, assets: s
 
 async function measure(name: string, spec: BenchCase, root: string, { repeats, threads, device, dtype }: CaseSettings): Promise<Measured> {
   const job = jobOf(spec, root, device, dtype);
-  const folder = openModelFolder(root);
+  const folder = openModelFolder(root, true);
   const model = detectModel(folder.files);
   const chosen = await chooseRuntime(job, threads);
   const timed = timeRuntime(chosen.runtime);

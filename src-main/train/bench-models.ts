@@ -35,7 +35,11 @@ export async function writeRandomModel(name: BenchModel): Promise<{ readonly fol
   const folder = mkdtempSync(join(tmpdir(), 'adora-bench-'));
   const remove = (): void => rmSync(folder, { recursive: true, force: true });
   try {
-    mkdirSync(join(folder, 'unet'));
+    for (const part of ['unet', 'vae']) mkdirSync(join(folder, part));
+    // Only its latents' channels are asked for; it has no weights.
+    await writeFileAtomic(join(folder, 'vae', 'config.json'), JSON.stringify({
+      _class_name: 'AutoencoderKL', latent_channels: 4, block_out_channels: [32], down_block_types: ['DownEncoderBlock2D'], up_block_types: ['UpDecoderBlock2D'],
+    }));
     const config = benchModels[name];
     await writeFileAtomic(join(folder, 'unet', 'config.json'), JSON.stringify(config));
     const g = createBuilder();
