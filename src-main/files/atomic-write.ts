@@ -1,5 +1,5 @@
 // Files that are either the old or the new version, whatever happens in between; and line logs that survive a crash.
-import { constants, closeSync, fstatSync, ftruncateSync, fsyncSync, mkdirSync, openSync, readFileSync, readSync, writeSync }
+import { constants, closeSync, fstatSync, ftruncateSync, fsyncSync, mkdirSync, openSync, readFileSync, readSync, statSync, writeSync }
   from 'node:fs';
 import { chmod, open, readdir, realpath, rename, rm, stat, unlink } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
@@ -22,8 +22,7 @@ export async function writeFileAtomic(
   path: string, data: string | Uint8Array | ((file: FileHandle) => Promise<void>),
 ): Promise<void> {
   try {
-    // Not the asynchronous form, which never ends below folders such as /proc.
-    mkdirSync(dirname(path), { recursive: true });
+    makeFolders(dirname(path));
     // A link stays a link: the file it points at is what is replaced.
     const target = await realpath(path).catch(() => path);
     const before = await stat(target).catch(() => undefined);
@@ -84,10 +83,22 @@ async function syncFolder(path: string): Promise<void> {
   await folder?.close();
 }
 
+/** One folder at a time: Node's own recursive form never ends below folders such as /proc. */
+function makeFolders(path: string): void {
+  const found = statSync(path, { throwIfNoEntry: false });
+  if (found?.isDirectory()) return;
+  if (!found) makeFolders(dirname(path));
+  try {
+    mkdirSync(path);
+  } catch (error) {
+    if (!statSync(path, { throwIfNoEntry: false })?.isDirectory()) throw error;
+  }
+}
+
 /** Makes a folder and those above it. Errors as `writeFileAtomic`. */
 export async function makeFolder(path: string): Promise<void> {
   try {
-    mkdirSync(path, { recursive: true });
+    makeFolders(path);
   } catch (error) {
     throw writeError(error, path);
   }
