@@ -1,6 +1,6 @@
 // Makes the starter model from nothing: draws its pictures, writes its vocabulary, trains the autoencoder, then denoiser
-// and text encoder, and puts the result into assets/starter. Every piece can be interrupted and goes on where it was.
-//   npm run tool starter [-- draw | autoencoder | denoiser | longer | install]
+// and text encoder, then the decoder once more, and puts the result into assets/starter. Every piece can be interrupted and goes on where it was.
+//   npm run tool starter [-- draw | autoencoder | denoiser | longer | decoder | install]
 import { cpSync, existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { readJobFile } from '../src-main/app/job-file.ts';
@@ -68,7 +68,7 @@ async function train(recipe: string, name: string): Promise<void> {
 function install(): void {
   const target = join('assets', 'starter');
   rmSync(target, { recursive: true, force: true });
-  cpSync(join(BUILD, 'denoiser-longer', 'exports', 'model'), target, { recursive: true });
+  cpSync(join(BUILD, 'decoder', 'exports', 'model'), target, { recursive: true });
 }
 
 const pieces = {
@@ -76,6 +76,7 @@ const pieces = {
   autoencoder: () => train('1-autoencoder.toml', 'autoencoder'),
   denoiser: () => train('2-denoiser.toml', 'denoiser'),
   longer: () => train('3-denoiser-longer.toml', 'denoiser-longer'),
+  decoder: () => train('4-decoder.toml', 'decoder'),
   install: async () => install(),
 };
 const wanted = process.argv.slice(2);

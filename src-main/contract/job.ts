@@ -136,6 +136,8 @@ const outputSchema = z.strictObject({
 });
 
 const autoencoderSchema = z.strictObject({
+  part: z.enum(['all', 'decoder']).default('all')
+    .describe("What is trained; with 'decoder' latents stay what they are, so that denoisers made for them go on working."),
   loss: z.enum(['l1', 'l2']).default('l1').describe('How a reconstructed pixel is compared with the original.'),
   klWeight: z.number().min(0).max(1).default(1e-6).describe('Weight of the pull of latents to a unit normal.'),
 });

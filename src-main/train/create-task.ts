@@ -38,7 +38,9 @@ export async function createTask(run: OpenRun, tensors: readonly TrainedTensor[]
   if (job.task === 'autoencoder') {
     const pictures = createPictureSource(common);
     const task = createAutoencoderTask({ model, job, tensors, builder: plan.builder, pictures });
-    return { ...facts, task, latentStatistics: async () => (await pictures.measuringBatches()).map(({ pixels }) => pixels) };
+    const latentStatistics = async () => (await pictures.measuringBatches()).map(({ pixels }) => pixels);
+    // Latents of a frozen encoder keep their scale.
+    return { ...facts, task, latentStatistics: job.autoencoder.part === 'all' ? latentStatistics : null };
   }
   const { noise, prediction } = noiseOf(job, model);
   const objective = objectiveFor(job.objective.kind === 'auto' ? prediction : job.objective.kind);

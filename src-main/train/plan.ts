@@ -74,7 +74,7 @@ function planOfTask(job: Job, model: Model, folder: Pick<ModelFolder, 'storedDTy
   const base: BuilderOptions = { compute, storedDType: folder.storedDType };
   switch (job.task) {
     case 'autoencoder':
-      return wholePlan(job, model, folder, base, false, (path) => path.startsWith('vae.'));
+      return wholePlan(job, model, folder, base, false, (path) => autoencoderParts[job.autoencoder.part].some((part) => path.startsWith(part)));
     case 'pretrain': {
       const parts = [model.denoiserComponent, ...model.textEncoders.map(({ component }) => component)];
       return wholePlan(job, model, folder, base, true, (path) => parts.some((part) => path.startsWith(`${part}.`)));
@@ -83,6 +83,8 @@ function planOfTask(job: Job, model: Model, folder: Pick<ModelFolder, 'storedDTy
       return adapterOf(job).trainsWeights ? fullPlan(job, model, folder, base) : adapterPlan(job, model, base);
   }
 }
+
+const autoencoderParts = { all: ['vae.'], decoder: ['vae.decoder.', 'vae.post_quant_conv.'] } as const;
 
 /** Loss-free stand-in for a step: every layer is built once, on the smallest inputs. */
 function buildOnce(job: Job, model: Model, options: BuilderOptions, trainsText: boolean): Builder {

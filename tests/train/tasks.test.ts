@@ -89,4 +89,15 @@ describe('whole weights', () => {
     expect(scale).toBeGreaterThan(0);
     expect(scale).not.toBe(1);
   });
+
+  test('the decoder alone, for the same latents', async () => {
+    const ran = await train(place, jobAt(place, { task: 'autoencoder', autoencoder: { part: 'decoder' }, optimizer: { kind: 'adamw', learningRate: 3e-3 }, output: { dtype: 'f32' }, train: short }));
+    expectLearnt(ran);
+    for (const name of trainedNames(ran)) expect(name).toMatch(/^vae\.(decoder|post_quant_conv)\./);
+    const [before, after] = [place.model, model(ran)].map((root) => openSafetensors(join(root, 'vae', 'diffusion_pytorch_model.safetensors'))) as [ReturnType<typeof openSafetensors>, ReturnType<typeof openSafetensors>];
+    const bytes = (file: ReturnType<typeof openSafetensors>, key: string): Uint8Array => file.read(key).bytes;
+    expect(Buffer.compare(bytes(before, 'encoder.conv_in.weight'), bytes(after, 'encoder.conv_in.weight'))).toBe(0);
+    expect(Buffer.compare(bytes(before, 'decoder.conv_out.weight'), bytes(after, 'decoder.conv_out.weight'))).not.toBe(0);
+    expect(readFileSync(model(ran, 'vae', 'config.json'), 'utf8')).toBe(readFileSync(join(place.model, 'vae', 'config.json'), 'utf8'));
+  });
 });
