@@ -1,7 +1,7 @@
 import { assert } from '../../base/errors.ts';
 import { sizeOf } from '../../base/shape.ts';
 import type { Builder } from '../builder.ts';
-import type { Composite, OnnxEmitter, Value } from '../types.ts';
+import type { Composite, OnnxEmitter, TensorType, Value } from '../types.ts';
 
 // R rows (all axes of x but the last), I inputs, O outputs, r rank
 
@@ -34,6 +34,9 @@ function parts<T>(inputs: readonly T[], attrs: LowRankLinearAttrs): Parts<T> {
  *
  * The gain multiplies W and B (or A) rather than activations: as many elements as the weights have. Nothing of the size
  * of the output is kept for the gradient of the gain; it follows from the output itself.
+ *
+ * Where there are more activations than weights, W + scale·B·A is formed for the moment: one product then does what takes
+ * three, and passes over the activations are what costs. Not in f16, which would round the change away.
  */
 export const lowRankLinear: Composite<LowRankLinearAttrs, 'many'> = {
   kind: 'composite',
@@ -56,7 +59,10 @@ export const lowRankLinear: Composite<LowRankLinearAttrs, 'many'> = {
     const x_RI = g.reshape(x, { shape: [rows, x.shape.at(-1)!] });
     const dy_RO = g.reshape(dy, { shape: [rows, dy.shape.at(-1)!] });
     const up_Rr = times(g, g.matmul(dy_RO, b_Or, {}), attrs.scale);
-    const dx_RI = wants(0) || attrs.gain === 'input' ? g.matmulAdd(up_Rr, a_rI, g.matmul(dy_RO, w_OI, {}), {}) : null;
+    const formed = (): Value => g.matmul(dy_RO, g.matmulAdd(times(g, b_Or, attrs.scale), a_rI, w_OI, {}), {});
+    const factored = (): Value => g.matmulAdd(up_Rr, a_rI, g.matmul(dy_RO, w_OI, {}), {});
+    const needsDx = wants(0) || attrs.gain === 'input';
+    const dx_RI = !needsDx ? null : formsWeight(x, w) ? formed() : factored();
     const sum = (value: Value): Value => g.reduceSum(value, { axes: [0], keep: false });
     const wide = (value: Value): Value => (value.dtype === 'f16' ? g.cast(value, { to: 'f32' }) : value);
 
@@ -83,20 +89,29 @@ export const lowRankLinear: Composite<LowRankLinearAttrs, 'many'> = {
     const w2 = attrs.gain === 'output' ? byRow(e, w, gain!) : gain ? e.node('Mul', [w, gain]) : w;
     const a2 = attrs.gain === 'input' ? e.node('Mul', [a, gain!]) : a;
     const b2 = attrs.gain === 'output' ? byRow(e, b, gain!) : b;
-    const middle = e.node('Gemm', [rows, a2], { transB: 1, alpha: { float: attrs.scale } });
-    const base = e.node('Gemm', bias ? [rows, w2, bias] : [rows, w2], { transB: 1 });
-    const sum = e.node('Gemm', [middle, b2, base], { transB: 1 });
+    const layer = (weight: string): string => e.node('Gemm', bias ? [rows, weight, bias] : [rows, weight], { transB: 1 });
+    const alpha = { float: attrs.scale };
+    const sum = formsWeight(inputs[0]!, inputs[1]!)
+      ? layer(e.node('Gemm', [b2, a2, w2], { alpha }))
+      : e.node('Gemm', [e.node('Gemm', [rows, a2], { transB: 1, alpha }), b2, layer(w2)], { transB: 1 });
     return isFlat ? sum : e.node('Reshape', [sum, e.ints(output.shape)]);
   },
-  cases: (['none', 'output', 'input'] as const).flatMap((gain) => [true, false].map((bias) => ({
+  // Six rows are more than the weight, one is less.
+  cases: (['none', 'output', 'input'] as const).flatMap((gain) => [true, false].flatMap((bias) => [[2, 3], [1, 1]].map((rows) => ({
     inputs: [
-      { shape: [2, 3, 4] }, { shape: [5, 4], fixed: true }, { shape: [2, 4] }, { shape: [5, 2] },
+      { shape: [...rows, 4] }, { shape: [5, 4], fixed: true }, { shape: [2, 4] }, { shape: [5, 2] },
       ...(gain === 'none' ? [] : [{ shape: [gain === 'output' ? 5 : 4], range: [0.5, 2] as const }]),
       ...(bias ? [{ shape: [5] }] : []),
     ],
     attrs: { scale: bias ? 1.5 : 1, gain, bias },
-  }))),
+  })))),
 };
+
+/** Whether inputs and outputs of a layer have more elements than its weight. */
+function formsWeight(x: TensorType, w: TensorType): boolean {
+  const [outputs, inputs] = w.shape as [number, number];
+  return x.dtype === 'f32' && (sizeOf(x.shape) / inputs) * (inputs + outputs) > inputs * outputs;
+}
 
 /** A gain this small belongs to a vector of zeros: it has nothing to scale, and its gradient is 0. */
 const LEAST_GAIN = 1e-7;

@@ -66,13 +66,13 @@ export function lowerSegment(segment: Segment, device: string, place: PlaceWeigh
     names.set(value, e.initializer({ name: valueName(value), dtype: value.dtype, shape: value.shape, bytes }));
   }
   for (const node of segment.nodes) names.set(node, lowerNode(e, node, (value) => names.get(value)!));
-  const renamed = nameOutputs(e, segment, names);
+  const { nodes, flat } = nameOutputs(e, segment, names);
   return {
     name,
-    nodes: renamed,
+    nodes,
     initializers: [...e.initializers.values()],
     inputs: segment.inputs.map((value) => ({ name: valueName(value), dtype: value.dtype, shape: value.shape })),
-    outputs: segment.outputs.map((value) => ({ name: valueName(value), dtype: value.dtype, shape: value.shape })),
+    outputs: segment.outputs.map((value) => (flat.has(value) ? { name: valueName(value) } : { name: valueName(value), dtype: value.dtype, shape: value.shape })),
   };
 }
 
@@ -102,18 +102,33 @@ function lowerBody(e: SegmentEmitter, body: (g: ReturnType<typeof createBuilder>
   return names.get(output)!;
 }
 
-/** Gives the tensors that leave the segment their public names; one that is no node's own output gets a copy. */
-function nameOutputs(e: SegmentEmitter, segment: Segment, names: ReadonlyMap<Value, string>): NodeSpec[] {
+/**
+ * Gives the tensors that leave the segment their public names; one that is no node's own output gets a copy.
+ *
+ * A tensor that a Reshape would write as an output is a copy of what it reshapes, because outputs have memory of their own.
+ * On the CPU it leaves in its former shape instead (`flat`), and the program gives it the right one, which costs nothing.
+ */
+function nameOutputs(e: SegmentEmitter, segment: Segment, names: ReadonlyMap<Value, string>): { readonly nodes: NodeSpec[]; readonly flat: ReadonlySet<Value> } {
   const rename = new Map<string, string>();
-  const produced = new Set(e.nodes.flatMap((node) => node.outputs));
+  const producers = new Map(e.nodes.flatMap((node) => node.outputs.map((output) => [output, node] as const)));
+  const taken = new Set(segment.outputs.map((value) => names.get(value)!));
+  const flat = new Set<Value>();
   const copies: NodeSpec[] = [];
   for (const value of segment.outputs) {
-    const raw = names.get(value)!;
+    let raw = names.get(value)!;
+    for (let from = reshaped(producers.get(raw)); e.device === 'cpu' && from !== null && producers.has(from) && !taken.has(from); from = reshaped(producers.get(raw))) {
+      raw = from;
+      flat.add(value);
+      taken.add(raw);
+    }
     const wanted = valueName(value);
-    if (produced.has(raw) && !rename.has(raw)) rename.set(raw, wanted);
+    if (producers.has(raw) && !rename.has(raw)) rename.set(raw, wanted);
     else copies.push({ opType: 'Identity', domain: '', inputs: [rename.get(raw) ?? raw], outputs: [wanted], attrs: {} });
   }
   const apply = (name: string): string => rename.get(name) ?? name;
   const nodes = e.nodes.map((node) => ({ ...node, inputs: node.inputs.map(apply), outputs: node.outputs.map(apply) }));
-  return [...nodes, ...copies];
+  return { nodes: [...nodes, ...copies], flat };
 }
+
+/** What a Reshape reshapes; null for any other node. */
+const reshaped = (node: NodeSpec | undefined): string | null => (node?.opType === 'Reshape' ? node.inputs[0]! : null);

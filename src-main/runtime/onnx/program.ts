@@ -2,6 +2,7 @@
 import { InferenceSession, type Tensor } from 'onnxruntime-node';
 import { dirname, relative, sep } from 'node:path';
 import { assert, UserError } from '../../base/errors.ts';
+import { sameShape, type Shape } from '../../base/shape.ts';
 import type { Graph, Value } from '../../graph/types.ts';
 import { verify } from '../../graph/verify.ts';
 import type { CompileOptions, DeviceTensor, HostData, Program, Timing, WeightSource } from '../runtime.ts';
@@ -76,7 +77,7 @@ class OnnxProgram implements Program {
       const start = performance.now();
       const outputs = await session.run(inputs);
       this.milliseconds += performance.now() - start;
-      for (const value of segment.outputs) live.set(value, outputs[valueName(value)]!);
+      for (const value of segment.outputs) live.set(value, inShape(outputs[valueName(value)]!, value.shape));
       for (const value of segment.lastUses) {
         live.get(value)!.dispose();
         live.delete(value);
@@ -97,6 +98,9 @@ class OnnxProgram implements Program {
     for (const { session } of this.steps) await session.release();
   }
 }
+
+/** The same memory in the shape that the graph says; a session may give it out in another one. */
+const inShape = (tensor: Tensor, shape: Shape): Tensor => (sameShape(tensor.dims, shape) ? tensor : tensor.reshape(shape));
 
 /** The deepest folder that holds every file a segment's weights are in. */
 function commonFolder(segment: Segment, weights: WeightSource): string | null {
