@@ -10,10 +10,12 @@ const readJob = async (path: string): Promise<Job> =>
 
 const engine: Engine = {
   catalogFields: async () => (await import('./catalog/index.ts')).catalogFields(),
+  forecast: async (request) => (await import('./train/forecast.ts')).forecastJob(request),
   runJob: async (request) => (await import('./train/run-job.ts')).runJob(request),
   sample: async (request, context) => (await import('./train/sample-command.ts')).sampleCommand(request, context),
   export: async (request, context) => (await import('./train/export-command.ts')).exportCommand(request, context),
   inspect: async (request) => (await import('./train/inspect.ts')).inspectCommand(request),
+  library: async (request) => (await import('./app/library-command.ts')).libraryCommand(request),
   probe: async (request) => (await import('./train/probe.ts')).probeCommand(request),
   analyze: async (request, context) => (await import('./train/analyze.ts')).analyzeCommand(request, context),
   doctor: async (request, context) => (await import('./train/doctor.ts')).doctorCommand(request, context, process.argv[1]!),

@@ -8,6 +8,7 @@ import { UserError } from '../src-main/base/errors.ts';
 import { catalogFields } from '../src-main/catalog/index.ts';
 import { writeFileAtomic } from '../src-main/files/atomic-write.ts';
 import { analyzeRun } from '../src-main/train/analyze.ts';
+import { courseOf } from '../src-main/contract/run-course.ts';
 import { readEvents } from '../src-main/train/run-folder.ts';
 import { runJob } from '../src-main/train/run-job.ts';
 import { writeReport } from './compare/report.ts';
@@ -74,7 +75,7 @@ async function trainOnce(runFolder: string, { set }: Method, rate: number, seed:
 }
 
 async function measure(folder: string, method: Method, rate: number, seed: number, failure: string | null): Promise<Outcome> {
-  const events = readEvents(folder);
+  const events = courseOf(readEvents(folder));
   const probes = events.flatMap((event) => (event.kind === 'probe' ? [{ step: event.step, loss: event.loss }] : []));
   const seconds = events.findLast((event) => event.kind === 'step')?.secondsPerStep ?? null;
   const parameters = events.find((event) => event.kind === 'started')?.parameters.trained ?? null;

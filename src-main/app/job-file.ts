@@ -13,7 +13,7 @@ import { parseJob, type CatalogFields } from '../contract/parse-job.ts';
 export type Overrides = readonly string[];
 
 /**
- * Reads and checks a job. Relative paths inside it (base.model, data.folders[].path, data.holdout) are meant from
+ * Reads and checks a job. Relative paths inside it (base.model, base.vae, base.textEncoders, data.folders[].path, data.holdout) are meant from
  * the job file's folder and come back absolute. Throws UserError `job.*` that lists every mistake.
  */
 export async function readJobFile(
@@ -91,10 +91,15 @@ function withAbsolutePaths(job: Job, folder: string): Job {
   const absolute = (path: string): string => resolve(folder, path);
   return {
     ...job,
-    base: { ...job.base, model: absolute(job.base.model) },
+    base: {
+      ...job.base, model: absolute(job.base.model),
+      ...(job.base.vae === undefined ? {} : { vae: absolute(job.base.vae) }),
+      ...(job.base.textEncoders === undefined ? {} : { textEncoders: job.base.textEncoders.map(absolute) }),
+    },
     data: {
       ...job.data,
       folders: job.data.folders.map((entry) => ({ ...entry, path: absolute(entry.path) })),
+      ...(job.data.selection === undefined ? {} : { selection: absolute(job.data.selection) }),
       holdout: typeof job.data.holdout === 'string' ? absolute(job.data.holdout) : job.data.holdout,
     },
   };

@@ -2,6 +2,7 @@
 import type { CatalogFields } from '../contract/parse-job.ts';
 import type { Fields } from '../contract/fields.ts';
 import { adapters } from './adapters/index.ts';
+import { consumers } from './consumers/index.ts';
 import { objectives } from './objectives/index.ts';
 import { optimizers } from './optimizers/index.ts';
 import { samplers } from './samplers/index.ts';
@@ -17,5 +18,13 @@ export function catalogFields(): CatalogFields {
     schedule: fieldsOf(schedules),
     objectives: Object.keys(objectives),
     samplers: Object.keys(samplers),
+    adapterFor: adapterSettingsFor(),
   };
+}
+
+/** The axis of magnitudes that a program applies as trained; most of them agree, so that is what serves all. */
+function adapterSettingsFor(): Record<string, { axis: string }> {
+  const axes = Object.entries(consumers).map(([program, { axis }]) => [program, { axis }] as const);
+  const inputs = axes.filter(([, { axis }]) => axis === 'input').length;
+  return { ...Object.fromEntries(axes), all: { axis: 2 * inputs >= axes.length ? 'input' : 'output' } };
 }

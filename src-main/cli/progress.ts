@@ -57,6 +57,7 @@ export function createProgress(target: ProgressTarget): { show(event: TrainEvent
         return;
       }
       case 'step': return progress(stepText(event), event.time, event.step >= event.total, 'train');
+      case 'forecast': return print(event.verdict === 'fits' ? event.text : `${paint('yellow', 'Warning:')} ${event.text}`);
       case 'probe': return print(`Step ${event.step}: loss at fixed noise ${numberText(event.loss)}`);
       case 'sample': return print(`Step ${event.step}: sample ${event.file}`);
       case 'checkpoint': return print(`Step ${event.step}: saved ${event.path}`);

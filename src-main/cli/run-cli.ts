@@ -9,10 +9,11 @@ import { addDemo, type DemoRequest } from './commands/demo.ts';
 import { addDoctor, type DoctorRequest } from './commands/doctor.ts';
 import { addExport, type ExportRequest } from './commands/export.ts';
 import { addInspect, type InspectRequest } from './commands/inspect.ts';
+import { addLibrary, type LibraryRequest } from './commands/library.ts';
 import { addProbe, type ProbeRequest } from './commands/probe.ts';
 import { addSample, type SampleRequest } from './commands/sample.ts';
 import { addSchema } from './commands/schema.ts';
-import { addTrain, type RunJob } from './commands/train.ts';
+import { addTrain, type Forecast, type RunJob } from './commands/train.ts';
 import type { CatalogFields } from '../contract/parse-job.ts';
 import { exitCodes, type ExitCode } from './exit-codes.ts';
 import { runSession, type CommandContext, type CommandLineIo, type CommandResult, type Session } from './session.ts';
@@ -23,6 +24,7 @@ type Work<Request> = (request: Request, context: CommandContext) => Promise<Comm
 export interface Engine {
   readonly catalogFields: () => Promise<CatalogFields>;
   readonly runJob?: RunJob;
+  readonly forecast?: Forecast;
   readonly sample?: Work<SampleRequest>;
   readonly export?: Work<ExportRequest>;
   readonly inspect?: Work<InspectRequest>;
@@ -30,6 +32,7 @@ export interface Engine {
   readonly doctor?: Work<DoctorRequest>;
   readonly bench?: Work<BenchRequest>;
   readonly probe?: Work<ProbeRequest>;
+  readonly library?: Work<LibraryRequest>;
   readonly demo?: Work<DemoRequest>;
 }
 
@@ -49,13 +52,14 @@ export async function runCli(args: readonly string[], io: CommandLineIo, engine:
     .exitOverride()
     .showHelpAfterError('(--help lists what is possible)');
 
-  if (engine.runJob) addTrain(program, inSession, engine.runJob, engine.catalogFields);
+  if (engine.runJob) addTrain(program, inSession, engine.runJob, engine.catalogFields, engine.forecast);
   if (engine.sample) addSample(program, inSession, engine.sample);
   if (engine.export) addExport(program, inSession, engine.export);
   if (engine.inspect) addInspect(program, inSession, engine.inspect);
   if (engine.analyze) addAnalyze(program, inSession, engine.analyze);
   if (engine.doctor) addDoctor(program, inSession, engine.doctor);
   if (engine.bench) addBench(program, inSession, engine.bench);
+  if (engine.library) addLibrary(program, inSession, engine.library);
   if (engine.probe) addProbe(program, inSession, engine.probe);
   if (engine.demo) addDemo(program, inSession, engine.demo);
   addSchema(program, inSession, engine.catalogFields, io.out);

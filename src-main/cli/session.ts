@@ -1,7 +1,7 @@
 // One invocation of a command: where its events go (text or NDJSON), how it is interrupted, how it ends.
 
 import { eventLine, type TrainEvent, type TrainEventBody } from '../contract/events.ts';
-import { exitCodes, type ExitCode } from './exit-codes.ts';
+import { exitCodeOf, exitCodes, type ExitCode } from './exit-codes.ts';
 import { listenForInterrupt } from './interrupt.ts';
 import { createProgress } from './progress.ts';
 import { failureText } from './report-error.ts';
@@ -71,7 +71,7 @@ export async function runSession(
       if (!hasFailed) onEvent({ kind: 'failed', code, text, data });
     } else io.error(`adora: ${text}\n`);
     if (stack !== null) io.error(`${stack}\n`);
-    return exitCodes.failed;
+    return exitCodeOf(code);
   } finally {
     interrupt.dispose();
   }

@@ -14,6 +14,8 @@ const stamp = {
   time: z.number(),
 };
 
+const forecastAmount = z.strictObject({ bytes: z.number(), free: z.number().nullable(), total: z.number().nullable() });
+
 const event = <Kind extends string, Shape extends z.ZodRawShape>(kind: Kind, shape: Shape) =>
   z.strictObject({ kind: z.literal(kind), ...stamp, ...shape });
 
@@ -28,6 +30,18 @@ export const trainEventSchema = z.discriminatedUnion('kind', [
     device: z.string(),
     dtype: z.string(),
     parameters: z.strictObject({ trained: count, frozen: count, tensors: count }),
+  }),
+  /** What the run will need, before it begins; again with times once some steps have been made. Bytes and seconds. */
+  event('forecast', {
+    /** `tight`: more than is free now; `too-large`: more than there is. */
+    verdict: z.enum(['fits', 'tight', 'too-large']),
+    text: z.string(),
+    memory: z.strictObject({ host: forecastAmount, device: forecastAmount.nullable(), parts: z.array(z.strictObject({ label: z.string(), bytes: z.number() })) }),
+    disk: z.strictObject({ bytes: z.number(), free: z.number(), parts: z.array(z.strictObject({ label: z.string(), bytes: z.number() })) }),
+    /** Null before anything was timed. `total` is of all that trains, measures and paints. */
+    seconds: z.strictObject({ step: z.number(), probe: z.number(), preview: z.number(), total: z.number() }).nullable(),
+    /** Settings that would make it fit, each alone, and together the last. Empty when it fits. */
+    changes: z.array(z.strictObject({ settings: z.array(z.string()), host: z.number(), device: z.number().nullable(), fits: z.boolean() })),
   }),
   event('phase', { name: z.string(), done: count, total: count, unit: z.string() }),
   event('step', {

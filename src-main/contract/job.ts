@@ -28,9 +28,16 @@ const choice = <Shape extends z.ZodRawShape>(kind: string, what: string, shape: 
     .catchall(z.union([z.number(), z.string(), z.boolean()]));
 
 const baseSchema = z.strictObject({
-  model: z.string().min(1).describe('Model folder in the diffusers layout.'),
+  model: z.string().min(1)
+    .describe('Checkpoint (.safetensors), UNet alone (.safetensors), or model folder in the diffusers layout.'),
+  vae: z.string().min(1).optional().describe("File with an autoencoder that is used instead of the model's own."),
+  textEncoders: z.array(z.string().min(1)).min(1).optional()
+    .describe("Files with text encoders that are used instead of the model's own."),
+  clipSkip: positive.max(64).optional()
+    .describe('Layer of the text encoders, counted from the end, whose output is used: 1 is the last; '
+      + 'what the kind of model was trained with if left out.'),
   prediction: z.enum(['auto', 'epsilon', 'v']).default('auto')
-    .describe("What the model predicts; 'auto' reads it from the model's scheduler configuration."),
+    .describe("What the model predicts; 'auto' reads it from the scheduler configuration or from marks in the checkpoint."),
 });
 
 const folderSchema = z.strictObject({
@@ -62,7 +69,11 @@ const dataSchema = z.strictObject({
     shuffle: z.boolean().default(false).describe('New order of the parts of a caption each time.'),
     keepTokens: natural.default(0).describe('That many parts at the start keep their place when shuffling.'),
     separator: z.string().min(1).default(',').describe('What separates the parts of a caption.'),
+    maxTokens: z.union([z.literal('auto'), positive.max(1000)]).default('auto')
+      .describe("Tokens of a caption that are used; text encoders that take 75 get longer ones in pieces. 'auto' is up to three pieces."),
   }).prefault({}),
+  selection: z.string().min(1).optional()
+    .describe('File with what was decided by hand about single pictures; the studio writes it.'),
   holdout: z.union([fraction.max(0.5), z.string().min(1)]).default(0)
     .describe('Share of images, or a folder, that is never trained on and only measured.'),
 });
@@ -115,6 +126,8 @@ const trainSchema = z.strictObject({
   keep: positive.default(3).describe('Number of checkpoints that are kept.'),
   probeEvery: natural.default(50)
     .describe('Steps between measurements of the loss at fixed noise and timesteps; 0 measures at start and end.'),
+  checkResources: z.boolean().default(true)
+    .describe('Refuse to start when the forecast says that memory or disk do not suffice; false only warns.'),
   priorWeight: z.number().min(0).max(100).default(1).describe('Weight of regularization images in the loss.'),
 });
 

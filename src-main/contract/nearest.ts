@@ -40,8 +40,15 @@ export function nearestName(name: string, known: Iterable<string>): string | nul
   return bestDistance <= limit ? best : null;
 }
 
+/** What people mean by words that are no misspelling of any name. */
+const MEANT: Readonly<Record<string, readonly string[]>> = {
+  gpu: ['auto', 'cuda', 'webgpu'], nvidia: ['cuda'], directml: ['dml'], metal: ['webgpu'], mps: ['webgpu'], vulkan: ['webgpu'], rocm: ['webgpu'],
+};
+
 /** `" Did you mean 'rank'?"`, or the list of known names when nothing is near. Starts with a space. */
 export function suggestion(name: string, known: readonly string[]): string {
+  const meant = (Object.hasOwn(MEANT, name.toLowerCase()) ? MEANT[name.toLowerCase()]! : []).filter((one) => known.includes(one));
+  if (meant.length > 0) return ` Did you mean ${meant.map((one) => `'${one}'`).join(' or ')}?`;
   const nearest = nearestName(name, known);
   if (nearest !== null) return ` Did you mean '${nearest}'?`;
   return known.length === 0 ? '' : ` Known here: ${known.join(', ')}.`;

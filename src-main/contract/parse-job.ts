@@ -2,15 +2,17 @@
 
 import { z } from 'zod';
 
-import { fieldJsonSchema, parseSettings, show, type Fields } from './fields.ts';
+import { fieldJsonSchema, parseSettings, show, type Fields, type SettingValue } from './fields.ts';
 import { choiceSections, jobSchema, type ChoiceSection, type Job } from './job.ts';
-import { migrateJob } from './migrations.ts';
+import { migrateJob, type RawJob } from './migrations.ts';
 import { suggestion } from './nearest.ts';
 
 /** What the catalog knows: for each section the fields of each kind; for the other two the known ids. */
 export interface CatalogFields extends Readonly<Record<ChoiceSection, Readonly<Record<string, Fields>>>> {
   readonly objectives: readonly string[];
   readonly samplers: readonly string[];
+  /** What an adapter's settings that are 'auto' become for each `output.for`, by setting. */
+  readonly adapterFor?: Readonly<Record<string, Readonly<Record<string, SettingValue>>>>;
 }
 
 export type JobResult =
@@ -28,7 +30,10 @@ export function parseJob(raw: unknown, catalog?: CatalogFields): JobResult {
   const migrated = migrateJob(raw as Record<string, unknown>);
   if (migrated.issue !== null) return { ok: false, issues: [migrated.issue] };
   const parsed = jobSchema.safeParse(migrated.job, { reportInput: true });
-  if (!parsed.success) return { ok: false, issues: parsed.error.issues.flatMap(issueTexts) };
+  if (!parsed.success) {
+    const issues = parsed.error.issues.flatMap(issueTexts);
+    return { ok: false, issues: [...issues, ...(catalog === undefined ? [] : choiceIssues(migrated.job, catalog, issues))] };
+  }
   const issues = relations(parsed.data);
   const job = catalog === undefined ? parsed.data : completed(parsed.data, catalog, issues);
   return issues.length === 0 ? { ok: true, job, notes: migrated.notes } : { ok: false, issues };
@@ -71,36 +76,66 @@ const sectionNames = Object.keys(choiceSections) as ChoiceSection[];
 /** Fills in the settings of the catalog kinds; what is wrong is added to `issues`. */
 function completed(job: Job, catalog: CatalogFields, issues: string[]): Job {
   const result: Job = { ...job };
-  const complete = <Section extends ChoiceSection>(section: Section): Job[Section] => {
-    const value: Job[Section] = job[section];
-    const kinds = catalog[section];
-    const fields = Object.hasOwn(kinds, value.kind) ? kinds[value.kind] : undefined;
-    if (fields === undefined) {
-      issues.push(unknownKind(`${section}.kind`, value.kind, Object.keys(kinds)));
-      return value;
-    }
-    const common: readonly string[] = choiceSections[section];
-    const own = Object.fromEntries(Object.entries(value).filter(([key]) => !common.includes(key)));
-    const parsed = parseSettings(fields, own, section);
-    // A misspelt common key lands among the settings, so they are offered as names too.
-    issues.push(...parsed.issues.map((text) => {
-      const key = text.slice(section.length + 1, text.indexOf(':'));
-      const isUnknown = !Object.hasOwn(fields, key);
-      return isUnknown ? `${section}.${key}: unknown key.${suggestion(key, [...common, ...Object.keys(fields)])}` : text;
-    }));
-    return { ...value, ...parsed.settings };
-  };
-  result.adapter = complete('adapter');
+  const complete = <Section extends ChoiceSection>(section: Section): Job[Section] => completeSection(section, job[section], catalog, issues);
+  result.adapter = decided(complete('adapter'), catalog.adapterFor?.[job.output.for] ?? {});
   result.optimizer = complete('optimizer');
   result.schedule = complete('schedule');
-  if (job.objective.kind !== 'auto' && !catalog.objectives.includes(job.objective.kind)) {
-    issues.push(unknownKind('objective.kind', job.objective.kind, ['auto', ...catalog.objectives]));
-  }
-  if (!catalog.samplers.includes(job.preview.sampler)) {
-    issues.push(unknownKind('preview.sampler', job.preview.sampler, catalog.samplers));
-  }
+  checkObjective(job.objective.kind, catalog, issues);
+  checkSampler(job.preview.sampler, catalog, issues);
   return result;
 }
+
+/** What is wrong with the catalog choices of a job that is no whole job: nobody wants to hear of it only the next time. */
+function choiceIssues(raw: RawJob, catalog: CatalogFields, known: readonly string[]): string[] {
+  const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value);
+  const named = new Set(known.map((issue) => issue.slice(0, issue.indexOf(':'))));
+  const issues: string[] = [];
+  for (const section of sectionNames) {
+    const value = raw[section] ?? {};
+    const schema = jobSchema.shape[section].unwrap();
+    if (!isRecord(value)) continue;
+    // The keys that the schema has refused are known; the rest is completed as in a whole job.
+    const good = Object.fromEntries(Object.entries(value).filter(([key]) => !named.has(`${section}.${key}`)));
+    const parsed = schema.safeParse(good);
+    if (parsed.success) completeSection(section, parsed.data as Job[typeof section], catalog, issues);
+  }
+  const { objective, preview } = raw;
+  if (isRecord(objective) && typeof objective['kind'] === 'string') checkObjective(objective['kind'], catalog, issues);
+  if (isRecord(preview) && typeof preview['sampler'] === 'string') checkSampler(preview['sampler'], catalog, issues);
+  return issues;
+}
+
+function checkObjective(kind: string, { objectives }: CatalogFields, issues: string[]): void {
+  if (kind !== 'auto' && !objectives.includes(kind)) issues.push(unknownKind('objective.kind', kind, ['auto', ...objectives]));
+}
+
+function checkSampler(sampler: string, { samplers }: CatalogFields, issues: string[]): void {
+  if (!samplers.includes(sampler)) issues.push(unknownKind('preview.sampler', sampler, samplers));
+}
+
+function completeSection<Section extends ChoiceSection>(section: Section, value: Job[Section], catalog: CatalogFields, issues: string[]): Job[Section] {
+  const kinds = catalog[section];
+  const fields = Object.hasOwn(kinds, value.kind) ? kinds[value.kind] : undefined;
+  if (fields === undefined) {
+    issues.push(unknownKind(`${section}.kind`, value.kind, Object.keys(kinds)));
+    return value;
+  }
+  const common: readonly string[] = choiceSections[section];
+  const own = Object.fromEntries(Object.entries(value).filter(([key]) => !common.includes(key)));
+  const parsed = parseSettings(fields, own, section);
+  // A misspelt common key lands among the settings, so they are offered as names too.
+  issues.push(...parsed.issues.map((text) => {
+    const key = text.slice(section.length + 1, text.indexOf(':'));
+    const isUnknown = !Object.hasOwn(fields, key);
+    return isUnknown ? `${section}.${key}: unknown key.${suggestion(key, [...common, ...Object.keys(fields)])}` : text;
+  }));
+  return { ...value, ...parsed.settings };
+}
+
+/** Settings that are 'auto' where the program that shall read the adapter decides them. */
+const decided = (adapter: Job['adapter'], choices: Readonly<Record<string, SettingValue>>): Job['adapter'] => ({
+  ...adapter, ...Object.fromEntries(Object.entries(choices).filter(([key]) => adapter[key] === 'auto')),
+});
 
 function unknownKind(path: string, kind: string, known: readonly string[]): string {
   return `${path}: '${kind}' is not known.${suggestion(kind, known)}`;

@@ -30,11 +30,9 @@ export async function tryFile<T>(path: string, work: () => Promise<T>): Promise<
 const isBadFile = (result: unknown): result is BadFile =>
   typeof result === 'object' && result !== null && 'error' in result && result.error instanceof UserError;
 
-/** The results when all files were good; else throws as `refuseBadFiles`. */
-export function allGood<T>(results: readonly (T | BadFile)[]): T[] {
-  refuseBadFiles(results.filter(isBadFile));
-  return results.filter((result): result is T => !isBadFile(result));
-}
+/** The results apart: of the good files, and the bad ones. */
+export const sortOut = <T>(results: readonly (T | BadFile)[]): { readonly good: T[]; readonly bad: BadFile[] } =>
+  ({ good: results.filter((result): result is T => !isBadFile(result)), bad: results.filter(isBadFile) });
 
 /** Throws UserError `dataset.bad-files` that names the files, if there are any. */
 export function refuseBadFiles(bad: readonly BadFile[]): void {

@@ -9,6 +9,7 @@ import { splitByFolder, splitByFraction, type Split } from './holdout.ts';
 import { measureItems } from './measure.ts';
 import { countOf } from './names.ts';
 import { scanFolders } from './scan.ts';
+import { applySelection, readSelection } from './selection.ts';
 import type {
   Bucket, CaptionSettings, DataSettings, DatasetItem, DatasetWarning, MeasuredItem, Size,
 } from './types.ts';
@@ -48,7 +49,8 @@ export async function prepareDataset(data: DataSettings, options: PrepareOptions
   const { modelSize, pixelStep, seed, crops = 4, signal } = options;
   const plan = planBuckets(data, modelSize, pixelStep);
   const scan = await scanFolders(data.folders);
-  const measured = await measureItems(scan.items, signal);
+  const chosen = data.selection === undefined ? scan.items : applySelection(scan.items, await readSelection(data.selection));
+  const measured = await measureItems(chosen, signal);
   if (!measured.some(({ regularization }) => !regularization)) {
     throw new UserError('dataset.nothing-to-train', 'All folders of the data set are regularization folders: add one ' +
       'with the pictures to learn from.');

@@ -4,7 +4,8 @@ import { readFile } from 'node:fs/promises';
 import { mapLimit } from '../base/async.ts';
 import { readError } from '../files/file-errors.ts';
 import { imageSize } from '../files/images.ts';
-import { allGood, tryFile } from './bad-files.ts';
+import { refuseBadFiles, sortOut, tryFile } from './bad-files.ts';
+import { damagedPictures } from './check-pictures.ts';
 import type { MeasuredItem, ScannedItem } from './types.ts';
 
 const AT_ONCE = 4;
@@ -22,9 +23,13 @@ async function hashOf(path: string): Promise<string> {
  * large or no picture of a known kind; damage behind the header is found when pixels are decoded.
  */
 export async function measureItems(items: readonly ScannedItem[], signal?: AbortSignal): Promise<MeasuredItem[]> {
-  return allGood(await mapLimit(items, AT_ONCE, (item) => tryFile(item.path, async (): Promise<MeasuredItem> => {
+  const results = await mapLimit(items, AT_ONCE, (item) => tryFile(item.path, async (): Promise<MeasuredItem> => {
     signal?.throwIfAborted();
     const size = await imageSize(item.path);
     return { ...item, size, contentHash: await hashOf(item.path) };
-  })));
+  }));
+  const { good, bad } = sortOut(results);
+  // One bad file ends the work anyway: then all are decoded, so that those with damage further in are named as well.
+  if (bad.length > 0) refuseBadFiles([...bad, ...await damagedPictures(good, signal ? { signal } : {})]);
+  return good;
 }

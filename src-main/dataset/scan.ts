@@ -2,7 +2,8 @@
 import { join } from 'node:path';
 import { UserError } from '../base/errors.ts';
 import { mapLimit } from '../base/async.ts';
-import { allGood, tryFile } from './bad-files.ts';
+import { refuseBadFiles, sortOut, tryFile, type BadFile } from './bad-files.ts';
+import { damagedPictures } from './check-pictures.ts';
 import { kohyaName, listFolder, type Listing } from './folder.ts';
 import { byCodePoint, countOf, listNames, shortName } from './names.ts';
 import { CAPTION_ENDINGS, firstCaption } from './sidecar.ts';
@@ -31,11 +32,14 @@ interface Leaf {
 export async function scanFolders(folders: readonly DataFolder[]): Promise<Scan> {
   const warnings: DatasetWarning[] = [];
   const items: ScannedItem[] = [];
+  const bad: BadFile[] = [];
   for (const folder of folders) {
     const leaves = await leavesOf(folder, warnings);
-    const found = (await Promise.all(leaves.map((leaf) => itemsOf(leaf, folder.regularization)))).flat();
+    const results = (await Promise.all(leaves.map((leaf) => itemsOf(leaf, folder.regularization)))).flat();
+    const { good: found, bad: refused } = sortOut(results);
+    bad.push(...refused);
     const skipped = leaves.flatMap(({ listing }) => listing.otherPictures.map((name) => join(listing.path, name)));
-    if (found.length === 0) {
+    if (results.length === 0) {
       throw new UserError('dataset.empty-folder', `The data set folder ${JSON.stringify(folder.path)} holds no ` +
         'pictures (PNG, JPEG, WebP or AVIF): put pictures into it or choose another folder.',
       { path: folder.path, skipped });
@@ -49,6 +53,8 @@ export async function scanFolders(folders: readonly DataFolder[]): Promise<Scan>
     }
     items.push(...found);
   }
+  // What is wrong with the pictures themselves would only come up once these are repaired.
+  if (bad.length > 0) refuseBadFiles([...bad, ...await damagedPictures(items)]);
   const silent = items.filter(({ caption }) => caption === null).map(({ path }) => path);
   if (silent.length > 0) {
     warnings.push({
@@ -93,14 +99,14 @@ async function leavesOf(folder: DataFolder, warnings: DatasetWarning[]): Promise
   return leaves;
 }
 
-async function itemsOf({ listing, repeats, classText }: Leaf, regularization: boolean): Promise<ScannedItem[]> {
+async function itemsOf({ listing, repeats, classText }: Leaf, regularization: boolean): Promise<(ScannedItem | BadFile)[]> {
   const folder = listing.path;
-  return allGood(await mapLimit(listing.pictures.toSorted(byCodePoint), 8, (name) => {
+  return mapLimit(listing.pictures.toSorted(byCodePoint), 8, (name) => {
     const stem = name.slice(0, name.lastIndexOf('.'));
     const sidecars = CAPTION_ENDINGS.flatMap((ending) => listing.texts.get(stem + ending) ?? []);
     return tryFile(join(folder, name), async (): Promise<ScannedItem> => {
       const caption = await firstCaption(sidecars.map((text) => join(folder, text))) ?? classText;
       return { path: join(folder, name), folder, caption, repeats, regularization };
     });
-  }));
+  });
 }

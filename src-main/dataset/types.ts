@@ -12,6 +12,12 @@ export interface Size {
   readonly height: number;
 }
 
+/** A point as shares of width and height, from the top left. */
+export interface Focus {
+  readonly x: number;
+  readonly y: number;
+}
+
 /** Something the user should know that does not stop the work; the body of a warning event. */
 export interface DatasetWarning {
   readonly code: string;
@@ -30,6 +36,8 @@ export interface ScannedItem {
   readonly repeats: number;
   /** A picture of the general kind, for prior preservation. */
   readonly regularization: boolean;
+  /** What crops shall keep, chosen by hand; the middle without. */
+  readonly focus?: Focus;
 }
 
 /** A scanned picture whose header and content are known. */

@@ -1,6 +1,6 @@
 // The ways in which a picture is cut. Latents are computed once per way, so there is a small fixed number of them.
 import { rng } from '../base/rng.ts';
-import type { Size, Variant } from './types.ts';
+import type { Focus, Size, Variant } from './types.ts';
 
 export interface VariantSettings {
   readonly crop: 'center' | 'random';
@@ -23,18 +23,25 @@ export function coverSize(picture: Size, target: Size): Size {
   };
 }
 
+/** Left and top of the crop whose middle is as near to the focus as the picture allows. */
+export function focusCorner(resized: Size, target: Size, focus: Focus = { x: 0.5, y: 0.5 }): [left: number, top: number] {
+  const at = (share: number, extent: number, kept: number): number =>
+    Math.min(extent - kept, Math.max(0, Math.floor(share * extent - kept / 2)));
+  return [at(focus.x, resized.width, target.width), at(focus.y, resized.height, target.height)];
+}
+
 /**
  * The variants of a picture for a bucket, without doubles; the first is never mirrored. Random places depend on the
  * seed and the picture's content, not on its name or place in the list, so cached latents survive new pictures.
  */
 export function variantsOf(
-  picture: { readonly size: Size; readonly contentHash: string }, target: Size, settings: VariantSettings,
+  picture: { readonly size: Size; readonly contentHash: string; readonly focus?: Focus }, target: Size, settings: VariantSettings,
 ): Variant[] {
   const resized = coverSize(picture.size, target);
   const room = { x: resized.width - target.width, y: resized.height - target.height };
   const corners = new Map<string, { left: number; top: number }>();
   const add = (left: number, top: number): unknown => corners.set(`${left},${top}`, { left, top });
-  if (settings.crop === 'center') add(Math.floor(room.x / 2), Math.floor(room.y / 2));
+  if (settings.crop === 'center') add(...focusCorner(resized, target, picture.focus));
   else {
     for (let crop = 0; crop < settings.crops; crop++) {
       const random = rng(settings.seed, 'dataset-crop', picture.contentHash, crop);

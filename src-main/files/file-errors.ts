@@ -28,6 +28,9 @@ export function writeError(error: unknown, path: string): unknown {
     case 'ENOTEMPTY':
       return new UserError('files.is-a-folder', `"${path}" cannot be written, because a folder of that name is ` +
         'there: choose another name.', data);
+    case 'ENOENT':
+      return new UserError('files.no-place', `"${path}" cannot be made, because its folder does not exist or the ` +
+        'system makes no files there: choose another folder.', data);
     case 'ENAMETOOLONG':
       return new UserError('files.name-too-long', `"${path}" is longer than the disk allows: choose a shorter name.`,
         data);

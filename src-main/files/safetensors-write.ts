@@ -40,6 +40,10 @@ function inFileOrder(tensors: Iterable<TensorToWrite>): TensorToWrite[] {
     .map(({ tensor }) => tensor);
 }
 
+/** The header of a file with the tensors in this order. */
+export const headerInOrder = (tensors: readonly Omit<TensorToWrite, 'data'>[], metadata: Metadata): Buffer =>
+  headerBytes(tensors.map((tensor) => ({ ...tensor, data: new Uint8Array() })), metadata);
+
 function headerBytes(sorted: readonly TensorToWrite[], metadata: Metadata): Buffer {
   const entries = metadata instanceof Map ? [...metadata] : Object.entries(metadata);
   entries.sort(([a], [b]) => (a < b ? -1 : 1));
@@ -110,6 +114,29 @@ export async function writeSafetensors(
       for await (const chunk of chunksOf(tensor)) await writeAll(file, chunk);
     }
   });
+}
+
+/** Bytes of the header that these tensors and texts give, its length field included. */
+export const headerSize = (tensors: Iterable<TensorToWrite>, metadata: Metadata = {}): number =>
+  headerBytes(inFileOrder(tensors), metadata).length;
+
+/** SHA-256 (lower-case hex) of `length` bytes of the file from `offset` on, as far as it reaches. */
+export async function sectionHash(
+  tensors: Iterable<TensorToWrite>, metadata: Metadata, offset: number, length: number,
+): Promise<string> {
+  const sorted = inFileOrder(tensors);
+  const hash = createHash('sha256');
+  let at = 0;
+  const add = (chunk: Uint8Array): void => {
+    hash.update(chunk.subarray(Math.max(0, offset - at), Math.max(0, offset + length - at)));
+    at += chunk.byteLength;
+  };
+  add(headerBytes(sorted, metadata));
+  for (const tensor of sorted) {
+    if (at >= offset + length) break;
+    for await (const chunk of chunksOf(tensor)) add(chunk);
+  }
+  return hash.digest('hex');
 }
 
 /** The whole file in memory, for small ones. */

@@ -1,11 +1,11 @@
 // Reading safetensors: the header at once, tensors on demand by ranged reads. Nothing is ever loaded as a whole.
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
-import { UserError } from '../base/errors.ts';
+import { assert, UserError } from '../base/errors.ts';
 import { decodeF32 } from './convert.ts';
 import { readError } from './file-errors.ts';
 import { readHeader, shown } from './safetensors-header.ts';
 import type { HeaderLimits } from './safetensors-header.ts';
-import type { RawTensor, TensorInfo, TensorLocation, WeightFile } from './weight-file.ts';
+import type { RawTensor, Rows, TensorInfo, TensorLocation, WeightFile } from './weight-file.ts';
 
 const MAX_READ = 2 ** 30;
 
@@ -54,8 +54,12 @@ export class SafetensorsFile implements WeightFile {
     this.#stamp = stamp;
   }
 
-  read(name: string): RawTensor {
-    const { file, offset, length, dtype, shape } = this.locate(name);
+  get files(): readonly WeightFile[] {
+    return [this];
+  }
+
+  read(name: string, rows?: Rows): RawTensor {
+    const { file, offset, length, dtype, shape } = rowsOf(this.locate(name), rows);
     const bytes = withFile(file, (handle, _, stamp) => {
       // Offsets of the old version would read nonsense from a new one.
       if (stamp !== this.#stamp) {
@@ -67,8 +71,8 @@ export class SafetensorsFile implements WeightFile {
     return { dtype, shape, bytes };
   }
 
-  readF32(name: string): Float32Array<ArrayBuffer> {
-    const { dtype, bytes } = this.read(name);
+  readF32(name: string, rows?: Rows): Float32Array<ArrayBuffer> {
+    const { dtype, bytes } = this.read(name, rows);
     return decodeF32(bytes, dtype, `"${shown(name)}" in "${this.path}"`);
   }
 
@@ -78,6 +82,15 @@ export class SafetensorsFile implements WeightFile {
     const { dtype, shape, begin, end } = info;
     return { file: this.path, offset: this.dataStart + begin, length: end - begin, dtype, shape };
   }
+}
+
+/** The bytes of some rows of a tensor, which must have elements of whole bytes. */
+export function rowsOf(location: TensorLocation, rows?: Rows): TensorLocation {
+  if (rows === undefined) return location;
+  const [extent = 1, ...rest] = location.shape;
+  assert(rows.first + rows.count <= extent, `rows ${rows.first} to ${rows.first + rows.count} of ${extent}`);
+  const size = location.length / Math.max(1, extent);
+  return { ...location, offset: location.offset + rows.first * size, length: rows.count * size, shape: [rows.count, ...rest] };
 }
 
 export const missingTensor = (path: string, name: string): UserError =>

@@ -9,7 +9,7 @@ import { MAX_HEADER_BYTES, shown } from './safetensors-header.ts';
 import type { HeaderLimits } from './safetensors-header.ts';
 import { isObject, JsonFault, parseStrictJson } from './strict-json.ts';
 import type { JsonObject } from './strict-json.ts';
-import type { RawTensor, TensorInfo, TensorLocation, WeightFile } from './weight-file.ts';
+import type { RawTensor, Rows, TensorInfo, TensorLocation, WeightFile } from './weight-file.ts';
 
 const FILE_NAMES = ['diffusion_pytorch_model', 'model'];
 
@@ -32,12 +32,16 @@ class ShardedFile implements WeightFile {
     return shard;
   }
 
-  read(name: string): RawTensor {
-    return this.#home(name).read(name);
+  get files(): readonly WeightFile[] {
+    return [...new Set(this.#homes.values())];
   }
 
-  readF32(name: string): Float32Array<ArrayBuffer> {
-    return this.#home(name).readF32(name);
+  read(name: string, rows?: Rows): RawTensor {
+    return this.#home(name).read(name, rows);
+  }
+
+  readF32(name: string, rows?: Rows): Float32Array<ArrayBuffer> {
+    return this.#home(name).readF32(name, rows);
   }
 
   locate(name: string): TensorLocation {

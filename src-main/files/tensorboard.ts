@@ -10,6 +10,8 @@ export interface Tensorboard {
   readonly path: string;
   /** One value of one curve. `wallTime` in seconds since 1970. Error: `files.disk-full`. */
   scalar(tag: string, step: number, value: number, wallTime: number): void;
+  /** Makes values at `step` and later that were written before, in this or an earlier file, void. Error: `files.disk-full`. */
+  restart(step: number, wallTime: number): void;
   close(): void;
 }
 
@@ -40,8 +42,8 @@ function frame(payload: Uint8Array): Buffer {
   return record;
 }
 
-// Fields of tensorflow.Event: 1 wall_time, 2 step, 3 file_version, 5 summary; Summary: 1 value;
-// Summary.Value: 1 tag, 2 simple_value.
+// Fields of tensorflow.Event: 1 wall_time, 2 step, 3 file_version, 5 summary, 7 session_log; Summary: 1 value;
+// Summary.Value: 1 tag, 2 simple_value; SessionLog: 1 status, of which 1 is START.
 const versionEvent = (wallTime: number): Uint8Array =>
   new BinaryWriter().tag(1, WireType.Bit64).double(wallTime).tag(3, WireType.LengthDelimited).string('brain.Event:2')
     .finish();
@@ -56,9 +58,18 @@ const scalarEvent = (tag: string, step: number, value: number, wallTime: number)
     .tag(2, WireType.Bit32).float(value)
     .join().join().finish();
 
+/** Readers drop what they have of this step and later ones when a session starts there. */
+const startEvent = (step: number, wallTime: number): Uint8Array =>
+  new BinaryWriter()
+    .tag(1, WireType.Bit64).double(wallTime)
+    .tag(2, WireType.Varint).int64(step)
+    .tag(7, WireType.LengthDelimited).fork()
+    .tag(1, WireType.Varint).int32(1)
+    .join().finish();
+
 /**
  * Opens a new event file in `folder` (made if missing). TensorBoard joins all event files of a folder to one set of
- * curves, so a resumed run simply opens another; on equal steps the later file wins. `wallTime` in seconds since 1970.
+ * curves, so a resumed run opens another and says with `restart` from where on it replaces the earlier ones. `wallTime` in seconds since 1970.
  */
 export function openTensorboard(folder: string, wallTime: number): Tensorboard {
   const stem = join(folder, `events.out.tfevents.${String(Math.floor(wallTime)).padStart(10, '0')}.adora`);
@@ -76,6 +87,7 @@ export function openTensorboard(folder: string, wallTime: number): Tensorboard {
   return {
     path,
     scalar: (tag, step, value, time) => write(scalarEvent(tag, step, value, time)),
+    restart: (step, time) => write(startEvent(step, time)),
     close: () => {
       if (open) closeSync(file);
       open = false;

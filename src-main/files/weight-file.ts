@@ -25,6 +25,12 @@ export interface TensorLocation {
   readonly shape: readonly number[];
 }
 
+/** A part of a tensor: `count` rows of its first axis from `first` on. */
+export interface Rows {
+  readonly first: number;
+  readonly count: number;
+}
+
 export interface WeightFile {
   /** The file, or the index of a sharded one. */
   readonly path: string;
@@ -32,9 +38,11 @@ export interface WeightFile {
   readonly metadata: ReadonlyMap<string, string>;
   /** Names are untrusted too: never use one as a path or as a key of a plain object. */
   readonly tensors: ReadonlyMap<string, TensorInfo>;
-  /** Errors: `safetensors.no-tensor`, `files.changed`. */
-  read(name: string): RawTensor;
+  /** The files with the bytes: this one, or the shards of an index. */
+  readonly files: readonly WeightFile[];
+  /** Errors: `safetensors.no-tensor`, `files.changed`. @param rows of the first axis; all when absent */
+  read(name: string, rows?: Rows): RawTensor;
   /** The values as f32, converted from any float or integer type of at least 8 bits except 8-bit floats. */
-  readF32(name: string): Float32Array<ArrayBuffer>;
+  readF32(name: string, rows?: Rows): Float32Array<ArrayBuffer>;
   locate(name: string): TensorLocation;
 }

@@ -41,7 +41,7 @@ export function checkParameters(
   if (complaints.length === 0) return;
   throw new UserError(
     'model.parameters',
-    `The weights in ${part}/ do not fit ${part}/config.json: ${complaints.join('; ')}. Use the files that belong together.`,
+    `The weights of "${part}" do not fit its configuration (${part}/config.json, or that of the published kind): ${complaints.join('; ')}. Use the files that belong together.`,
     { part, missing, wrong, unknown },
   );
 }

@@ -31,6 +31,8 @@ export interface ClipTextStates {
   readonly pooled: Value;
   /** [B,P]: `pooled`, projected; null without a projection. */
   readonly projected: Value | null;
+  /** [B,T,D] after a layer counted from the end (1 is the last), with the final norm or without. */
+  readonly outputOf: (fromEnd: number, isNormalised: boolean) => Value;
 }
 
 /** Throws UserError `model.config` for a value that the graph below would not honour. */
@@ -65,19 +67,26 @@ export function clipText(g: Builder, config: ClipTextConfig, ids: Value, end: Va
     const places = g.param(`${path}.embeddings.position_embedding.weight`, [positions, width]);
     return g.add(g.gather(words, ids), g.slice(places, { starts: [0, 0], sizes: [tokens, width] }));
   });
-  let penultimate = x;
+  const states = [x];
   for (let i = 0; i < layers; i++) {
-    penultimate = x;
     x = g.region(`${part}.layer.${i}`, () => encoderLayer(g, config, `${path}.encoder.layers.${i}`, x));
+    states.push(x);
   }
+  const normalise = (state: Value): Value => g.region(`${part}.out`, () => layerNorm(g, `${path}.final_layer_norm`, state, eps));
+  const last = normalise(x);
+  const outputOf = (fromEnd: number, isNormalised: boolean): Value => {
+    const state = states[layers + 1 - fromEnd];
+    assert(state && fromEnd > 0, `layer ${fromEnd} from the end of ${layers}`);
+    if (!isNormalised) return state;
+    return fromEnd === 1 ? last : normalise(state);
+  };
   return g.region(`${part}.out`, () => {
-    const last = layerNorm(g, `${path}.final_layer_norm`, x, eps);
     // The row of the end token by a product with its one-hot row: indices of i64 can be looked up on every device, but
     // not computed with.
     const one = g.reshape(g.gather(identity(g, tokens, last.dtype), end), { shape: [batch, 1, tokens] });
     const pooled = g.reshape(g.matmul(one, last, {}), { shape: [batch, width] });
     const projected = config.projection === null ? null : linear(g, `${part}.text_projection`, pooled, config.projection, false);
-    return { last, penultimate, pooled, projected };
+    return { last, penultimate: states[layers - 1]!, pooled, projected, outputOf };
   });
 }
 

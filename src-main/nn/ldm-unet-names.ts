@@ -1,12 +1,12 @@
 // Names of a UNet's modules in the original layout (LDM, "input_blocks"), from those of the diffusers layout. The two number
 // the same blocks in different ways: input blocks are counted through, resamplers included.
 
-const INSIDE_RESNET: Readonly<Record<string, string>> = {
+export const INSIDE_RESNET: Readonly<Record<string, string>> = {
   norm1: 'in_layers.0', conv1: 'in_layers.2', time_emb_proj: 'emb_layers.1',
   norm2: 'out_layers.0', conv2: 'out_layers.3', conv_shortcut: 'skip_connection',
 };
 
-const TOP: Readonly<Record<string, string>> = {
+export const TOP: Readonly<Record<string, string>> = {
   conv_in: 'input_blocks.0.0', conv_norm_out: 'out.0', conv_out: 'out.2',
   'time_embedding.linear_1': 'time_embed.0', 'time_embedding.linear_2': 'time_embed.2',
   'add_embedding.linear_1': 'label_emb.0.0', 'add_embedding.linear_2': 'label_emb.0.2',

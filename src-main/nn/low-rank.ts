@@ -8,6 +8,8 @@ import { castTo } from './cast.ts';
 
 export const DOWN = 'lora_A.weight';
 export const UP = 'lora_B.weight';
+/** Lengths of a weight's rows or columns, which DoRA trains by themselves. */
+export const MAGNITUDE = 'lora_magnitude_vector';
 
 /** Shapes of A [r,I(,kh,kw)] and B [O,r(,1,1)] for a weight [O,I(,kh,kw)]. */
 export function lowRankShapes(weight: Shape, rank: number): { readonly down: Shape; readonly up: Shape } {

@@ -13,7 +13,7 @@ import type { Builder } from '../graph/builder.ts';
 import { f32, type HostTensor } from '../runtime/runtime.ts';
 import { isBenchModel, writeRandomModel, type BenchModel } from './bench-models.ts';
 import { chooseRuntime } from './choose-runtime.ts';
-import { openModelFolder } from './model-folder.ts';
+import { openModel } from './open-model.ts';
 import { OptimizerState } from './optimizer-state.ts';
 import { makePlan, optimizerOf } from './plan.ts';
 import { trainedTensors } from './start-values.ts';
@@ -84,7 +84,7 @@ export async function measureCase(name: string, request: CaseSettings, assets: s
 
 async function measure(name: string, spec: BenchCase, root: string, { repeats, threads, device, dtype }: CaseSettings): Promise<Measured> {
   const job = jobOf(spec, root, device, dtype);
-  const folder = openModelFolder(root, true);
+  const folder = openModel(root, true);
   const model = detectModel(folder.files);
   const chosen = await chooseRuntime(job, threads);
   const timed = timeRuntime(chosen.runtime);

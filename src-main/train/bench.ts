@@ -35,7 +35,7 @@ export interface BenchOptions {
   readonly assets: string;
 }
 
-/** Errors: `bench.unknown`. A single case is measured in this process. */
+/** Errors: `bench.unknown`, `bench.stopped`. A single case is measured in this process. */
 export async function benchCommand(request: BenchRequest, context: BenchContext, options: BenchOptions): Promise<BenchResult> {
   const names = request.cases.length > 0 ? request.cases : usualBenchNames;
   for (const name of names) {
@@ -47,7 +47,7 @@ export async function benchCommand(request: BenchRequest, context: BenchContext,
     for (let round = 0; round < request.rounds; round++) {
       for (const [index, name] of names.entries()) {
         context.onEvent({ kind: 'phase', name: `measure ${name}`, done: round * names.length + index, total: request.rounds * names.length, unit: 'cases' });
-        if (context.shouldStop()) return { text: 'Stopped.', data: measured, ok: false };
+        if (context.shouldStop()) throw new UserError('bench.stopped', 'The benchmark was stopped; nothing of it is left.');
         measured.push(await measureApart(name, request, options.entry));
       }
       if (request.peer) measured.push(...(await measurePeer(request.peer)));

@@ -7,6 +7,7 @@ import { sameShape, showShape, type Shape } from '../base/shape.ts';
 import { openSafetensors } from '../files/safetensors.ts';
 import { writeSafetensors } from '../files/safetensors-write.ts';
 import type { HostTensor } from '../runtime/runtime.ts';
+import type { ModelIdentity } from './model-identity.ts';
 
 /** What the loop has to remember besides tensors. */
 export interface LoopState {
@@ -23,6 +24,8 @@ export interface LoopState {
   readonly lastProbe: number | null;
   /** Fingerprint of the data set, to tell when it was changed. */
   readonly dataset: string;
+  /** The base model, to tell when it was changed; older checkpoints have none. */
+  readonly model?: ModelIdentity;
 }
 
 export interface Checkpoint {

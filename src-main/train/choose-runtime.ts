@@ -1,9 +1,10 @@
 // From the job's device and dtype to a runtime.
 import { UserError } from '../base/errors.ts';
 import type { DType } from '../base/dtype.ts';
+import type { TrainEventBody } from '../contract/events.ts';
 import type { Job } from '../contract/job.ts';
 import { createOnnxRuntime } from '../runtime/onnx/onnx-runtime.ts';
-import { findDevices, type FoundDevice } from '../runtime/onnx/find-devices.ts';
+import { cpuDevice, findDevices, type FoundDevice } from '../runtime/onnx/find-devices.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 
 export interface ChosenRuntime {
@@ -13,9 +14,13 @@ export interface ChosenRuntime {
   readonly scalesLoss: boolean;
 }
 
-/** Errors: `device.missing`, `device.no-f16`. @param threads of the CPU; 0 leaves it to the library */
-export async function chooseRuntime({ train }: { readonly train: Pick<Job['train'], 'device' | 'dtype'> }, threads = 0): Promise<ChosenRuntime> {
-  const device = await chooseDevice(train.device);
+/**
+ * Errors: `device.missing`, `device.no-f16`.
+ * @param threads of the CPU; 0 leaves it to the library
+ * @param emit hears which devices are tried, which takes seconds
+ */
+export async function chooseRuntime({ train }: { readonly train: Pick<Job['train'], 'device' | 'dtype'> }, threads = 0, emit: (event: TrainEventBody) => void = () => {}): Promise<ChosenRuntime> {
+  const device = await chooseDevice(train.device, emit);
   if (train.dtype === 'f16' && !device.hasF16) {
     throw new UserError('device.no-f16', `The device "${device.name}" cannot compute in f16: set train.dtype = "f32" or "auto".`, { device: device.name });
   }
@@ -24,10 +29,10 @@ export async function chooseRuntime({ train }: { readonly train: Pick<Job['train
 }
 
 /** `auto`: the first real accelerator, else the CPU. A software adapter is taken only when it is named. */
-export async function chooseDevice(wanted: string): Promise<FoundDevice> {
-  if (wanted === 'cpu') return { name: 'cpu', isUsable: true, isSoftware: false, hasF16: true, text: 'CPU' };
-  const found = await findDevices();
-  if (wanted === 'auto') return found.find((device) => device.name !== 'cpu' && device.isUsable && !device.isSoftware) ?? found.find(({ name }) => name === 'cpu')!;
+export async function chooseDevice(wanted: string, emit: (event: TrainEventBody) => void = () => {}): Promise<FoundDevice> {
+  if (wanted === cpuDevice.name) return cpuDevice;
+  const found = await findDevices((name, done, total) => emit({ kind: 'phase', name: `try the device ${name}`, done, total, unit: 'devices' }));
+  if (wanted === 'auto') return found.find((device) => device !== cpuDevice && device.isUsable && !device.isSoftware) ?? cpuDevice;
   const device = found.find(({ name }) => name === wanted);
   if (device?.isUsable) return device;
   const usable = found.filter(({ isUsable }) => isUsable).map(({ name }) => name).join(', ');

@@ -1,12 +1,18 @@
 // The demo's files for other programs: the adapter in every layout, and the base model with the adapter merged in.
 import { cpSync, existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { scoped } from '../base/dispose.ts';
+import { EXPORT } from '../contract/export-kinds.ts';
 import { makeFolder } from '../files/atomic-write.ts';
-import type { HostTensor } from '../runtime/runtime.ts';
 import type { ChosenRuntime } from './choose-runtime.ts';
-import { mergedWeights } from './merged-weights.ts';
+import { exactIn, layoutsFor } from './export-choice.ts';
+import { approximate, RANKS_OF_DORA } from './export-lora.ts';
+import { exportAdapter } from './export-run.ts';
+import { axisOfRun, sourceOfRun } from './export-source.ts';
+import { saveMerged, weightsOfAdapter, weightsOfRun } from './merge.ts';
 import { chooseCheckpoint, openRun, openSavedValues } from './open-run.ts';
-import { saveModel } from './save-model.ts';
+import type { OpenRun } from './run-job.ts';
+import type { TrainedValues } from './trained.ts';
 
 export interface DemoExport {
   /** Folder of the merged model. */
@@ -14,16 +20,32 @@ export interface DemoExport {
   readonly files: readonly string[];
 }
 
-/** Takes the adapter files that the run has written, and writes the merged model. */
+/** Takes the adapter files that the run has written, and writes the merged model, weight by weight. */
 export async function exportDemo(runFolder: string, folder: string, chosen: ChosenRuntime): Promise<DemoExport> {
   const run = openRun(runFolder, chosen);
-  const values = openSavedValues(chooseCheckpoint(run).path);
-  const weights = new Map<string, HostTensor>();
-  for await (const { path, shape, merge } of mergedWeights(run)) weights.set(path, { dtype: 'f32', shape, data: await merge(values) });
-  const merged = join(folder, 'merged');
-  await saveModel(weights, { base: run.job.base.model, target: merged, dtype: run.job.output.dtype });
+  const { step, path } = chooseCheckpoint(run);
+  const values = openSavedValues(path);
+  const settings = { target: join(folder, 'merged'), dtype: run.job.output.dtype, title: `${run.job.name}, step ${step}` };
+  const { path: merged } = await scoped(async (keep) => {
+    const weights = run.plan.adapter === null ? weightsOfRun(run, values) : keep(weightsOfAdapter(run, values)).weights;
+    return saveMerged(run, weights, settings);
+  });
   const adapter = join(folder, 'adapter');
   await makeFolder(adapter);
   if (existsSync(run.folder.exports)) cpSync(run.folder.exports, adapter, { recursive: true });
+  await exportPlain(run, new Map(run.plan.tensors.map(({ name }) => [name, values(name)])), adapter);
   return { merged, files: [...readdirSync(adapter).map((name) => join(adapter, name)), merged] };
+}
+
+/** Programs that do not apply these magnitudes get a plain LoRA; its file says how much it leaves out. */
+async function exportPlain(run: OpenRun, values: TrainedValues, folder: string): Promise<void> {
+  const axis = axisOfRun(run);
+  const left = layoutsFor('all').filter(({ programs }) => !programs.some((program) => exactIn(program, axis)));
+  if (axis === null || left.length === 0) return;
+  const source = sourceOfRun(run, values, run.job.train.steps);
+  const { source: plain, errors, overall } = await approximate(source, { rank: RANKS_OF_DORA * Math.max(...source.layers.map(({ rank }) => rank)) });
+  const held = { source: plain, errors, write: { approximation: { error: overall, of: `DoRA with magnitudes per ${axis}` } } };
+  for (const { programs } of left) {
+    await exportAdapter(source, { for: programs[0]!, kind: EXPORT.plain, dtype: run.job.output.dtype, folder, picture: null, held }, () => {});
+  }
 }

@@ -5,7 +5,7 @@ import { prepareDataset } from '../dataset/index.ts';
 import { pixelSource } from '../dataset/pixels.ts';
 import { encodePng } from '../files/images.ts';
 import type { ChosenRuntime } from './choose-runtime.ts';
-import { openModelFolder } from './model-folder.ts';
+import { openModel } from './open-model.ts';
 import { noiseOf } from './noise-of.ts';
 import { Painter } from './painter.ts';
 import { picturePng, type Picture, type PictureSettings } from './picture.ts';
@@ -29,7 +29,7 @@ export interface DemoPictures {
 const ROWS = 6;
 
 export async function loadDemoPictures(job: Job): Promise<DemoPictures> {
-  const model = detectModel(openModelFolder(job.base.model).files);
+  const model = detectModel(openModel(job.base.model).files);
   const side = model.nativeSide;
   const { items, heldOut, background } = await prepareDataset(job.data, { modelSize: { width: side, height: side }, pixelStep: model.pixelStep, seed: job.train.seed });
   const load = async (list: typeof items): Promise<CaptionedPicture[]> => {
@@ -53,7 +53,7 @@ export interface Comparison {
 export async function paintComparison(
   job: Job, chosen: ChosenRuntime, { merged }: { readonly merged: string }, { real }: DemoPictures, onProgress: (done: number, total: number) => void,
 ): Promise<Comparison[]> {
-  const model = detectModel(openModelFolder(job.base.model).files);
+  const model = detectModel(openModel(job.base.model).files);
   const wanted = previewPictures({ model, job: { ...job, preview: { ...job.preview, prompts: real.map(({ caption }) => caption) } } });
   const total = wanted.length * 2;
   const base = await paintWith(job.base.model, job, chosen, wanted, (done) => onProgress(done, total));
@@ -64,7 +64,7 @@ export async function paintComparison(
 }
 
 async function paintWith(folder: string, job: Job, { runtime, compute }: ChosenRuntime, wanted: readonly PictureSettings[], onProgress: (done: number) => void): Promise<Picture[]> {
-  const modelFolder = openModelFolder(folder);
+  const modelFolder = openModel(folder);
   const model = detectModel(modelFolder.files);
   const painter = new Painter({ model, modelFolder, runtime, builder: { compute, storedDType: modelFolder.storedDType }, trainsText: false, noise: noiseOf(job, model) });
   try {

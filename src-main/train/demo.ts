@@ -51,7 +51,7 @@ export async function demoCommand({ out, device, job }: DemoSettings, context: C
 
 async function makeDemo(folder: string, job: Job, context: Context): Promise<DemoSummary> {
   const clock = startClock();
-  const chosen = await chooseRuntime(job);
+  const chosen = await chooseRuntime(job, 0, context.onEvent);
   const training = await trainTimed(job, join(folder, 'run'), chosen, context);
   clock.lap('train');
 

@@ -49,7 +49,7 @@ const ALLOWED = { f32: 1e-3, f16: 5e-2 } as const;
 
 /** @param entry path of this program's entry, to start it again. Errors: `device.missing`. `ok` is false when a usable device computes wrongly. */
 export async function doctorCommand({ device }: DoctorRequest, { onEvent }: Context, entry: string): Promise<{ text: string; data: unknown; ok: boolean }> {
-  const found = await findDevices();
+  const found = await findDevices((name, done, total) => onEvent({ kind: 'phase', name: `try the device ${name}`, done, total, unit: 'devices' }));
   const wanted = device === 'auto' ? found : found.filter(({ name }) => name === device);
   if (wanted.length === 0) throw new UserError('device.missing', `The device "${device}" is not among those of this build: ${found.map(({ name }) => name).join(', ')}.`, { device });
   const reports: DeviceReport[] = [];

@@ -1,22 +1,24 @@
 // The frozen helpers of training: autoencoder and text encoders as functions on host arrays. Programs are compiled per
 // shape when first needed; `dispose` gives their memory back once everything is encoded.
-import type { ClipTokenizer } from '../catalog/tokenizers/clip-bpe.ts';
-import { tokenizers } from '../catalog/tokenizers/index.ts';
+import { PUBLISHED_TOKENS, type ClipTokenizer } from '../catalog/tokenizers/clip-bpe.ts';
+import { publishedFiles, tokenizers } from '../catalog/tokenizers/index.ts';
 import type { Model, TextEncoder } from '../catalog/define/family.ts';
+import { UserError } from '../base/errors.ts';
 import { createBuilder, type Builder } from '../graph/builder.ts';
 import type { Value } from '../graph/types.ts';
-import { f32, i64, type DeviceTensor, type HostTensor, type Runtime } from '../runtime/runtime.ts';
+import { f32, type HostTensor, type Runtime } from '../runtime/runtime.ts';
 import { ProgramsByKey } from './programs-by-key.ts';
-import { buildCondition, type Encoded, type Tokens } from './condition.ts';
-import { toF32, type ModelFolder } from './model-folder.ts';
+import { buildCondition, joinChunks, tokenFeeds, type Encoded, type PromptTokens } from './condition.ts';
+import type { OpenModel } from './open-model.ts';
+import { runToHost } from './run-to-host.ts';
 
 /** Programs by shape, with one run function. */
 export class ShapedPrograms {
   private readonly runtime: Runtime;
-  private readonly folder: ModelFolder;
+  private readonly folder: OpenModel;
   private readonly programs = new ProgramsByKey();
 
-  constructor(runtime: Runtime, folder: ModelFolder) {
+  constructor(runtime: Runtime, folder: OpenModel) {
     this.runtime = runtime;
     this.folder = folder;
   }
@@ -27,15 +29,8 @@ export class ShapedPrograms {
       const g = createBuilder({ storedDType: this.folder.storedDType });
       return this.runtime.compile(g.graph(build(g)), { weights: this.folder.weights, name: key });
     });
-    const tensors = new Map<string, DeviceTensor>(Object.entries(feeds).map(([name, tensor]) => [name, this.runtime.upload(tensor)]));
-    const results = await (await program).run(tensors);
-    const host = new Map<string, Float32Array>();
-    for (const [name, tensor] of results) {
-      host.set(name, toF32((await tensor.read()) as Float32Array).slice());
-      tensor.dispose();
-    }
-    for (const tensor of tensors.values()) tensor.dispose();
-    return host;
+    const results = await runToHost(this.runtime, await program, Object.entries(feeds));
+    return new Map([...results].map(([name, { data }]) => [name, data]));
   }
 
   async dispose(): Promise<void> {
@@ -43,7 +38,10 @@ export class ShapedPrograms {
   }
 }
 
-/** pixels [n,3,H,W] in [−1,1] -> moments [n,2C,h,w]; and back from raw latents. */
+/**
+ * pixels [n,3,H,W] in [−1,1] -> moments [n,2C,h,w]; and back from raw latents. It computes in f32 whatever the denoiser
+ * computes in: published autoencoders overflow in f16. Error: `vae.not-finite`.
+ */
 export class Autoencoder {
   private readonly model: Model;
   private readonly programs: ShapedPrograms;
@@ -55,7 +53,7 @@ export class Autoencoder {
 
   async encode(pixels: Float32Array, shape: readonly number[]): Promise<Float32Array> {
     const result = await this.programs.run(`encode ${shape.join('x')}`, (g) => ({ moments: g.add(this.model.encode(g, g.input('pixels', shape)), 0) }), { pixels: f32(pixels, shape) });
-    return result.get('moments')!;
+    return finite(result.get('moments')!, 'latents');
   }
 
   /** @param latents in the denoiser's units, [n,C,h,w] */
@@ -63,59 +61,102 @@ export class Autoencoder {
     const { scale, shift } = this.model.latent;
     const raw = latents.map((value) => value / scale + shift);
     const result = await this.programs.run(`decode ${shape.join('x')}`, (g) => ({ pixels: this.model.decode(g, g.input('latents', shape)) }), { latents: f32(raw, shape) });
-    return result.get('pixels')!;
+    return finite(result.get('pixels')!, 'pixels');
+  }
+
+  async dispose(): Promise<void> {
+    await this.programs.dispose();
   }
 }
 
+function finite(values: Float32Array, what: 'latents' | 'pixels'): Float32Array {
+  if (values.every(Number.isFinite)) return values;
+  throw new UserError('vae.not-finite', `The autoencoder of the model gave ${what} that are no numbers, though it computes in f32: its weights are damaged. Name a good one in base.vae.`, { what });
+}
+
+/** Chunks that a prompt is given at most where nothing else is said, as in kohya's scripts. */
+const MOST_CHUNKS = 3;
+
+/**
+ * Prompts are taken as they are written: brackets and numbers such as (word:1.2) are text like any other, in training and
+ * in previews. Where a prompt is cut into chunks, nothing is asked of the words there, as in kohya's scripts.
+ */
 export class TextEncoders {
   private readonly model: Model;
   private readonly programs: ShapedPrograms;
   private readonly tokenizers: ReadonlyMap<string, ClipTokenizer>;
+  private readonly maxTokens: number | 'auto';
 
-  constructor(model: Model, folder: ModelFolder, programs: ShapedPrograms) {
+  /** @param maxTokens of a prompt, start and end not counted; the rest is cut off */
+  constructor(model: Model, folder: OpenModel, programs: ShapedPrograms, maxTokens: number | 'auto' = 'auto') {
     this.model = model;
     this.programs = programs;
+    this.maxTokens = maxTokens;
     this.tokenizers = new Map(model.textEncoders.map((encoder) => [encoder.component, openTokenizer(folder, encoder)]));
   }
 
-  tokens(text: string): Map<string, Tokens> {
-    return new Map([...this.tokenizers].map(([component, tokenizer]) => [component, tokenizer.encode(text)]));
+  /** As many chunks for each text encoder; one that needs fewer gets those of an empty prompt. */
+  tokens(text: string): PromptTokens {
+    const chunks = new Map([...this.tokenizers].map(([component, tokenizer]) => [component, tokenizer.encodeChunks(text, mostOf(tokenizer, this.maxTokens))]));
+    const most = Math.max(...[...chunks.values()].map(({ length }) => length));
+    for (const [component, own] of chunks) while (own.length < most) own.push(this.tokenizers.get(component)!.encode(''));
+    return chunks;
   }
 
-  /** Feeds of `buildCondition` for these texts. */
-  feeds(texts: readonly string[]): Map<string, HostTensor> {
-    const rows = texts.length;
-    const feeds = new Map<string, HostTensor>();
-    for (const { component, length } of this.model.textEncoders) {
-      const tokens = texts.map((text) => this.tokenizers.get(component)!.encode(text));
-      feeds.set(`ids.${component}`, i64(tokens.flatMap(({ ids }) => ids), [rows, length]));
-      feeds.set(`end.${component}`, i64(tokens.map(({ end }) => end), [rows]));
+  /** Tokens that a prompt has and that are used of it, when it is too long; else null. */
+  cut(text: string, maxTokens = this.maxTokens): { readonly has: number; readonly used: number } | null {
+    for (const tokenizer of this.tokenizers.values()) {
+      const { tokens } = tokenizer.encode(text);
+      const used = mostOf(tokenizer, maxTokens);
+      if (tokens > used) return { has: tokens, used };
     }
-    return feeds;
+    return null;
   }
 
   async encode(texts: readonly string[]): Promise<Encoded[]> {
-    const rows = texts.length;
-    const feeds = Object.fromEntries(this.feeds(texts));
-    const result = await this.programs.run(`text ${rows}`, (g) => ({ ...buildCondition(g, this.model, rows) }), feeds);
-    const context = result.get('context')!;
-    const pooled = result.get('pooled');
-    const tokens = this.model.textEncoders[0]!.length;
-    const row = (all: Float32Array, i: number): Float32Array => all.slice((i * all.length) / rows, ((i + 1) * all.length) / rows);
-    return texts.map((_, i) => ({
-      context: row(context, i),
-      contextShape: [tokens, context.length / rows / tokens],
-      pooled: pooled ? row(pooled, i) : null,
-    }));
+    const encoded: Encoded[] = [];
+    for (const text of texts) encoded.push(await this.encodeWith(text, (feeds) => this.programs.run('text', (g) => ({ ...buildCondition(g, this.model, 1) }), Object.fromEntries(feeds))));
+    return encoded;
+  }
+
+  /** A prompt chunk by chunk: a single program of one row serves all. @param run gives `context` and perhaps `pooled` */
+  async encodeWith(text: string, run: (feeds: ReadonlyMap<string, HostTensor>) => Promise<ReadonlyMap<string, Float32Array>>): Promise<Encoded> {
+    const tokens = this.tokens(text);
+    const count = [...tokens.values()][0]!.length;
+    const chunks: Encoded[] = [];
+    for (let i = 0; i < count; i++) {
+      const { feeds } = tokenFeeds(this.model, [new Map([...tokens].map(([component, own]) => [component, [own[i]!]]))]);
+      const result = await run(feeds);
+      const context = result.get('context')!;
+      const { length } = this.model.textEncoders[0]!;
+      chunks.push({ context, contextShape: [length, context.length / length], pooled: result.get('pooled') ?? null });
+    }
+    return joinChunks(chunks);
+  }
+
+  async dispose(): Promise<void> {
+    await this.programs.dispose();
   }
 }
 
-function openTokenizer(folder: ModelFolder, { tokenizer, tokenizerKind, length }: TextEncoder): ClipTokenizer {
+const mostOf = ({ length }: ClipTokenizer, maxTokens: number | 'auto'): number => (maxTokens === 'auto' ? MOST_CHUNKS * (length - 2) : maxTokens);
+
+/** Files without tokenizers belong to published models, which share one; the sizes must agree. Errors: `tokenizer.*`. */
+function openTokenizer(folder: OpenModel, { tokenizer, tokenizerKind, length, vocabulary, padding }: TextEncoder): ClipTokenizer {
   const json = (name: string): unknown => {
     const text = folder.readText(tokenizer, name);
-    return text === null ? undefined : JSON.parse(text);
+    if (text === null) return undefined;
+    try {
+      return JSON.parse(text) as unknown;
+    } catch {
+      throw new UserError('tokenizer.bad-json', `"${name}" of "${tokenizer}" in the model "${folder.root}" is not JSON: download the tokenizer of the model again.`, { root: folder.root, tokenizer, name });
+    }
   };
   const merges = folder.readText(tokenizer, 'merges.txt');
+  const own = { tokenizer: json('tokenizer.json'), vocab: json('vocab.json') };
+  if (folder.lacksTokenizers && own.tokenizer === undefined && own.vocab === undefined && vocabulary === PUBLISHED_TOKENS) {
+    return tokenizers[tokenizerKind]!(publishedFiles[tokenizerKind]!(padding ?? PUBLISHED_TOKENS - 1), length);
+  }
   const config = json('tokenizer_config.json') as Record<string, unknown> | undefined;
-  return tokenizers[tokenizerKind]!({ tokenizer: json('tokenizer.json'), vocab: json('vocab.json'), ...(merges === null ? {} : { merges }), ...(config ? { config } : {}) }, length);
+  return tokenizers[tokenizerKind]!({ ...own, ...(merges === null ? {} : { merges }), ...(config ? { config } : {}) }, length);
 }

@@ -1,25 +1,47 @@
-// `adora export RUN`: files of a run's checkpoint for other programs.
-import { join, resolve } from 'node:path';
+// `adora export RUN|FILE`: what a run or an adapter file holds, for other programs.
+import { existsSync, statSync } from 'node:fs';
+import { rename, rm } from 'node:fs/promises';
+import { basename, join, resolve } from 'node:path';
 import { UserError } from '../base/errors.ts';
+import { consumers } from '../catalog/consumers/index.ts';
+import type { Program } from '../catalog/define/format.ts';
 import type { TrainEventBody } from '../contract/events.ts';
-import type { Consumer } from '../contract/job.ts';
-import { makeFolder } from '../files/atomic-write.ts';
-import { chooseRuntime } from './choose-runtime.ts';
-import { checkExact, exportAdapter } from './export-run.ts';
+import { EXPORT, type ExportKind } from '../contract/export-kinds.ts';
+import { defaultSampler, type Consumer } from '../contract/job.ts';
+import { makeFolder, writeFileAtomic } from '../files/atomic-write.ts';
+import { chooseRuntime, type ChosenRuntime } from './choose-runtime.ts';
+import { checkAxis, checkNames, formatOf, layoutsFor } from './export-choice.ts';
+import { differencesOf, writeDifferences, type Difference } from './export-diff.ts';
+import { approximate, RANKS_OF_DORA, type Approximation } from './export-lora.ts';
+import { isSmall, type PictureOfExport } from './export-picture.ts';
+import { ALLOWED, exportAdapter, pictureOfRun, unprovedPath, type AdapterExport, type ExportOutcome } from './export-run.ts';
+import { fileStem, sourceOfFile, sourceOfRun, type ExportSource } from './export-source.ts';
 import type { FileDType } from './export-values.ts';
-import { saveMerged } from './merge.ts';
+import { runDifferences } from './export-weights.ts';
+import { saveMerged, weightsOfAdapter, weightsOfRun, weightsOfSource, type MergedModel } from './merge.ts';
 import { chooseCheckpoint, openRun, openSavedValues } from './open-run.ts';
-import { fileStem } from './write-adapter.ts';
+import { noiseOf } from './noise-of.ts';
+import type { OpenRun } from './run-job.ts';
+import { adapterFile } from './write-adapter.ts';
 
 export interface ExportRequest {
+  /** Folder of a run, or an adapter file. */
   readonly run: string;
+  /** The base model of an adapter file. */
+  readonly base?: string;
   readonly step?: number;
   readonly for?: Consumer;
-  /** The base model with everything merged in, instead of adapter files. */
-  readonly merge: boolean;
+  readonly as?: ExportKind;
+  /** The same as asking for the merged model. */
+  readonly merge?: boolean;
+  /** Of a plain LoRA: its rank, or the share of the change that it must hold; both: what is reached first. */
+  readonly rank?: number;
+  readonly energy?: number;
   readonly dtype?: FileDType;
-  /** Folder of the files; `exports` of the run if left out. */
+  /** Folder of the files; `exports` of the run (or the file's folder) if left out. */
   readonly out?: string;
+  /** Paint a picture with the trained values and with each file; small models if left out. */
+  readonly sample?: boolean;
 }
 
 export interface ExportResult {
@@ -28,35 +50,233 @@ export interface ExportResult {
   readonly ok: boolean;
 }
 
-/** Errors: `run.*`, `export.*`, `files.*`. */
-export async function exportCommand(request: ExportRequest, { onEvent }: { readonly onEvent: (event: TrainEventBody) => void }): Promise<ExportResult> {
+interface Context {
+  readonly onEvent: (event: TrainEventBody) => void;
+  readonly shouldStop?: () => boolean;
+}
+
+interface Task {
+  readonly request: ExportRequest;
+  readonly kind: ExportKind | undefined;
+  readonly target: Consumer;
+  readonly folder: string;
+  readonly dtype: FileDType;
+  readonly chosen: ChosenRuntime;
+  readonly emit: (event: TrainEventBody) => void;
+  readonly pause: () => Promise<void>;
+  /** For messages: `Step 20` or the file. */
+  readonly what: string;
+  readonly picture: PictureOfExport | null;
+}
+
+/** Errors: `run.*`, `export.*`, `adapter.*`, `files.*`. */
+export async function exportCommand(request: ExportRequest, { onEvent, shouldStop = () => false }: Context): Promise<ExportResult> {
+  const kind = request.merge ? EXPORT.merged : request.as;
+  checkRequest(request, kind);
   const chosen = await chooseRuntime({ train: { device: 'cpu', dtype: 'f32' } });
+  const shared = { request, kind, chosen, emit: onEvent, pause: pauseOf(shouldStop) };
+  if (existsSync(request.run) && statSync(request.run).isFile()) return exportFile(shared);
   const run = openRun(request.run, chosen);
   const { step, path } = chooseCheckpoint(run, request.step);
-  const valueOf = openSavedValues(path);
+  const { job, model, modelFolder } = run;
   const folder = request.out ? resolve(request.out) : run.folder.exports;
-  const dtype = request.dtype ?? run.job.output.dtype;
   await makeFolder(folder);
-  if (request.merge || run.plan.layers.length === 0) {
-    if (request.for && !request.merge) {
-      throw new UserError('export.no-adapter', `The run "${request.run}" trained the weights themselves, so there is no adapter for ${request.for}: leave --for out to export the model.`, { run: request.run });
-    }
-    const merged = await saveMerged(run, valueOf, { target: join(folder, `${fileStem(run.job)}-merged`), dtype: request.dtype ?? 'stored', step });
-    const lost = merged.worstRounding > 0 ? `, of which rounding takes up to ${(100 * merged.worstRounding).toPrecision(2)} % in a weight` : '';
-    return { text: `Step ${step}: the merged model is in ${merged.path}\n${merged.changed} weights are changed${lost}.`, data: { step, files: [merged.path], ...merged }, ok: true };
-  }
-  if (request.for && request.for !== 'all') checkExact(run, request.for);
-  const values = new Map(run.plan.tensors.map(({ name }) => [name, valueOf(name)]));
-  const lines: string[] = [];
-  let ok = true;
-  const emit = (event: TrainEventBody): void => {
-    if (event.kind === 'verdict') {
-      ok &&= event.ok;
-      lines.push(event.text);
-    }
-    onEvent(event);
+  const wantsPicture = request.sample ?? isSmall(modelFolder, model.denoiserComponent);
+  const task: Task = {
+    ...shared, folder, target: request.for ?? job.output.for, dtype: request.dtype ?? job.output.dtype, what: `Step ${step}`,
+    picture: wantsPicture ? pictureOfRun(run) : null,
   };
-  const files = await exportAdapter(run, values, { for: request.for ?? run.job.output.for, dtype, folder, step }, emit);
-  if (files.length === 0) throw new UserError('export.nothing', 'No layout that this program reads can carry the adapter: export with --merge.', { run: request.run });
-  return { text: [`Step ${step}:`, ...files, ...lines].join('\n'), data: { step, files }, ok };
+  const saved = openSavedValues(path);
+  if (run.plan.layers.length === 0) return exportWeights(run, saved, step, task);
+  if (kind === EXPORT.merged && run.plan.adapter) return exportMergedRun(run, saved, step, task);
+  const values = new Map(run.plan.tensors.map(({ name }) => [name, saved(name)]));
+  return exportSource(sourceOfRun(run, values, step), step, task);
 }
+
+function checkRequest({ rank, energy, base, run }: ExportRequest, kind: ExportKind | undefined): void {
+  if ((rank !== undefined || energy !== undefined) && kind !== EXPORT.plain) {
+    throw new UserError('export.rank', '--rank and --energy belong to --as lora: add it, or leave them out.', { rank, energy });
+  }
+  if (energy !== undefined && !(energy > 0 && energy <= 1)) throw new UserError('export.rank', `--energy is a share between 0 and 1, such as 0.99, not ${energy}.`, { energy });
+  const isFile = existsSync(run) && statSync(run).isFile();
+  if (isFile && base === undefined) throw new UserError('export.base', `"${run}" is an adapter file: name the base model that it was trained on with --base.`, { file: run });
+}
+
+const YIELD_MILLISECONDS = 30;
+
+/** Lets events and signals through, and ends the work when that is asked for. */
+function pauseOf(shouldStop: () => boolean): () => Promise<void> {
+  let last = performance.now();
+  return async () => {
+    if (performance.now() - last >= YIELD_MILLISECONDS) {
+      await new Promise((done) => setImmediate(done));
+      last = performance.now();
+    }
+    if (shouldStop()) throw new UserError('export.stopped', 'The export was stopped; nothing unfinished is left.');
+  };
+}
+
+async function exportFile(shared: Omit<Task, 'target' | 'folder' | 'dtype' | 'what' | 'picture'>): Promise<ExportResult> {
+  const { request, chosen } = shared;
+  const source = sourceOfFile(request.run, request.base!);
+  const folder = request.out ? resolve(request.out) : join(resolve(request.run), '..', `${source.stem}-exports`);
+  await makeFolder(folder);
+  const { model, modelFolder } = source;
+  const wantsPicture = request.sample ?? isSmall(modelFolder, model.denoiserComponent);
+  const side = model.nativeSide;
+  const job = { base: { model: request.base!, prediction: 'auto' }, noise: { schedule: 'auto', zeroTerminalSnr: false, minTimestep: 0 } } as const;
+  // Facts read the whole base: only where they are shown.
+  const settings = { prompt: wantsPicture ? (await source.facts()).trigger : '', negative: '', seed: 0, sampler: defaultSampler, steps: 20, guidance: 7, width: side, height: side };
+  return exportSource(source, null, {
+    ...shared, folder, target: request.for ?? 'all', dtype: request.dtype ?? 'f16', what: basename(request.run),
+    picture: wantsPicture ? { settings, runtime: chosen.runtime, noise: noiseOf(job, model) } : null,
+  });
+}
+
+function exportSource(source: ExportSource, step: number | null, task: Task): Promise<ExportResult> {
+  switch (task.kind) {
+    case EXPORT.merged: return exportMerged(source, step, task);
+    case EXPORT.differences: return exportDifferences(source, task);
+    case EXPORT.plain: return exportLora(source, task);
+    default: return exportAsItIs(source, task);
+  }
+}
+
+async function exportAsItIs(source: ExportSource, task: Task): Promise<ExportResult> {
+  if (task.kind === EXPORT.asItIs && source.axis === null) throw new UserError('export.no-magnitudes', 'The adapter is a LoRA without magnitudes: leave --as out, or use --as lora.', { run: task.request.run });
+  if (task.target !== 'all') {
+    checkAxis(task.target, source.axis);
+    checkNames(source, task.target);
+  }
+  return proved(source, {}, task);
+}
+
+async function exportLora(source: ExportSource, task: Task): Promise<ExportResult> {
+  const { rank, energy } = task.request;
+  const own = Math.max(...source.layers.map((layer) => layer.rank));
+  // A plain LoRA is one already, unless it shall become smaller.
+  if (source.axis === null && energy === undefined && (rank === undefined || rank >= own)) return exportAsItIs(source, task);
+  const keep = { ...(energy === undefined ? {} : { energy }), ...(rank === undefined && energy !== undefined ? {} : { rank: rank ?? RANKS_OF_DORA * own }) };
+  if (task.target !== 'all') checkNames(source, task.target);
+  const found = await approximate(source, keep, { pause: task.pause, onProgress: (done, total) => task.emit({ kind: 'phase', name: 'approximate', done, total, unit: 'layers' }) });
+  const of = source.axis === null ? `LoRA of rank ${own}` : `DoRA of rank ${own} with magnitudes per ${source.axis}`;
+  const held = { source: found.source, errors: found.errors, write: { approximation: { error: found.overall, of } } };
+  const result = await proved(source, { kind: EXPORT.plain, held }, task);
+  const told = approximationText(found);
+  return { ...result, text: `${result.text}\n${told}`, data: { ...(result.data as object), svdError: found.overall, worstError: found.worst, ranks: found.source.layers.map((layer) => layer.rank) } };
+}
+
+function approximationText({ overall, worst, source }: Approximation): string {
+  const ranks = source.layers.map(({ rank }) => rank);
+  const [least, most] = [Math.min(...ranks), Math.max(...ranks)];
+  return `The plain LoRA (rank ${least === most ? most : `${least} to ${most}`}) leaves out ${percent(overall)} of the change in all, at most ${percent(worst?.error ?? 0)} in a layer ("${worst?.path ?? ''}").`;
+}
+
+const percent = (value: number): string => `${(100 * value).toPrecision(2)} %`;
+
+async function exportDifferences(source: ExportSource, task: Task): Promise<ExportResult> {
+  const programs = readersOfDifferences(task.target);
+  const format = formatOf(programs[0]!);
+  const facts = await source.facts();
+  const metadataOf = (hash: string): Record<string, string> => ({ ...format.metadata({ ...facts, axis: null, note: '', hash }), ss_network_module: 'lycoris.kohya', ss_network_args: JSON.stringify({ algo: 'full' }) });
+  return writeDiff(adapterFile(task.folder, source.stem, EXPORT.differences), differencesOf(source, format, task.pause), metadataOf, programs, task);
+}
+
+async function writeDiff(path: string, differences: readonly Difference[], metadataOf: (hash: string) => Record<string, string>, programs: readonly Program[], task: Task): Promise<ExportResult> {
+  const { emit, dtype } = task;
+  let done = 0;
+  const counted = differences.map((difference): Difference => ({
+    ...difference,
+    values: () => {
+      emit({ kind: 'phase', name: 'write differences', done: done++, total: 3 * differences.length, unit: 'tensors' });
+      return difference.values();
+    },
+  }));
+  const unproved = unprovedPath(path);
+  const { overall, worst } = await writeDifferences(unproved, counted, dtype, metadataOf);
+  const ok = overall <= ALLOWED[dtype];
+  if (ok) await rename(unproved, path);
+  else await rm(unproved, { force: true });
+  const text = ok
+    ? `The differences of ${differences.length} weights were read again: they are what was learnt, to ${percent(overall)} of the change (${percent(worst)} in the worst).`
+    : `No file was left, because its element type takes ${percent(overall)} of the change: use --dtype f32.`;
+  emit({ kind: 'verdict', name: 'export', ok, text, data: { file: path, layers: differences.length, overall, worst, dtype, programs: programs.map((program) => ({ program, label: consumers[program].label, ok })) } });
+  if (!ok) return { text: [`${task.what}:`, text].join('\n'), data: { files: [], overall, worst }, ok };
+  await writeFileAtomic(`${path}.proof.json`, `${JSON.stringify({ file: basename(path), text, ok, overall, worst, dtype, programs }, null, 1)}\n`);
+  return { text: [`${task.what}:`, path, text].join('\n'), data: { files: [path], overall, worst }, ok };
+}
+
+/** Error: `export.no-differences`. */
+function readersOfDifferences(target: Consumer): Program[] {
+  const programs = layoutsFor(target).flatMap((choice) => choice.programs).filter((program) => consumers[program].readsDifferences);
+  if (programs.length > 0) return programs;
+  throw new UserError('export.no-differences', `${target} reads no differences of weights: use --as merged, or --as lora with a rank.`, { program: target });
+}
+
+async function exportMerged(source: ExportSource, step: number | null, task: Task): Promise<ExportResult> {
+  const { weights, dispose } = weightsOfSource(source, task.chosen.runtime, task.request.dtype ?? task.dtype);
+  try {
+    return mergedResult(await saveMerged(source, weights, mergeSettings(source.stem, step, task)), step, task);
+  } finally {
+    await dispose();
+  }
+}
+
+async function exportMergedRun(run: OpenRun, saved: ReturnType<typeof openSavedValues>, step: number, task: Task): Promise<ExportResult> {
+  const { weights, dispose } = weightsOfAdapter(run, saved);
+  try {
+    return mergedResult(await saveMerged(run, weights, mergeSettings(fileStem(run.job), step, task)), step, task);
+  } finally {
+    await dispose();
+  }
+}
+
+const mergeSettings = (stem: string, step: number | null, { folder, request, emit, pause }: Task) => ({
+  target: join(folder, `${stem}-merged`), dtype: request.dtype ?? 'stored' as const, title: step === null ? stem : `${stem}, step ${step}`, pause,
+  onProgress: (done: number, total: number): void => emit({ kind: 'phase', name: 'merge', done, total, unit: total > 1e6 ? 'bytes' : 'weights' }),
+});
+
+function mergedResult(merged: MergedModel, step: number | null, { what }: Task): ExportResult {
+  const lost = merged.worstRounding > 0 ? `, of which rounding takes up to ${percent(merged.worstRounding)} in a weight` : '';
+  return { text: `${what}: the merged model is in ${merged.path}\n${merged.changed} weights are changed${lost}.`, data: { ...(step === null ? {} : { step }), files: [merged.path], ...merged }, ok: true };
+}
+
+/** A run that has trained weights themselves. */
+async function exportWeights(run: OpenRun, saved: ReturnType<typeof openSavedValues>, step: number, task: Task): Promise<ExportResult> {
+  if (task.kind === EXPORT.differences) {
+    const programs = readersOfDifferences(task.target);
+    const format = formatOf(programs[0]!);
+    const { differences, metadataOf } = await runDifferences(run, saved, step, format);
+    return writeDiff(adapterFile(task.folder, fileStem(run.job), EXPORT.differences), differences, metadataOf, programs, task);
+  }
+  if (task.kind === EXPORT.asItIs || task.kind === EXPORT.plain || (task.request.for !== undefined && task.kind === undefined)) {
+    throw new UserError('export.no-adapter', `The run "${task.request.run}" trained the weights themselves, so there is no adapter${task.request.for ? ` for ${task.request.for}` : ''}: use --as merged for the model, or --as diff for the differences.`, { run: task.request.run });
+  }
+  return mergedResult(await saveMerged(run, weightsOfRun(run, saved), mergeSettings(fileStem(run.job), step, task)), step, task);
+}
+
+/** Passes events on; texts of verdicts are kept for the result. */
+function collecting({ emit }: Task): { readonly emit: (event: TrainEventBody) => void; readonly lines: readonly string[] } {
+  const lines: string[] = [];
+  return {
+    lines,
+    emit: (event) => {
+      if (event.kind === 'verdict') lines.push(event.text);
+      emit(event);
+    },
+  };
+}
+
+async function proved(source: ExportSource, more: Pick<AdapterExport, 'kind' | 'held'>, task: Task): Promise<ExportResult> {
+  const { emit, lines } = collecting(task);
+  const { folder, dtype, picture, pause, target } = task;
+  return resultOf(await exportAdapter(source, { for: target, folder, dtype, picture, pause, ...more }, emit), lines, task);
+}
+
+function resultOf({ files, exported, ok }: ExportOutcome, lines: readonly string[], task: Task): ExportResult {
+  if (files.length === 0 && ok) throw new UserError('export.nothing', 'No layout that this program reads can carry the adapter: export with --as merged.', { run: task.request.run });
+  const data = { files, proofs: exported.map(({ path, layout, proof, pictures }) => ({ file: path, layout, compared: proof.compared, programs: proof.programs.map(({ layers: _, ...rest }) => rest), pictures })) };
+  return { text: [`${task.what}:`, ...files, ...lines].join('\n'), data: { ...stepOf(task), ...data }, ok };
+}
+
+const stepOf = ({ what }: Task): object => (what.startsWith('Step ') ? { step: Number(what.slice(5)) } : {});

@@ -1,116 +1,177 @@
 // What a run leaves behind for other programs: adapter files in the layouts they read, or a whole model.
-import { join } from 'node:path';
-import { UserError } from '../base/errors.ts';
-import { createBuilder } from '../graph/builder.ts';
-import { formats } from '../catalog/formats/index.ts';
-import type { AdapterFormat, DoraAxis, Program } from '../catalog/define/format.ts';
+import { rename, rm } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { consumers } from '../catalog/consumers/index.ts';
+import type { AdapterFormat, Program } from '../catalog/define/format.ts';
 import type { TrainEventBody } from '../contract/events.ts';
 import type { Consumer } from '../contract/job.ts';
-import { f32, type DeviceTensor, type HostTensor } from '../runtime/runtime.ts';
+import { writeFileAtomic } from '../files/atomic-write.ts';
+import type { DeviceTensor } from '../runtime/runtime.ts';
+import { exactIn, layoutsFor, list, noteFor } from './export-choice.ts';
+import { writeBeside } from './export-beside.ts';
+import { proveFile, type FileProof, type ProofSettings } from './export-proof.ts';
+import { sourceOfRun, type ExportSource } from './export-source.ts';
+import { isSmall, paintBoth, type PaintedPair, type PictureOfExport } from './export-picture.ts';
 import { readAll, type FileDType } from './export-values.ts';
+import { latentScale } from './latent-scale.ts';
+import { saveMerged, weightsOfRun } from './merge.ts';
+import { previewPictures } from './preview.ts';
+import { noiseOf } from './noise-of.ts';
 import type { OpenRun } from './run-job.ts';
 import { saveModel, type SaveModelSettings } from './save-model.ts';
-import type { TrainedValues } from './trained.ts';
-import { adapterFile, axisOfRun, writeAdapter } from './write-adapter.ts';
+import type { PictureBatch } from './tasks/autoencoder.ts';
+import { adapterFile, writeAdapter, type WriteSettings } from './write-adapter.ts';
 
 type Emit = (event: TrainEventBody) => void;
 
 /** Gives the files written. */
-export async function exportRun(run: OpenRun, shown: ReadonlyMap<string, DeviceTensor>, pictures: (() => Promise<Float32Array[]>) | null, emit: Emit): Promise<string[]> {
-  const { job, folder } = run;
+export async function exportRun(run: OpenRun, shown: ReadonlyMap<string, DeviceTensor>, pictures: (() => Promise<readonly PictureBatch[]>) | null, emit: Emit): Promise<string[]> {
+  const { job, folder, model, modelFolder } = run;
   emit({ kind: 'phase', name: 'export', done: 0, total: 1, unit: 'files' });
   const values = await readAll(shown);
-  if (run.plan.layers.length > 0) return exportAdapter(run, values, { for: job.output.for, dtype: job.output.dtype, folder: folder.exports, step: job.train.steps }, emit);
+  if (run.plan.layers.length > 0) {
+    const source = sourceOfRun(run, values, job.train.steps);
+    const wantsPicture = job.preview.prompts.length > 0 && isSmall(modelFolder, model.denoiserComponent);
+    const picture = wantsPicture ? pictureOfRun(run) : null;
+    return (await exportAdapter(source, { for: job.output.for, dtype: job.output.dtype, folder: folder.exports, picture }, emit)).files;
+  }
   const target = join(folder.exports, 'model');
   const config: SaveModelSettings['config'] = pictures ? { vae: { scaling_factor: await latentScale(run, values, await pictures()) } } : {};
+  if (run.modelFolder.root.endsWith('.safetensors')) {
+    // A checkpoint has no place for the scale of its latents.
+    if (pictures) emit({ kind: 'warning', code: 'export.no-scale', text: `The latents of the trained autoencoder want the scale ${config['vae']!['scaling_factor']}, which a checkpoint cannot state: train from a model folder where another program is to use it.`, data: { scale: config['vae']!['scaling_factor'] as number } });
+    return [(await saveMerged(run, weightsOfRun(run, (name) => values.get(name)!), { target, dtype: job.output.dtype, title: job.name })).path];
+  }
   await saveModel(values, { base: job.base.model, target, dtype: job.output.dtype, config });
   return [target];
+}
+
+/** The first preview of a run, to be painted with an exported file. */
+export function pictureOfRun({ job, model, runtime }: Pick<OpenRun, 'job' | 'model' | 'runtime'>): PictureOfExport {
+  return { settings: previewPictures({ job, model })[0]!, runtime, noise: noiseOf(job, model) };
 }
 
 export interface AdapterExport {
   readonly for: Consumer;
   readonly dtype: FileDType;
   readonly folder: string;
-  readonly step: number;
+  /** Part of the file names: `lora` for an approximation. */
+  readonly kind?: string;
+  /** What the files hold, when it is not the source itself: it was made from it, and may differ from it by this much. */
+  readonly held?: { readonly source: ExportSource; readonly errors: ReadonlyMap<string, number>; readonly write: Pick<WriteSettings, 'approximation'> };
+  /** Painted with the trained values and with each file; null paints nothing. */
+  readonly picture: PictureOfExport | null;
+  readonly pause?: () => Promise<void>;
 }
 
-/** One file per layout that the program (or any, for `all`) reads. What cannot be exact is said. */
-export async function exportAdapter(run: Pick<OpenRun, 'job' | 'model' | 'modelFolder' | 'plan'>, values: TrainedValues, settings: AdapterExport, emit: Emit): Promise<string[]> {
-  const axis = axisOfRun(run);
-  const files: string[] = [];
-  for (const [layout, format] of Object.entries(formats)) {
-    const programs = format.writtenFor.filter((program) => settings.for === 'all' || program === settings.for);
-    if (programs.length === 0) continue;
-    if (axis !== null && !format.axes.includes(axis)) {
-      emit({ kind: 'warning', code: 'export.axis', text: cannotCarry(format, axis) });
+export interface ExportedFile {
+  readonly path: string;
+  readonly layout: string;
+  readonly proof: FileProof;
+  readonly pictures: PaintedPair | null;
+}
+
+export interface ExportOutcome {
+  /** Adapter files that were proved and are in place. */
+  readonly files: string[];
+  readonly exported: readonly ExportedFile[];
+  readonly ok: boolean;
+}
+
+/**
+ * One file per layout that the program (or any, for `all`) reads, each read again and proved before it gets its name. A file
+ * that a program would apply wrongly is removed, and the verdict says why. Events: `warning`, `verdict`.
+ */
+export async function exportAdapter(source: ExportSource, settings: AdapterExport, emit: Emit): Promise<ExportOutcome> {
+  const exported: ExportedFile[] = [];
+  let ok = true;
+  const held = settings.held?.source ?? source;
+  for (const { layout, format, programs } of layoutsFor(settings.for)) {
+    const exact = programs.filter((program) => exactIn(program, held.axis));
+    if (exact.length === 0) {
+      emit({ kind: 'warning', code: 'export.axis', text: cannotCarry(format, programs, held.axis!) });
       continue;
     }
-    const note = noteFor(format, axis, programs);
-    if (note) emit({ kind: 'warning', code: 'export.not-exact', text: note, data: { layout } });
-    const written = await writeAdapter(run, values, format, adapterFile(settings.folder, run.job, layout), settings.dtype, settings.step, note);
-    files.push(written.path);
-    emit(verdictOf(written, format, settings.dtype));
+    const path = adapterFile(settings.folder, source.stem, settings.kind === undefined ? layout : `${settings.kind}-${layout}`);
+    const found = await writeAndProve(source, held, { ...settings, path, layout, format, programs: exact }, emit);
+    ok &&= found !== null;
+    if (found) exported.push(found);
   }
-  return files;
+  return { files: exported.map(({ path }) => path), exported, ok };
 }
 
-/** Refuses a program that would not show what was trained. Error: `export.not-exact`. */
-export function checkExact(run: Pick<OpenRun, 'job' | 'plan'>, program: Program): void {
-  const axis = axisOfRun(run);
-  const chosen = Object.values(formats).filter(({ writtenFor }) => writtenFor.includes(program));
-  if (chosen.some((format) => format.exactIn(axis).includes(program))) return;
-  const others = [...new Set(Object.values(formats).flatMap((format) => format.exactIn(axis)))];
-  throw new UserError('export.not-exact', `${program} would not show what was trained: the run's magnitudes are per ${axis}, which it does not apply that way. Export with --merge or for ${list(others)}; or train again with adapter.axis = "${axis === 'input' ? 'output' : 'input'}".`, { program, axis });
+interface OneFile extends AdapterExport {
+  readonly path: string;
+  readonly layout: string;
+  readonly format: AdapterFormat;
+  readonly programs: readonly Program[];
 }
 
-const list = (names: readonly string[]): string => names.join(', ');
+/** Where a file stands until it is proved. */
+export const unprovedPath = (path: string): string => join(dirname(path), `.${basename(path)}.unproved`);
 
-const cannotCarry = ({ label, writtenFor }: AdapterFormat, axis: DoraAxis): string =>
-  `The layout ${label} (${list(writtenFor)}) has no place for magnitudes per ${axis}, so no file of it was written: train with adapter.axis = "${axis === 'input' ? 'output' : 'input'}" for it, or export the merged model.`;
-
-/** What a user of the file must know; empty when it is exact in all these programs. */
-function noteFor(format: AdapterFormat, axis: DoraAxis | null, programs: readonly Program[]): string {
-  const exact = format.exactIn(axis);
-  const wrong = programs.filter((program) => !exact.includes(program));
-  if (wrong.length === 0) return '';
-  return `This DoRA has magnitudes per ${axis}, which ${list(wrong)} do not apply as it was trained: there the picture differs. Train with adapter.axis = "input" for them, or use the merged model.`;
+/** Null when the file would be wrong; then it is gone again. */
+async function writeAndProve(source: ExportSource, held: ExportSource, one: OneFile, emit: Emit): Promise<ExportedFile | null> {
+  const { path, layout, format, programs, dtype } = one;
+  const unproved = unprovedPath(path);
+  try {
+    const written = await writeAdapter(held, format, unproved, { dtype, note: noteFor(held, programs), ...one.held?.write });
+    const proof = await proveFile(source, unproved, programs, proofSettings(one, emit));
+    const verdict = verdictOf(path, layout, format, proof, dtype, source.layers.length);
+    if (!verdict.ok) {
+      emit(verdict);
+      return null;
+    }
+    await rename(unproved, path);
+    const pictures = one.picture === null ? null : await paintBoth(source, path, one.picture, emit);
+    await writeFileAtomic(`${path}.proof.json`, `${JSON.stringify({ ...verdict.data, text: verdict.text, file: basename(path), pictures: picturesOf(pictures), layers: layersOf(proof) }, null, 1)}\n`);
+    await writeBeside(path, programs, await source.facts(), written.metadata, one.picture?.settings ?? null);
+    emit(verdict);
+    if (pictures) emit(pictureVerdict(path, pictures));
+    return { path, layout, proof, pictures };
+  } finally {
+    await rm(unproved, { force: true });
+  }
 }
 
 /** Rounding of the element type allows this much; more means that the file is wrong. */
-const ALLOWED: Readonly<Record<FileDType, number>> = { f32: 1e-5, f16: 5e-3, bf16: 2e-2 };
+export const ALLOWED: Readonly<Record<FileDType, number>> = { f32: 1e-5, f16: 5e-3, bf16: 2e-2 };
 
-function verdictOf({ path, worstProduct, worstMagnitude, layers }: Awaited<ReturnType<typeof writeAdapter>>, { label }: AdapterFormat, dtype: FileDType): TrainEventBody {
-  const ok = worstProduct <= ALLOWED[dtype] && worstMagnitude === 0;
-  const percent = (value: number): string => `${(100 * value).toPrecision(2)} %`;
+const proofSettings = ({ dtype, held, layout, pause }: OneFile, emit: Emit): ProofSettings => ({
+  allowed: ({ path }) => ALLOWED[dtype] + 1.01 * (held?.errors.get(path) ?? 0),
+  onProgress: (done, total) => emit({ kind: 'phase', name: `prove ${layout}`, done, total, unit: 'layers' }),
+  ...(pause ? { pause } : {}),
+});
+
+const percent = (value: number): string => `${(100 * value).toPrecision(2)} %`;
+
+function verdictOf(path: string, layout: string, { label }: AdapterFormat, { programs, compared }: FileProof, dtype: FileDType, layers: number) {
+  const ok = programs.every((program) => program.ok);
+  const wrong = programs.filter((program) => !program.ok);
+  const [first] = programs;
+  const worst = programs.reduce((most, program) => ((program.worst?.error ?? 0) > (most.worst?.error ?? 0) ? program : most), first!);
+  const share = compared < 1 ? `, ${percent(compared)} of each compared` : '';
   const text = ok
-    ? `The ${label} file was read again: ${layers} layers, changes equal to ${percent(worstProduct)}.`
-    : `The ${label} file does not hold what was trained: changes differ by up to ${percent(worstProduct)}, magnitudes by ${percent(worstMagnitude)}. Export with output.dtype = "f32".`;
-  return { kind: 'verdict', name: 'export', ok, text, data: { file: path, layers, worstProduct, worstMagnitude, dtype } };
+    ? `The ${label} file was read again: ${list(programs.map((program) => program.label))} compute${programs.length === 1 ? 's' : ''} what was trained in all ${layers} layers, ` +
+      `to ${percent(worst.overall)} of the change (${percent(worst.worst?.error ?? 0)} in "${worst.worst?.path ?? ''}")${share}.`
+    : `No ${label} file was left, because it would be wrong. ${wrong.map((program) => `${program.label}: ${program.problems.join('; ')}.`).join(' ')} Export with --as merged or --as lora, or with --dtype f32.`;
+  const data = {
+    file: path, layout, layers, dtype, compared,
+    programs: programs.map((program) => ({ program: program.program, label: program.label, ok: program.ok, overall: program.overall, worst: program.worst?.error ?? 0, worstLayer: program.worst?.path ?? '', problems: program.problems })),
+  };
+  return { kind: 'verdict', name: 'export', ok, text, data } as const;
 }
 
-/** 1 / standard deviation of the latents of some pictures: puts them on the scale of the noise. */
-async function latentScale({ model, runtime, modelFolder, plan }: OpenRun, values: ReadonlyMap<string, HostTensor>, batches: readonly Float32Array[]): Promise<number> {
-  const side = model.nativeSide;
-  let sum = 0;
-  let squares = 0;
-  let count = 0;
-  for (const pixels of batches) {
-    const shape = [pixels.length / (3 * side * side), 3, side, side];
-    const g = createBuilder(plan.builder);
-    const program = await runtime.compile(g.graph({ moments: g.mul(model.encode(g, g.input('pixels', shape)), 1) }), { weights: modelFolder.weights, name: 'encode' });
-    const feeds = new Map([...values].map(([name, tensor]) => [name, runtime.upload(tensor)]));
-    feeds.set('pixels', runtime.upload(f32(pixels, shape)));
-    const moments = (await (await program.run(feeds)).get('moments')!.read()) as Float32Array;
-    const half = moments.length / shape[0]! / 2;
-    for (let i = 0; i < moments.length; i++) {
-      // Every other half is log variances.
-      if (Math.floor(i / half) % 2 === 1) continue;
-      sum += moments[i]!;
-      squares += moments[i]! ** 2;
-      count++;
-    }
-    await program.dispose();
-  }
-  const deviation = Math.sqrt(squares / count - (sum / count) ** 2);
-  return Number((1 / deviation).toFixed(5));
-}
+const layersOf = ({ programs }: FileProof): object =>
+  Object.fromEntries((programs[0]?.layers ?? []).map(({ path }, i) => [path, Object.fromEntries(programs.map(({ program, layers }) => [program, Number(layers[i]!.error.toPrecision(4))]))]));
+
+const picturesOf = (pair: PaintedPair | null): object | null => pair && { ...pair, trained: basename(pair.trained), exported: basename(pair.exported) };
+
+const pictureVerdict = (path: string, { worst, mean, trained, exported }: PaintedPair): TrainEventBody => ({
+  kind: 'verdict', name: 'export-picture', ok: true, data: { file: path, worst, mean, trained, exported },
+  text: `Painted with the trained values and with the file: pixels differ by at most ${worst} of 255, ${mean.toPrecision(2)} on average.`,
+});
+
+const cannotCarry = ({ label }: AdapterFormat, programs: readonly Program[], axis: string): string =>
+  `${list(programs.map((program) => consumers[program].label))} ${programs.length === 1 ? 'does' : 'do'} not apply magnitudes per ${axis} as they were trained, so no ${label} file was written: ` +
+  'use the merged model (--as merged) or a plain LoRA with a measured error (--as lora) there.';

@@ -8,10 +8,10 @@ import { detectModel } from '../catalog/families/index.ts';
 import { shown } from '../files/safetensors-header.ts';
 import { openWeights } from '../files/sharded.ts';
 import type { WeightFile } from '../files/weight-file.ts';
-import { DOWN, UP } from '../nn/low-rank.ts';
+import { DOWN, MAGNITUDE, UP } from '../nn/low-rank.ts';
 import { listCheckpoints } from './checkpoint.ts';
 import { productNorm } from './low-rank-norms.ts';
-import { openModelFolder } from './model-folder.ts';
+import { openModel } from './open-model.ts';
 import { readRunJob } from './open-run.ts';
 import { adapterOfFile, type AdapterFile } from './read-adapter.ts';
 
@@ -34,7 +34,7 @@ export async function inspectCommand({ file, tensors }: InspectRequest): Promise
   const weights = openWeights(file);
   // A checkpoint of a run names its tensors as an adapter does, and has more of them.
   const adapter = weights.metadata.has('adora.checkpoint') ? null : adapterOfFile(file, weights);
-  const found = adapter ? inspectAdapter(adapter) : inspectWeights(weights);
+  const found = adapter ? inspectAdapter(adapter) : inspectCheckpoint(file, weights);
   if (!tensors) return found;
   const lines = [...weights.tensors].map(([name, { dtype, shape }]) => `  ${shown(name)}  ${dtype} ${showShape(shape)}`);
   return { text: [found.text, ...lines].join('\n'), data: { ...(found.data as object), tensors: Object.fromEntries(weights.tensors) } };
@@ -64,15 +64,28 @@ function inspectRun(folder: string): InspectResult {
   return { text, data: { what: 'run', name: job.name, kind: what, steps: job.train.steps, checkpoints, exports: exported } };
 }
 
-function inspectModel(folder: string): InspectResult {
-  const { files } = openModelFolder(folder, true);
+function inspectModel(path: string): InspectResult {
+  const { files } = openModel(path, true);
   const model = detectModel(files);
   const parts = [...files].filter(([, { tensors }]) => tensors.size > 0).map(([name, { tensors }]) => {
     const all = [...tensors.values()];
     return { name, tensors: all.length, parameters: all.reduce((sum, { shape }) => sum + sizeOf(shape), 0), dtypes: [...new Set(all.map(({ dtype }) => dtype))] };
   });
   const lines = parts.map(({ name, parameters, dtypes }) => `  ${name}: ${parameters.toLocaleString('en')} parameters, ${dtypes.join(', ')}`);
-  return { text: [`Model folder: ${model.label}`, ...lines].join('\n'), data: { what: 'model', label: model.label, family: model.family, parts } };
+  const noise = files.has('scheduler') ? [`  predicts ${model.noise.prediction === 'v_prediction' ? 'v' : 'the noise (epsilon)'}${model.noise.zeroTerminalSnr ? ', zero terminal SNR' : ''}`] : [];
+  return { text: [`Model: ${model.label}`, ...lines, ...noise].join('\n'), data: { what: 'model', label: model.label, family: model.family, parts } };
+}
+
+/** A base model in one file; any other weights with the reason why they are none. */
+function inspectCheckpoint(path: string, weights: WeightFile): InspectResult {
+  if (weights.metadata.has('adora.checkpoint') || !path.endsWith('.safetensors')) return inspectWeights(weights);
+  try {
+    return inspectModel(path);
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    const { text, data } = inspectWeights(weights);
+    return { text: `${text}\n  no base model: ${error.message}`, data: { ...(data as object), reason: error.message } };
+  }
 }
 
 function inspectWeights({ tensors, metadata }: WeightFile): InspectResult {
@@ -88,7 +101,7 @@ function inspectWeights({ tensors, metadata }: WeightFile): InspectResult {
 
 function inspectAdapter({ file, layout, format, modules, unknown }: AdapterFile): InspectResult {
   const layers = [...modules].map(([module, parts]) => {
-    const [down, up, alpha, magnitude] = ([DOWN, UP, 'alpha', 'lora_magnitude_vector'] as const).map((part) => parts.get(part));
+    const [down, up, alpha, magnitude] = ([DOWN, UP, 'alpha', MAGNITUDE] as const).map((part) => parts.get(part));
     if (!down || !up) return { module, rank: 0, alpha: null, norm: null, magnitude: null };
     const rank = file.tensors.get(down)!.shape[0]!;
     const scale = alpha ? file.readF32(alpha)[0]! / rank : 1;

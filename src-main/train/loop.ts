@@ -1,15 +1,15 @@
 // The training loop. Everything random is named by the step, so a resumed loop goes on as if it had never stopped.
+import { keptUnlessFailed, scoped } from '../base/dispose.ts';
 import { UserError } from '../base/errors.ts';
 import type { TrainEventBody } from '../contract/events.ts';
 import { measuredNumber } from '../contract/events.ts';
 import type { Job } from '../contract/job.ts';
-import { rateFactor } from '../catalog/schedules/index.ts';
 import type { DeviceTensor } from '../runtime/runtime.ts';
 import { saveCheckpoint, type LoopState } from './checkpoint.ts';
 import { LossScale } from './loss-scale.ts';
 import type { OptimizerState } from './optimizer-state.ts';
-import { ownRateOf } from './plan.ts';
 import { judgeLoss, judgeMovement, movements, PROOF_STEP } from './proof.ts';
+import { ratesAt, reachWithin, stillSteps } from './rates.ts';
 import { LOSS } from './step-graph.ts';
 import { readScalar, type StepPrograms } from './step-programs.ts';
 import type { TaskBatch, TrainingTask } from './task.ts';
@@ -21,6 +21,8 @@ export interface LoopControl {
   shouldPause?(): boolean;
   /** True once per request for a sample outside the plan. */
   takeSampleRequest?(): boolean;
+  /** True once per request for a checkpoint outside the plan. */
+  takeSaveRequest?(): boolean;
 }
 
 export interface LoopParts {
@@ -77,12 +79,12 @@ export async function trainLoop(parts: LoopParts, from: LoopState): Promise<{ en
     const before = clock();
     const step = state.step + 1;
     const { loss, gradients } = await gradientsOf(parts, state.step * accumulate, scale.value);
-    const course = rateFactor(job.schedule.kind, state.step, steps, job.schedule.warmup, job.schedule);
-    const rate = Number((job.optimizer as Record<string, unknown>)['learningRate']) * course;
-    const ownRate = (ownRateOf(job)?.rate ?? 0) * course;
+    const { rate, ownRate } = ratesAt(job, step);
     const factor = 1 / (scale.value * accumulate);
-    const { gradientNorm, skipped } = await optimizer.apply(gradients, factor, step, rate, ownRate);
-    for (const tensor of gradients.values()) tensor.dispose();
+    const { gradientNorm, skipped } = await scoped(async (keep) => {
+      for (const tensor of gradients.values()) keep(tensor);
+      return optimizer.apply(gradients, factor, step, rate, ownRate, stillSteps(job, step));
+    });
     skippedInARow = skipped ? skippedInARow + 1 : 0;
     scale.note(!skipped);
     const hasGivenUp = skippedInARow > (parts.scalesLoss ? MOST_SKIPPED_SCALING : MOST_SKIPPED);
@@ -108,7 +110,7 @@ export async function trainLoop(parts: LoopParts, from: LoopState): Promise<{ en
       emit({ kind: 'probe', step, loss: measuredNumber(value) });
       emit({ kind: 'memory', step, rss: process.memoryUsage.rss(), peakRss: process.resourceUsage().maxRSS * 1024 });
     }
-    if (isLast || (saveEvery > 0 && step % saveEvery === 0)) await save();
+    if (isLast || (saveEvery > 0 && step % saveEvery === 0) || control.takeSaveRequest?.()) await save();
     const isPlanned = job.preview.every > 0 && (step % job.preview.every === 0 || isLast);
     await runPreview(parts, step, isPlanned || (control.takeSampleRequest?.() ?? false));
   }
@@ -122,13 +124,18 @@ async function gradientsOf({ job, task, programs, optimizer }: LoopParts, firstB
   let loss = 0;
   let total: Map<string, DeviceTensor> | null = null;
   for (let i = 0; i < accumulate; i++) {
-    const batch: TaskBatch = await task.batchAt(firstBatch + i);
-    const result = await programs.gradients(batch, optimizer.parameters, lossScale);
-    const lossTensor = result.get(LOSS)!;
-    loss += (await readScalar(lossTensor)) / accumulate;
-    lossTensor.dispose();
+    const before: Map<string, DeviceTensor> | null = total;
+    const result = await keptUnlessFailed(async (keep) => {
+      for (const tensor of before?.values() ?? []) keep(tensor);
+      const batch: TaskBatch = await task.batchAt(firstBatch + i);
+      const found = await programs.gradients(batch, optimizer.parameters, lossScale);
+      for (const tensor of found.values()) keep(tensor);
+      loss += (await readScalar(found.get(LOSS)!)) / accumulate;
+      return found;
+    });
+    result.get(LOSS)!.dispose();
     result.delete(LOSS);
-    total = total ? await optimizer.accumulate(total, result) : result;
+    total = before ? await optimizer.accumulate(before, result) : result;
   }
   return { loss, gradients: total! };
 }
@@ -139,8 +146,9 @@ async function startValues({ tensors }: TrainingTask): Promise<Map<string, Float
   return values;
 }
 
-async function proveMovement({ optimizer, emit }: LoopParts, step: number, start: ReadonlyMap<string, Float32Array>): Promise<void> {
-  const verdict = judgeMovement(step, movements(start, await optimizer.snapshot()));
+async function proveMovement({ job, optimizer, emit }: LoopParts, step: number, start: ReadonlyMap<string, Float32Array>): Promise<void> {
+  const now = await optimizer.snapshot();
+  const verdict = judgeMovement(step, movements(start, now, reachWithin(job, step, now)));
   emit(verdict.event);
   if (!verdict.ok && verdict.event.kind === 'verdict') throw new UserError('train.nothing-learnt', verdict.event.text, verdict.event.data);
 }

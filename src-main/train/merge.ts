@@ -1,89 +1,282 @@
-// The merged model of a run: the base with what was learnt in its weights.
-import { basename, join } from 'node:path';
-import { assert } from '../base/errors.ts';
-import { sameShape } from '../base/shape.ts';
+// The merged model: the base with what was learnt in its weights, in the layout that the base has.
+import { createHash } from 'node:crypto';
+import { basename, dirname, join, resolve } from 'node:path';
+import { assert, UserError } from '../base/errors.ts';
+import { f16ToF32 } from '../base/half.ts';
+import { sameShape, type Shape } from '../base/shape.ts';
+import type { Model } from '../catalog/define/family.ts';
+import { makeFolder } from '../files/atomic-write.ts';
+import { decodeF32, encodeTensor } from '../files/convert.ts';
+import { openSafetensors } from '../files/safetensors.ts';
+import { writeChangedCopy, type ChangedTensor } from '../files/safetensors-copy.ts';
 import { openWeights } from '../files/sharded.ts';
+import { DOWN, UP } from '../nn/low-rank.ts';
+import { putParameter } from '../nn/tensor-layout.ts';
+import type { Runtime } from '../runtime/runtime.ts';
+import { asAdapter } from './export-picture.ts';
+import { MAGNITUDE, type ExportSource } from './export-source.ts';
 import { roundTrained, trainedScale, type FileDType } from './export-values.ts';
-import { mergedWeights, type ValueOf } from './merged-weights.ts';
+import { Merger, type FileAdapter, type ValueOf } from './merged-weights.ts';
+import type { OpenModel } from './open-model.ts';
 import type { OpenRun } from './run-job.ts';
-import { saveModel, type NewTensor } from './save-model.ts';
+import type { TrainedValues } from './trained.ts';
+import { checkSpace, saveModel, type NewTensor } from './save-model.ts';
+import { storedFiles, type StoredFile, type StoredTensor } from './stored-files.ts';
 
-type MergedRun = Pick<OpenRun, 'job' | 'plan' | 'modelFolder' | 'runtime'>;
+const ALL_PARTS = [DOWN, UP, MAGNITUDE] as const;
+
+/** A weight that differs from the base. */
+export interface MergeWeight {
+  readonly path: string;
+  readonly shape: Shape;
+  readonly merge: () => Promise<Float32Array>;
+  /** The same in f16 bits, from those of the base: spares large models two conversions. */
+  readonly mergeHalf?: (base: Uint16Array) => Promise<Uint16Array>;
+}
 
 export interface MergeSettings {
+  /** Without ending: a folder, or a file and `.safetensors`. */
   readonly target: string;
+  /** `stored` keeps the type that each weight has in the base. */
   readonly dtype: FileDType | 'stored';
-  readonly step: number;
+  readonly title: string;
+  readonly onProgress?: (done: number, total: number) => void;
+  /** Between pieces of work; may throw to stop. */
+  readonly pause?: () => Promise<void>;
 }
 
 export interface MergedModel {
   readonly path: string;
-  /** Tensors that differ from the base. */
+  /** Parameters that differ from the base. */
   readonly changed: number;
-  /** Of the change of a weight, the largest share that the element type of the file has taken; 0 for f32. */
+  /** Of the change of a weight, the largest share that the element type of the file has taken (of some weights); 0 for f32. */
   readonly worstRounding: number;
 }
 
-/**
- * Writes the model folder, weight by weight. What is merged are the values as adapter files round them, so that both render
- * the same. Errors: those of `saveModel`.
- */
-export async function saveMerged(run: MergedRun, values: ValueOf, { target, dtype, step }: MergeSettings): Promise<MergedModel> {
-  const { job, plan, modelFolder } = run;
-  const exact = new Map(plan.tensors.map(({ name }) => [name, values(name)]));
-  // Weights that were trained themselves are rounded once, when they are written.
-  const rounded = plan.adapter === null ? exact : roundTrained(exact, trainedScale(job), job.output.dtype);
-  const weights = new Map<string, NewTensor>();
-  const paths = plan.adapter === null ? plan.tensors.map(({ name, shape }) => ({ path: name, shape })) : plan.layers.map(({ path, shape }) => ({ path: `${path}.weight`, shape }));
-  for (const { path, shape } of paths) weights.set(path, { shape, data: () => mergeOne(run, path, (name) => rounded.get(name)!) });
-  const meter = roundingMeter(run);
-  await saveModel(weights, {
-    base: modelFolder.root, target, dtype, onWritten: meter.note,
-    metadata: { 'modelspec.merged_from': basename(modelFolder.root), 'adora.merged': `${job.name}, step ${step}` },
+/** The weights of a source; `dispose` when they are written. Rounded as adapter files round it, so that both render the same. */
+export function weightsOfSource(source: ExportSource, runtime: Runtime, adapterDType: FileDType): { weights: MergeWeight[]; dispose: () => Promise<void> } {
+  const merger = new Merger(source.modelFolder, runtime);
+  const weights = source.layers.map(({ path, shape, rank }): MergeWeight => {
+    // Layer by layer: a second copy of all values would be as large as the adapter.
+    const own = (): FileAdapter => asAdapter({ ...source, values: roundTrained(ofLayer(source.values, path), source.scale, adapterDType) });
+    const layer = { path, rank, scale: 1, hasMagnitude: source.values.has(`${path}.${MAGNITUDE}`) };
+    return { path: `${path}.weight`, shape, merge: () => merger.mergeRead(own(), layer, shape), mergeHalf: (base) => merger.mergeReadHalf(own(), layer, shape, base) };
   });
-  checkWritten(run, target, [...weights.keys()]);
-  return { path: target, changed: weights.size, worstRounding: meter.worst };
+  return { weights, dispose: () => merger.dispose() };
 }
 
-async function mergeOne(run: MergedRun, path: string, values: ValueOf): Promise<Float32Array> {
-  const { plan } = run;
-  const single = plan.adapter === null
-    ? { ...plan, tensors: plan.tensors.filter(({ name }) => name === path) }
-    : { ...plan, layers: plan.layers.filter((layer) => `${layer.path}.weight` === path) };
-  for await (const { merge } of mergedWeights({ ...run, plan: single })) return await merge(values);
-  return assert(false, `${path} is no weight of the run`) as never;
+function ofLayer(values: TrainedValues, path: string): TrainedValues {
+  return new Map(ALL_PARTS.flatMap((part) => {
+    const value = values.get(`${path}.${part}`);
+    return value ? [[`${path}.${part}`, value] as const] : [];
+  }));
 }
 
-/** Collects how much of the weights' changes their element type leaves. */
-function roundingMeter({ modelFolder }: MergedRun) {
-  const hasWeight = (path: string): boolean => {
-    const cut = path.indexOf('.');
-    return modelFolder.files.get(path.slice(0, cut))?.tensors.has(path.slice(cut + 1)) ?? false;
-  };
-  const meter = {
-    worst: 0,
-    note: (path: string, wanted: Float32Array, written: Float32Array): void => {
-      if (written === wanted) return;
-      const base = hasWeight(path) ? modelFolder.readF32(path) : new Float32Array(wanted.length);
-      let lost = 0;
-      let change = 0;
-      for (let i = 0; i < wanted.length; i++) {
-        lost += (written[i]! - wanted[i]!) ** 2;
-        change += (wanted[i]! - base[i]!) ** 2;
-      }
-      if (change > 0) meter.worst = Math.max(meter.worst, Math.sqrt(lost / change));
+/** The weights of a run's adapter, of any kind; `dispose` when they are written. Rounded as adapter files round it. */
+export function weightsOfAdapter({ job, plan, modelFolder, runtime }: Pick<OpenRun, 'job' | 'plan' | 'modelFolder' | 'runtime'>, saved: ValueOf): { weights: MergeWeight[]; dispose: () => Promise<void> } {
+  const merger = new Merger(modelFolder, runtime);
+  const settings = job.adapter as never;
+  const weights = plan.layers.map((layer): MergeWeight => {
+    const own = (): ValueOf => {
+      const names = plan.adapter!.parameters(layer, settings).map(({ name }) => `${layer.path}.${name}`);
+      const rounded = roundTrained(new Map(names.map((name) => [name, saved(name)])), trainedScale(job), job.output.dtype);
+      return (name) => rounded.get(name)!;
+    };
+    return {
+      path: `${layer.path}.weight`, shape: layer.shape,
+      merge: () => merger.merge(layer, plan.adapter!, settings, own()), mergeHalf: (base) => merger.mergeHalf(layer, plan.adapter!, settings, own(), base),
+    };
+  });
+  return { weights, dispose: () => merger.dispose() };
+}
+
+/** The weights that a run has trained themselves. */
+export const weightsOfRun = ({ plan }: Pick<OpenRun, 'plan'>, values: ValueOf): MergeWeight[] =>
+  plan.tensors.map(({ name, shape }) => ({ path: name, shape, merge: async () => values(name).data as Float32Array }));
+
+/**
+ * Writes a model folder, or a file for a base that is one, weight by weight; reads some of it again.
+ * Errors: `export.no-space`, `export.damaged`, `result.not-ours`, `safetensors.f16-overflow`, `files.*`.
+ */
+export async function saveMerged(base: { readonly modelFolder: OpenModel; readonly model: Model }, weights: readonly MergeWeight[], settings: MergeSettings): Promise<MergedModel> {
+  const check = new SpotCheck(base.modelFolder, weights);
+  const isFile = base.modelFolder.root.endsWith('.safetensors');
+  const path = isFile ? await saveFiles(base, weights, settings, check) : await saveFolder(base, weights, settings, check);
+  return { path, changed: weights.length, worstRounding: check.worst };
+}
+
+const mergedTexts = (root: string, { title }: MergeSettings): Record<string, string> =>
+  ({ 'modelspec.merged_from': basename(root).replace(/\.safetensors$/, ''), 'adora.merged': title });
+
+async function saveFolder({ modelFolder }: { readonly modelFolder: OpenModel }, weights: readonly MergeWeight[], settings: MergeSettings, check: SpotCheck): Promise<string> {
+  const { target, dtype, onProgress, pause } = settings;
+  let done = 0;
+  const tensors = new Map(weights.map(({ path, shape, merge }): [string, NewTensor] => [path, {
+    shape,
+    data: async () => {
+      onProgress?.(done++, weights.length);
+      await pause?.();
+      return merge();
     },
-  };
-  return meter;
+  }]));
+  await saveModel(tensors, { base: modelFolder.root, target, dtype, metadata: mergedTexts(modelFolder.root, settings), onWritten: (path, wanted, written) => check.note(path, wanted, written) });
+  onProgress?.(weights.length, weights.length);
+  checkFolder(modelFolder, target, weights, check);
+  return target;
 }
 
-/** The written model must have the tensors of its base, in the same shapes. */
-function checkWritten({ modelFolder }: MergedRun, target: string, paths: readonly string[]): void {
-  for (const component of new Set(paths.map((path) => path.slice(0, path.indexOf('.'))))) {
-    const { tensors } = openWeights(join(target, component));
-    for (const [key, { shape }] of modelFolder.files.get(component)!.tensors) {
-      const found = tensors.get(key);
+/** The written model must have the tensors of its base, in the same shapes, and the values that were written. */
+function checkFolder({ files }: OpenModel, target: string, weights: readonly MergeWeight[], check: SpotCheck): void {
+  for (const component of new Set(weights.map(({ path }) => path.slice(0, path.indexOf('.'))))) {
+    const file = openWeights(join(target, component));
+    for (const [key, { shape }] of files.get(component)!.tensors) {
+      const found = file.tensors.get(key);
       assert(found && sameShape(found.shape, shape), `the merged model lost "${component}.${key}"`);
+    }
+    check.compare(target, (path) => (path.startsWith(`${component}.`) ? file.readF32(path.slice(component.length + 1)) : null));
+  }
+}
+
+/** The base in one file, and each file beside it in which something changes. */
+async function saveFiles({ modelFolder, model }: { readonly modelFolder: OpenModel; readonly model: Model }, weights: readonly MergeWeight[], settings: MergeSettings, check: SpotCheck): Promise<string> {
+  const byPath = new Map(weights.map((weight) => [weight.path, weight]));
+  const stored = storedFiles(modelFolder.stored).filter(({ tensors }) => tensors.some(({ parameters }) => parameters.some(({ path }) => byPath.has(path))));
+  const main = resolve(modelFolder.root);
+  const folder = dirname(resolve(settings.target));
+  await makeFolder(folder);
+  checkSpace(stored.flatMap(({ tensors }) => tensors).reduce((sum, { length }) => sum + length, 0), folder);
+  const targetOf = ({ path }: StoredFile): string => (stored.length === 1 || resolve(path) === main ? `${settings.target}.safetensors` : `${settings.target}-${basename(path)}`);
+  for (const file of stored) {
+    if (resolve(targetOf(file)) === resolve(file.path)) throw new UserError('result.not-ours', `"${file.path}" is the base model itself: choose another folder with --out.`, { path: file.path });
+    const metadata = { ...Object.fromEntries(file.metadata), ...modelTexts(model, settings.title), ...mergedTexts(file.path, settings) };
+    await writeChangedCopy(targetOf(file), file.path, file.tensors, changedTensors(file, byPath, settings, check), {
+      metadata, hashKey: 'modelspec.hash_sha256',
+      ...(settings.onProgress ? { onProgress: settings.onProgress } : {}), ...(settings.pause ? { pause: settings.pause } : {}),
+    });
+    checkFile(file, targetOf(file), byPath, check);
+  }
+  return `${settings.target}.safetensors`;
+}
+
+/** ModelSpec of a checkpoint. */
+function modelTexts({ knownAs, noise, nativeSide }: Model, title: string): Record<string, string> {
+  const isVelocity = noise.prediction === 'v_prediction';
+  return {
+    format: 'pt', 'modelspec.sai_model_spec': '1.0.1', 'modelspec.architecture': knownAs.architecture, 'modelspec.implementation': knownAs.implementation,
+    'modelspec.title': title, 'modelspec.resolution': `${nativeSide}x${nativeSide}`, 'modelspec.prediction_type': isVelocity ? 'v' : 'epsilon', 'modelspec.predict_key': isVelocity ? 'v' : 'epsilon',
+  };
+}
+
+function changedTensors({ path: file, tensors }: StoredFile, weights: ReadonlyMap<string, MergeWeight>, { dtype }: MergeSettings, check: SpotCheck): Map<string, ChangedTensor> {
+  const source = openWeights(file);
+  return new Map(tensors.flatMap((tensor): [string, ChangedTensor][] => {
+    const own = tensor.parameters.filter(({ path }) => weights.has(path));
+    if (own.length === 0) return [];
+    const type = dtype === 'stored' ? storedType(tensor) : dtype;
+    return [[tensor.name, {
+      dtype: type,
+      data: async () => {
+        const isWhole = own.length === 1 && (own[0]!.form === 'same' || own[0]!.form === 'reshaped');
+        const half = own.length === 1 && isWhole && type === 'f16' && tensor.dtype === 'f16' ? weights.get(own[0]!.path)!.mergeHalf : undefined;
+        if (half) {
+          const { bytes: base } = source.read(tensor.name);
+          const bits = await half(new Uint16Array(base.buffer, base.byteOffset, base.byteLength / 2));
+          // An overflow is for the exact way to tell of.
+          if (!hasInfinity(bits)) {
+            const bytes = new Uint8Array(bits.buffer, bits.byteOffset, bits.byteLength);
+            check.noteBytes(tensor.name, bytes);
+            if (check.looksAt(own[0]!.path)) check.note(own[0]!.path, await weights.get(own[0]!.path)!.merge(), f16ToF32(bits));
+            return bytes;
+          }
+        }
+        // A tensor that joins parameters keeps those that do not change.
+        const all = isWhole ? await weights.get(own[0]!.path)!.merge() : source.readF32(tensor.name);
+        if (!isWhole) for (const place of own) putParameter(all, place, await weights.get(place.path)!.merge());
+        const bytes = encodeTensor(all, type, tensor.name);
+        check.noteBytes(tensor.name, bytes);
+        if (own.length === 1 && isWhole && check.looksAt(own[0]!.path)) check.note(own[0]!.path, all, type === 'f32' ? all : decodeF32(bytes as Uint8Array<ArrayBuffer>, type));
+        return bytes;
+      },
+    }]];
+  }));
+}
+
+/** Whether some f16 bits are no finite number: all five bits of the exponent are set. */
+function hasInfinity(bits: Uint16Array): boolean {
+  const pairs = new Uint32Array(bits.buffer, bits.byteOffset, bits.length >> 1);
+  // Adding one at the lowest bit of an exponent carries out of it only when all are set.
+  let carries = 0;
+  for (let i = 0; i < pairs.length; i++) carries |= (pairs[i]! & 0x7c007c00) + 0x04000400;
+  return (carries & 0x80008000) !== 0 || (bits.length % 2 === 1 && (bits.at(-1)! & 0x7c00) === 0x7c00);
+}
+
+const storedType = ({ dtype }: StoredTensor): FileDType => (dtype === 'f16' || dtype === 'bf16' ? dtype : 'f32');
+
+/** Every tensor in its place, and some of them byte for byte. */
+function checkFile({ path: basePath, tensors }: StoredFile, target: string, weights: ReadonlyMap<string, MergeWeight>, check: SpotCheck): void {
+  const [base, found] = [openWeights(basePath), openSafetensors(target)];
+  const damaged = (name: string): never => {
+    throw new UserError('export.damaged', `"${target}" does not hold what was written to it ("${name}" differs): check the disk and export again.`, { target, name });
+  };
+  const untouched = tensors.filter(({ parameters }) => !parameters.some(({ path }) => weights.has(path)));
+  for (const { name, shape } of tensors) if (!found.tensors.has(name) || !sameShape(found.tensors.get(name)!.shape, shape)) damaged(name);
+  for (const { name } of spread(untouched, SAMPLE)) if (Buffer.compare(base.read(name).bytes, found.read(name).bytes) !== 0) damaged(name);
+  for (const [name, digest] of check.digests) if (found.tensors.has(name) && digestOf(found.read(name).bytes) !== digest) damaged(name);
+}
+
+/** Weights that are looked at again. */
+const SAMPLE = 24;
+
+const spread = <T>(items: readonly T[], count: number): T[] => (items.length <= count ? [...items] : Array.from({ length: count }, (_, i) => items[Math.floor((i * items.length) / count)]!));
+
+const digestOf = (bytes: Uint8Array): string => createHash('sha1').update(bytes).digest('hex');
+
+/** What was written of some weights, to be compared with what is read again; and what rounding took of their changes. */
+class SpotCheck {
+  worst = 0;
+  readonly digests = new Map<string, string>();
+  private readonly chosen: ReadonlySet<string>;
+  private readonly written = new Map<string, string>();
+  private readonly folder: OpenModel;
+  private readonly every: number;
+  private count = 0;
+
+  constructor(folder: OpenModel, weights: readonly MergeWeight[]) {
+    this.folder = folder;
+    this.chosen = new Set(spread(weights, SAMPLE).map(({ path }) => path));
+    this.every = Math.max(1, Math.floor(weights.length / SAMPLE));
+  }
+
+  noteBytes(name: string, bytes: Uint8Array): void {
+    if (this.count++ % this.every === 0) this.digests.set(name, digestOf(bytes));
+  }
+
+  looksAt(path: string): boolean {
+    return this.chosen.has(path);
+  }
+
+  note(path: string, wanted: Float32Array, written: Float32Array): void {
+    if (!this.chosen.has(path)) return;
+    this.written.set(path, digestOf(new Uint8Array(written.buffer, written.byteOffset, written.byteLength)));
+    if (written === wanted) return;
+    const cut = path.indexOf('.');
+    const hasBase = this.folder.files.get(path.slice(0, cut))?.tensors.has(path.slice(cut + 1)) ?? false;
+    const base = hasBase ? this.folder.readF32(path) : new Float32Array(wanted.length);
+    let lost = 0;
+    let change = 0;
+    for (let i = 0; i < wanted.length; i++) {
+      lost += (written[i]! - wanted[i]!) ** 2;
+      change += (wanted[i]! - base[i]!) ** 2;
+    }
+    if (change > 0) this.worst = Math.max(this.worst, Math.sqrt(lost / change));
+  }
+
+  /** @param read values of a path, or null when it is elsewhere. Error: `export.damaged`. */
+  compare(target: string, read: (path: string) => Float32Array | null): void {
+    for (const [path, digest] of this.written) {
+      const found = read(path);
+      if (found === null || digestOf(new Uint8Array(found.buffer, found.byteOffset, found.byteLength)) === digest) continue;
+      throw new UserError('export.damaged', `"${target}" does not hold what was written to it ("${path}" differs): check the disk and export again.`, { target, path });
     }
   }
 }

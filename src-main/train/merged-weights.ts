@@ -1,13 +1,13 @@
 // Weights of a model with what was learnt merged in, layer by layer.
-import { assert } from '../base/errors.ts';
 import type { Shape } from '../base/shape.ts';
 import { dora } from '../catalog/adapters/dora.ts';
 import { lora } from '../catalog/adapters/lora.ts';
 import type { AdaptedLayer, Adapter } from '../catalog/define/adapter.ts';
 import { defaultSettings } from '../contract/fields.ts';
 import { createBuilder } from '../graph/builder.ts';
-import type { HostTensor, Runtime } from '../runtime/runtime.ts';
-import { toF32, type ModelFolder } from './model-folder.ts';
+import { castTo } from '../nn/cast.ts';
+import { f32, type HostTensor, type Program, type Runtime } from '../runtime/runtime.ts';
+import { toF32, type OpenModel } from './open-model.ts';
 import type { OpenRun } from './run-job.ts';
 import type { ReadAdapter } from './read-adapter.ts';
 
@@ -31,49 +31,102 @@ export async function* mergedWeights({ job, plan, modelFolder, runtime }: Pick<O
     }
     return;
   }
-  for (const layer of plan.layers) yield* adaptedWeight(layer, adapter, job.adapter as never, modelFolder, runtime);
+  const merger = new Merger(modelFolder, runtime);
+  try {
+    for (const layer of plan.layers) yield { path: `${layer.path}.weight`, shape: layer.shape, merge: (values) => merger.merge(layer, adapter, job.adapter as never, values) };
+  } finally {
+    await merger.dispose();
+  }
 }
+
+/** An adapter as it is read from a file: alpha = rank, each layer with its own rank. */
+export type FileAdapter = Pick<ReadAdapter, 'axis' | 'layers' | 'values'>;
 
 /** The parameters that an adapter file changes, with its own values. */
-export async function* mergedFile({ axis, layers, values }: ReadAdapter, folder: ModelFolder, runtime: Runtime, shapes: ReadonlyMap<string, Shape>): AsyncGenerator<{ path: string; merged: Float32Array }> {
-  for (const { path, rank, hasMagnitude } of layers) {
-    const shape = shapes.get(path);
-    assert(shape, `${path} is a layer of the model`);
-    const adapter = (hasMagnitude ? dora : lora) as unknown as Adapter;
-    // A file read has its alpha in the matrices already.
-    const settings = { ...defaultSettings(adapter.fields), rank, alpha: rank, ...(axis === null ? {} : { axis }) };
-    const kind = shape.length === 2 ? 'linear' : 'conv';
-    for await (const weight of adaptedWeight({ path, shape, kind }, adapter, settings as never, folder, runtime)) {
-      yield { path: weight.path, merged: await weight.merge((name) => values.get(name)!) };
-    }
+export async function* mergedFile(file: FileAdapter, folder: OpenModel, runtime: Runtime, shapes: ReadonlyMap<string, Shape>): AsyncGenerator<{ path: string; merged: Float32Array }> {
+  const merger = new Merger(folder, runtime);
+  try {
+    for (const layer of file.layers) yield { path: `${layer.path}.weight`, merged: await merger.mergeRead(file, layer, shapes.get(layer.path)!) };
+  } finally {
+    await merger.dispose();
   }
 }
 
-async function* adaptedWeight(layer: AdaptedLayer, adapter: Adapter, settings: Parameters<Adapter['merge']>[3], folder: ModelFolder, runtime: Runtime): AsyncGenerator<MergedWeight> {
-  const g = createBuilder({ storedDType: folder.storedDType });
-  const path = `${layer.path}.weight`;
-  const parameters = adapter.parameters(layer, settings).map(({ name, shape }) => ({ name, path: `${layer.path}.${name}`, shape }));
-  const leaves = Object.fromEntries(parameters.map((one) => [one.name, g.trainable(one.path, one.shape)]));
-  const graph = g.graph({ merged: adapter.merge(g, g.param(path, layer.shape), leaves, settings) });
-  const program = await runtime.compile(graph, { weights: folder.weights, name: 'merge' });
-  try {
-    yield {
-      path, shape: layer.shape,
-      merge: async (values) => {
-        const feeds = new Map(parameters.map((one) => [one.path, runtime.upload(values(one.path))]));
-        const merged = (await program.run(feeds)).get('merged')!;
-        const data = toF32((await merged.read()) as Float32Array).slice();
-        for (const tensor of [merged, ...feeds.values()]) tensor.dispose();
-        return data;
-      },
-    };
-  } finally {
-    await program.dispose();
+/** Programs that are kept: models have few shapes of layers. */
+const MOST_PROGRAMS = 48;
+
+/** Merges layer by layer. One program serves all layers of a shape: the base weight is fed, not compiled in. */
+export class Merger {
+  private readonly folder: OpenModel;
+  private readonly runtime: Runtime;
+  private readonly programs = new Map<string, Program>();
+
+  constructor(folder: OpenModel, runtime: Runtime) {
+    this.folder = folder;
+    this.runtime = runtime;
   }
+
+  /** The weight in f32, row-major. */
+  async merge(layer: AdaptedLayer, adapter: Adapter, settings: Parameters<Adapter['merge']>[3], values: ValueOf): Promise<Float32Array> {
+    return toF32(await this.run(layer, adapter, settings, values, f32(this.folder.readF32(`${layer.path}.weight`), layer.shape)));
+  }
+
+  /** The weight as f16 bits from those of the base: computed in f32, converted by the runtime both ways. */
+  async mergeHalf(layer: AdaptedLayer, adapter: Adapter, settings: Parameters<Adapter['merge']>[3], values: ValueOf, base: Uint16Array): Promise<Uint16Array> {
+    return (await this.run(layer, adapter, settings, values, { dtype: 'f16', shape: layer.shape, data: base })) as Uint16Array;
+  }
+
+  private async run(layer: AdaptedLayer, adapter: Adapter, settings: Parameters<Adapter['merge']>[3], values: ValueOf, base: HostTensor): Promise<Float32Array | Uint16Array> {
+    const parameters = adapter.parameters({ ...layer, path: 'layer' }, settings);
+    const program = await this.program(layer, adapter, settings, base.dtype as 'f32' | 'f16');
+    const feeds = new Map(parameters.map(({ name }) => [name, this.runtime.upload(values(`${layer.path}.${name}`))]));
+    feeds.set('weight', this.runtime.upload(base));
+    const merged = (await program.run(feeds)).get('merged')!;
+    const data = ((await merged.read()) as Float32Array | Uint16Array).slice();
+    for (const tensor of [merged, ...feeds.values()]) tensor.dispose();
+    return data;
+  }
+
+  mergeRead(file: FileAdapter, layer: FileAdapter['layers'][number], shape: Shape): Promise<Float32Array> {
+    const [adapted, adapter, settings] = readSettings(file, layer, shape);
+    return this.merge(adapted, adapter, settings, (name) => file.values.get(name)!);
+  }
+
+  mergeReadHalf(file: FileAdapter, layer: FileAdapter['layers'][number], shape: Shape, base: Uint16Array): Promise<Uint16Array> {
+    const [adapted, adapter, settings] = readSettings(file, layer, shape);
+    return this.mergeHalf(adapted, adapter, settings, (name) => file.values.get(name)!, base);
+  }
+
+  private async program({ kind, shape }: AdaptedLayer, adapter: Adapter, settings: Parameters<Adapter['merge']>[3], dtype: 'f32' | 'f16'): Promise<Program> {
+    const key = JSON.stringify([adapter.label, kind, shape, settings, dtype]);
+    const known = this.programs.get(key);
+    if (known) return known;
+    if (this.programs.size >= MOST_PROGRAMS) await this.dispose();
+    const g = createBuilder();
+    const leaves = Object.fromEntries(adapter.parameters({ kind, shape, path: 'layer' }, settings).map((one) => [one.name, g.trainable(one.name, one.shape)]));
+    const merged = adapter.merge(g, castTo(g, g.input('weight', shape, dtype), 'f32'), leaves, settings);
+    const graph = g.graph({ merged: castTo(g, merged, dtype) });
+    const program = await this.runtime.compile(graph, { weights: this.folder.weights, name: 'merge' });
+    this.programs.set(key, program);
+    return program;
+  }
+
+  async dispose(): Promise<void> {
+    const all = [...this.programs.values()];
+    this.programs.clear();
+    for (const program of all) await program.dispose();
+  }
+}
+
+function readSettings({ axis }: FileAdapter, { path, rank, hasMagnitude }: FileAdapter['layers'][number], shape: Shape): [AdaptedLayer, Adapter, Parameters<Adapter['merge']>[3]] {
+  const adapter = (hasMagnitude ? dora : lora) as unknown as Adapter;
+  // A file read has its alpha in the matrices already.
+  const settings = { ...defaultSettings(adapter.fields), rank, alpha: rank, ...(axis === null ? {} : { axis }) };
+  return [{ path, shape, kind: shape.length === 2 ? 'linear' : 'conv' }, adapter, settings as never];
 }
 
 /** The model with some parameters replaced by f32 values in memory. */
-export function withWeights(folder: ModelFolder, replaced: ReadonlyMap<string, Float32Array>): ModelFolder {
+export function withWeights(folder: OpenModel, replaced: ReadonlyMap<string, Float32Array>): OpenModel {
   return {
     ...folder,
     storedDType: (path) => (replaced.has(path) ? 'f32' : folder.storedDType(path)),

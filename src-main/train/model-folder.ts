@@ -1,102 +1,57 @@
-// A model in the diffusers folder layout: configurations and headers of its parts, and where each weight's bytes are.
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+// A model in the diffusers folder layout: configurations and weights of its parts.
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { isFloat, type StoredDType } from '../base/dtype.ts';
 import { UserError } from '../base/errors.ts';
-import { f16ToF32 } from '../base/half.ts';
-import type { Component, ModelFiles } from '../catalog/define/family.ts';
 import { openWeights } from '../files/sharded.ts';
 import type { WeightFile } from '../files/weight-file.ts';
-import type { WeightLocation, WeightSource } from '../runtime/runtime.ts';
+import { jsonObject, refuseQuantised } from '../nn/checkpoint-parts.ts';
+import { clipNaming, clipParameters } from '../nn/clip-keys.ts';
+import { textWidth } from '../nn/latent-diffusion-kinds.ts';
+import { placed, type Parameters } from '../nn/tensor-layout.ts';
+import { componentOf, openTexts, openVae, type BaseFiles, type FilePart, type OpenComponent, type OpenedFiles } from './model-file.ts';
 
-export interface ModelFolder {
-  readonly root: string;
-  readonly files: ModelFiles;
-  /** Element type of a parameter `<component>.<key>` as stored. */
-  storedDType(path: string): 'f32' | 'f16';
-  readonly weights: WeightSource;
-  /** The values of a parameter as f32. */
-  readF32(path: string): Float32Array;
-  /** Contents of a file of a component's folder, or null. */
-  readText(component: string, name: string): string | null;
-  /** Changes when a weight file of the component does. */
-  identity(component: string): string;
-}
-
-/**
- * Opens a model. With `isRandom`, missing weights are allowed: parts are known by their configuration alone.
- * Errors: `model.missing`, `model.not-a-model`, those of the weight files.
- */
-export function openModelFolder(root: string, isRandom = false): ModelFolder {
-  if (existsSync(root) && !statSync(root).isDirectory()) {
-    throw new UserError('model.single-file', `"${root}" is a file: single-file checkpoints are not read yet, so give a folder in the diffusers layout, with "unet" in it.`, { root });
-  }
-  if (!existsSync(root)) {
-    throw new UserError('model.missing', `There is no model folder at "${root}": give a folder in the diffusers layout, with "unet" in it.`, { root });
-  }
-  const components = new Map<string, Component & { weights: WeightFile | null }>();
+/** Errors: `model.not-a-model`, `model.bad-config`, `model.no-part`, those of the weight files. */
+export function openModelFolder({ model: root, vae, textEncoders = [] }: BaseFiles, isRandom: boolean): OpenedFiles {
+  const components = new Map<string, OpenComponent>();
   for (const entry of readdirSync(root, { withFileTypes: true })) {
     const folder = join(root, entry.name);
-    if (!entry.isDirectory()) continue;
+    if (!entry.isDirectory() && !entry.isSymbolicLink()) continue;
     const configFile = ['config.json', 'scheduler_config.json'].map((name) => join(folder, name)).find((file) => existsSync(file));
     if (!configFile) continue;
-    const config = parseConfig(configFile);
-    const weights = configFile.endsWith('scheduler_config.json') ? null : openIfPresent(folder, isRandom);
-    components.set(entry.name, { config, weights, tensors: weights ? tensorTypes(weights, folder) : new Map() });
+    const config = jsonObject(readFileSync(configFile, 'utf8'), `"${configFile}"`);
+    const replaced = (entry.name === 'vae' && vae !== undefined) || (entry.name.startsWith('text_encoder') && textEncoders.length > 0);
+    const file = configFile.endsWith('scheduler_config.json') || replaced ? null : openIfPresent(folder, isRandom);
+    if (file) refuseQuantised(file);
+    components.set(entry.name, { config, file, parameters: file ? parametersOf(file) : new Map() });
   }
   if (components.size === 0) {
-    throw new UserError('model.not-a-model', `"${root}" is not a model in the diffusers layout: it has no folder such as "unet" with a config.json.`, { root });
+    throw new UserError('model.not-a-model', `"${root}" is not a model in the diffusers layout: it has no folder such as "unet" with a config.json. A checkpoint is named by its file.`, { root });
   }
-  return folderOf(root, components);
+  if (vae !== undefined) replace(components, 'vae', openVae(vae));
+  for (const part of textEncoders.flatMap(openTexts)) replace(components, textComponentOf(components, part), part);
+  return { components, unused: [], readText: (name) => readIfPresent(join(root, name)) };
 }
 
-function folderOf(root: string, components: ReadonlyMap<string, Component & { weights: WeightFile | null }>): ModelFolder {
-  const find = (path: string): { file: WeightFile; key: string } => {
-    const cut = path.indexOf('.');
-    const component = path.slice(0, cut);
-    const file = components.get(component)?.weights;
-    if (!file) throw new UserError('model.no-component', `The model at "${root}" has no weights in a folder "${component}", which this needs.`, { root, component });
-    return { file, key: path.slice(cut + 1) };
-  };
-  return {
-    root,
-    files: components,
-    storedDType: (path) => {
-      const { file, key } = find(path);
-      return file.tensors.get(key)?.dtype === 'f16' ? 'f16' : 'f32';
-    },
-    weights: (path): WeightLocation => {
-      const { file, key } = find(path);
-      const { dtype, ...location } = file.locate(key);
-      // bf16 is not computed in; its values are exact in f32.
-      return dtype === 'f32' || dtype === 'f16' ? { kind: 'file', ...location } : { kind: 'memory', data: file.readF32(key) };
-    },
-    readF32: (path) => {
-      const { file, key } = find(path);
-      return file.readF32(key);
-    },
-    readText: (component, name) => {
-      const file = join(root, component, name);
-      return existsSync(file) ? readFileSync(file, 'utf8') : null;
-    },
-    identity: (component) => {
-      const file = components.get(component)?.weights;
-      if (!file) return 'none';
-      const { size, mtimeMs } = statSync(file.path);
-      return `${file.path}:${size}:${mtimeMs}`;
-    },
-  };
+/** Files of text encoders may lack the first part of their keys. */
+function parametersOf(file: WeightFile): Parameters {
+  if (clipNaming(file.tensors, '') === 'transformers' && !file.tensors.has('text_model.embeddings.token_embedding.weight')) return clipParameters(file.tensors, '');
+  return new Map([...file.tensors].map(([key, { shape }]) => [key, placed(key, shape)]));
 }
 
-function parseConfig(file: string): Record<string, unknown> {
-  try {
-    const value: unknown = JSON.parse(readFileSync(file, 'utf8'));
-    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
-  } catch {
-    // Falls through to the one message for both faults.
-  }
-  throw new UserError('model.bad-config', `"${file}" is not a JSON object: download the model's configuration again.`, { file });
+function replace(components: Map<string, OpenComponent>, name: string, part: FilePart): void {
+  const old = components.get(name);
+  if (!old) throw new UserError('model.no-component', `"${part.file.path}" cannot take the place of "${name}", of which the model has no configuration: use a model folder that has it.`, { component: name });
+  components.set(name, componentOf(old.config, part, name.startsWith('text_encoder')));
 }
+
+function textComponentOf(components: ReadonlyMap<string, OpenComponent>, { file, tensors }: FilePart): string {
+  const width = textWidth(tensors);
+  const found = [...components].find(([name, { config }]) => name.startsWith('text_encoder') && config['hidden_size'] === width);
+  if (!found) throw new UserError('model.no-component', `"${file.path}" is a text encoder of ${width} channels, and the model has none of that size: choose another file for base.textEncoders.`, { width });
+  return found[0];
+}
+
+const readIfPresent = (file: string): string | null => (existsSync(file) ? readFileSync(file, 'utf8') : null);
 
 function openIfPresent(folder: string, isRandom: boolean): WeightFile | null {
   try {
@@ -109,15 +64,3 @@ function openIfPresent(folder: string, isRandom: boolean): WeightFile | null {
     throw error;
   }
 }
-
-function tensorTypes(weights: WeightFile, folder: string): Component['tensors'] {
-  return new Map([...weights.tensors].map(([key, { dtype, shape }]) => {
-    if (key !== 'position_ids' && !key.endsWith('.position_ids') && !isFloat(dtype as StoredDType)) {
-      throw new UserError('model.dtype', `"${key}" in "${folder}" is stored as ${dtype}; Adora trains on f32, f16 or bf16 weights, so use the unquantised model.`, { key, dtype, folder });
-    }
-    return [key, { dtype: dtype as StoredDType, shape }] as const;
-  })) as Component['tensors'];
-}
-
-/** f32 view of weights that the runtime gave back. */
-export const toF32 = (data: Float32Array | Uint16Array): Float32Array => (data instanceof Float32Array ? data : f16ToF32(data));

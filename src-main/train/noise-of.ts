@@ -1,10 +1,11 @@
 // The noise schedule and the kind of prediction of a run: the model's own, unless the job says otherwise.
 import type { Model, NoiseSettings, Prediction } from '../catalog/define/family.ts';
+import { predictionOfJob } from '../catalog/define/prediction.ts';
 import type { Job } from '../contract/job.ts';
 
 export function noiseOf({ base, noise }: Pick<Job, 'base' | 'noise'>, model: Model): { noise: NoiseSettings; prediction: Prediction } {
   const own = model.noise;
-  const prediction: Prediction = base.prediction === 'auto' ? own.prediction : base.prediction === 'v' ? 'v_prediction' : 'epsilon';
+  const prediction = predictionOfJob(base.prediction) ?? own.prediction;
   const settings: NoiseSettings = {
     steps: noise.timesteps ?? own.steps,
     betaStart: noise.betaStart ?? own.betaStart,

@@ -1,24 +1,23 @@
 // A run that lies on disk, opened to look at: for analysis, pictures, exports.
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { UserError } from '../base/errors.ts';
 import { catalogFields } from '../catalog/index.ts';
-import { detectModel } from '../catalog/families/index.ts';
 import type { Job } from '../contract/job.ts';
 import { parseJob } from '../contract/parse-job.ts';
+import { jobFileOf } from '../files/run-files.ts';
 import { openSafetensors } from '../files/safetensors.ts';
 import type { HostTensor } from '../runtime/runtime.ts';
 import { listCheckpoints } from './checkpoint.ts';
 import type { ChosenRuntime } from './choose-runtime.ts';
-import { openModelFolder } from './model-folder.ts';
+import { openBase } from './open-model.ts';
 import { makePlan } from './plan.ts';
 import type { OpenRun } from './run-job.ts';
 import { averageName } from './update-graph.ts';
 
 /** Reads and checks the job of a run. Errors: `run.missing`, `run.bad-job`. */
 export function readRunJob(path: string): Job {
-  const file = join(path, 'job.json');
-  if (!existsSync(file)) throw new UserError('run.missing', `There is no run at "${path}": it has no job.json. Name the folder of a run.`, { path });
+  const file = jobFileOf(path);
   let issue = 'it is not JSON.';
   try {
     const result = parseJob(JSON.parse(readFileSync(file, 'utf8')), catalogFields());
@@ -34,8 +33,7 @@ export function readRunJob(path: string): Job {
 export function openRun(path: string, { runtime, compute }: Pick<ChosenRuntime, 'runtime' | 'compute'>): OpenRun {
   const root = resolve(path);
   const job = readRunJob(root);
-  const modelFolder = openModelFolder(job.base.model, job.init === 'random');
-  const model = detectModel(modelFolder.files);
+  const { modelFolder, model } = openBase(job);
   const plan = makePlan(job, model, modelFolder, compute);
   const folder = { path: root, checkpoints: join(root, 'checkpoints'), samples: join(root, 'samples'), exports: join(root, 'exports') };
   return { job, folder, model, modelFolder, plan, runtime };

@@ -1,4 +1,5 @@
 // Trained values, optimizer state and running average on the device, and the programs that advance them.
+import { disposeAll, keptUnlessFailed, scoped } from '../base/dispose.ts';
 import { sizeOf, type Shape } from '../base/shape.ts';
 import type { Optimizer } from '../catalog/define/optimizer.ts';
 import { assert } from '../base/errors.ts';
@@ -36,11 +37,13 @@ export class OptimizerState {
 
   /** @param saved values of a checkpoint; missing ones start anew. */
   static async create(runtime: Runtime, tensors: readonly TrainedTensor[], settings: UpdateSettings, accumulates: boolean, saved?: ReadonlyMap<string, HostTensor>): Promise<OptimizerState> {
-    const values = new Map<string, DeviceTensor>();
-    for (const [name, tensor] of await startValues(tensors, settings, saved ?? new Map())) values.set(name, runtime.upload(tensor));
-    const update = await runtime.compile(updateGraph(tensors, settings), { weights: noWeights, name: 'update' });
-    const add = accumulates ? await runtime.compile(accumulateGraph(tensors), { weights: noWeights, name: 'accumulate' }) : null;
-    return new OptimizerState(values, tensors, settings, runtime, update, add);
+    return keptUnlessFailed(async (keep) => {
+      const values = new Map<string, DeviceTensor>();
+      for (const [name, tensor] of await startValues(tensors, settings, saved ?? new Map())) values.set(name, keep(runtime.upload(tensor)));
+      const update = keep(await runtime.compile(updateGraph(tensors, settings), { weights: noWeights, name: 'update' }));
+      const add = accumulates ? keep(await runtime.compile(accumulateGraph(tensors), { weights: noWeights, name: 'accumulate' })) : null;
+      return new OptimizerState(values, tensors, settings, runtime, update, add);
+    });
   }
 
   /** The trained tensors alone. */
@@ -53,13 +56,15 @@ export class OptimizerState {
     return new Map(this.tensors.map(({ name }) => [name, this.values.get(averageName(name)) ?? this.values.get(name)!]));
   }
 
-  /** Sum of two sets of gradients; both are consumed. */
+  /** Sum of two sets of gradients; both are consumed, also when it fails. */
   async accumulate(total: Map<string, DeviceTensor>, next: Map<string, DeviceTensor>): Promise<Map<string, DeviceTensor>> {
     assert(this.add, 'accumulation was not asked for');
     const totals = this.tensors.map(({ name }) => [`total.${name}`, total.get(gradientName(name))!] as const);
-    const sum = await this.add.run(new Map([...totals, ...next]));
-    for (const tensor of [...total.values(), ...next.values()]) tensor.dispose();
-    return sum;
+    const { add } = this;
+    return scoped(async (keep) => {
+      for (const tensor of [...total.values(), ...next.values()]) keep(tensor);
+      return add.run(new Map([...totals, ...next]));
+    });
   }
 
   /**
@@ -67,26 +72,31 @@ export class OptimizerState {
    * @param factor what the summed gradients are multiplied by to be their mean, loss scale removed
    * @param step from 1
    * @param ownRate of the tensors that have one
+   * @param still steps at the beginning of the run whose rate was 0
    */
-  async apply(gradients: ReadonlyMap<string, DeviceTensor>, factor: number, step: number, rate: number, ownRate = rate): Promise<UpdateResult> {
+  async apply(gradients: ReadonlyMap<string, DeviceTensor>, factor: number, step: number, rate: number, ownRate = rate, still = 0): Promise<UpdateResult> {
     const { optimizer, settings } = this.settings;
-    const own = Object.entries(optimizer.scalars(step, ownRate, settings as never)).map(([name, value]) => [`${OWN_RATE}${name}`, value] as const);
-    const scalars = { ...optimizer.scalars(step, rate, settings as never), ...Object.fromEntries(own), gradient_factor: factor };
-    const feeds = new Map(Object.entries(scalars).map(([name, value]) => [name, this.scalar(value)]));
-    const result = await this.update.run(new Map([...this.values, ...gradients, ...feeds]));
-    const norm = result.get('gradient_norm')!;
-    const gradientNorm = await readScalar(norm);
-    const skipped = !Number.isFinite(gradientNorm);
-    for (const tensor of [norm, ...feeds.values()]) tensor.dispose();
-    result.delete('gradient_norm');
-    for (const [name, tensor] of result) {
-      if (skipped) tensor.dispose();
-      else {
-        this.values.get(name)!.dispose();
-        this.values.set(name, tensor);
+    const own = Object.entries(optimizer.scalars(step, ownRate, settings as never, still)).map(([name, value]) => [`${OWN_RATE}${name}`, value] as const);
+    const scalars = { ...optimizer.scalars(step, rate, settings as never, still), ...Object.fromEntries(own), gradient_factor: factor };
+    return scoped(async (keep) => {
+      const feeds = Object.entries(scalars).map(([name, value]) => [name, keep(this.scalar(value))] as const);
+      const result = await this.update.run(new Map([...this.values, ...gradients, ...feeds]));
+      const norm = keep(result.get('gradient_norm')!);
+      result.delete('gradient_norm');
+      const gradientNorm = await readScalar(norm).catch(async (error: unknown) => {
+        await disposeAll(result.values());
+        throw error;
+      });
+      const skipped = !Number.isFinite(gradientNorm);
+      for (const [name, tensor] of result) {
+        if (skipped) tensor.dispose();
+        else {
+          this.values.get(name)!.dispose();
+          this.values.set(name, tensor);
+        }
       }
-    }
-    return { gradientNorm, skipped };
+      return { gradientNorm, skipped };
+    });
   }
 
   /** Copies of all values on the host, for a checkpoint. */
@@ -99,9 +109,7 @@ export class OptimizerState {
   }
 
   async dispose(): Promise<void> {
-    for (const tensor of this.values.values()) tensor.dispose();
-    await this.update.dispose();
-    await this.add?.dispose();
+    await disposeAll([...this.values.values(), this.update, ...(this.add ? [this.add] : [])]);
   }
 
   private scalar(value: number): DeviceTensor {

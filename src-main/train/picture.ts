@@ -1,5 +1,7 @@
 // A picture that is asked for, and one that was painted.
 import { rng } from '../base/rng.ts';
+import type { Sampler } from '../catalog/define/sampler.ts';
+import { samplers } from '../catalog/samplers/index.ts';
 import { writeFileAtomic } from '../files/atomic-write.ts';
 import { encodePng } from '../files/images.ts';
 
@@ -41,16 +43,35 @@ export function toRgb(pixels: Float32Array, width: number, height: number): Uint
   return rgb;
 }
 
+/** What a picture was painted with, for the text in it. */
+export interface PaintedWith {
+  /** Name of the base model. */
+  readonly model?: string;
+  /** Name of the adapter's file for A1111, without its ending. */
+  readonly adapter?: string;
+  readonly clipSkip?: number;
+}
+
 /** The picture as a PNG with its settings in the text that A1111 and other tools read. */
-export function picturePng({ rgb, width, height }: Picture, settings: PictureSettings): Promise<Buffer> {
-  return encodePng(rgb, width, height, { parameters: infoText(settings) });
+export function picturePng({ rgb, width, height }: Picture, settings: PictureSettings, used: PaintedWith = {}): Promise<Buffer> {
+  return encodePng(rgb, width, height, { parameters: infoText(settings, used) });
 }
 
-export async function savePicture(file: string, picture: Picture, settings: PictureSettings): Promise<void> {
-  await writeFileAtomic(file, await picturePng(picture, settings));
+export async function savePicture(file: string, picture: Picture, settings: PictureSettings, used: PaintedWith = {}): Promise<void> {
+  await writeFileAtomic(file, await picturePng(picture, settings, used));
 }
 
-function infoText({ prompt, negative, steps, sampler, guidance, seed, width, height }: PictureSettings): string {
+/** A1111's text of a picture, with its names of samplers: pasted there it asks for the same picture (its noise is its own). */
+export function infoText({ prompt, negative, steps, sampler, guidance, seed, width, height }: PictureSettings, { model, adapter, clipSkip }: PaintedWith = {}): string {
+  const { infotext } = (samplers as Readonly<Record<string, Sampler>>)[sampler]?.elsewhere ?? { infotext: { sampler } };
+  const called = adapter === undefined ? prompt : `${prompt} <lora:${adapter}:1>`.trim();
   const excluded = negative === '' ? '' : `Negative prompt: ${negative}\n`;
-  return `${prompt}\n${excluded}Steps: ${steps}, Sampler: ${sampler}, CFG scale: ${guidance}, Seed: ${seed}, Size: ${width}x${height}`;
+  const facts: readonly (readonly [string, string | number | undefined])[] = [
+    ['Steps', steps], ['Sampler', infotext.sampler], ['Schedule type', 'schedule' in infotext ? infotext.schedule : undefined], ['CFG scale', guidance],
+    ['Seed', seed], ['Size', `${width}x${height}`], ['Model', model], ['Clip skip', clipSkip],
+  ];
+  return `${called}\n${excluded}${facts.flatMap(([name, value]) => (value === undefined ? [] : [`${name}: ${quoted(value)}`])).join(', ')}`;
 }
+
+/** Values with separators in them stand in quotes. */
+const quoted = (value: string | number): string => (typeof value === 'string' && /[,:\n"]/.test(value) ? JSON.stringify(value) : String(value));

@@ -16,7 +16,7 @@ import { initialValues } from '../nn/init.ts';
 import type { DType } from '../base/dtype.ts';
 import { buildCondition } from './condition.ts';
 import { maskName } from './dropout.ts';
-import type { ModelFolder } from './model-folder.ts';
+import type { OpenModel } from './open-model.ts';
 import type { TrainedTensor } from './trained.ts';
 
 /** An adapted layer of the plan. */
@@ -56,7 +56,7 @@ export interface PlannedTensor extends Pick<TrainedTensor, 'name' | 'shape'> {
 }
 
 /** Errors: `job.targets`, `job.no-layers`, `job.rank`, `job.unknown-adapter`, those of the model. */
-export function makePlan(job: Job, model: Model, folder: Pick<ModelFolder, 'storedDType' | 'files'>, compute: DType): Plan {
+export function makePlan(job: Job, model: Model, folder: Pick<OpenModel, 'storedDType' | 'files'>, compute: DType): Plan {
   const plan = planOfTask(job, model, folder, compute);
   return { ...plan, warnings: [...ignoredSettings(job), ...plan.warnings] };
 }
@@ -70,7 +70,7 @@ function ignoredSettings({ task, adapter, preview }: Job): PlanWarning[] {
   ];
 }
 
-function planOfTask(job: Job, model: Model, folder: Pick<ModelFolder, 'storedDType' | 'files'>, compute: DType): Plan {
+function planOfTask(job: Job, model: Model, folder: Pick<OpenModel, 'storedDType' | 'files'>, compute: DType): Plan {
   const base: BuilderOptions = { compute, storedDType: folder.storedDType };
   switch (job.task) {
     case 'autoencoder':
@@ -109,7 +109,7 @@ function buildOnce(job: Job, model: Model, options: BuilderOptions, trainsText: 
   return g;
 }
 
-function wholePlan(job: Job, model: Model, folder: Pick<ModelFolder, 'files'>, base: BuilderOptions, trainsText: boolean, trains: (path: string) => boolean): Plan {
+function wholePlan(job: Job, model: Model, folder: Pick<OpenModel, 'files'>, base: BuilderOptions, trainsText: boolean, trains: (path: string) => boolean): Plan {
   const builder = { ...base, trains };
   const g = buildOnce(job, model, builder, trainsText);
   const tensors = leavesOf(g, 'trainable').map(({ name, shape }): PlannedTensor => {
@@ -122,7 +122,7 @@ function wholePlan(job: Job, model: Model, folder: Pick<ModelFolder, 'files'>, b
 }
 
 /** Full fine-tuning: the weights of the target layers, or everything with the target `all`. */
-function fullPlan(job: Job, model: Model, folder: Pick<ModelFolder, 'files'>, base: BuilderOptions): Plan {
+function fullPlan(job: Job, model: Model, folder: Pick<OpenModel, 'files'>, base: BuilderOptions): Plan {
   const { textEncoder } = job.adapter;
   if (job.adapter.targets === 'all') {
     const parts = [model.denoiserComponent, ...(textEncoder ? model.textEncoders.map(({ component }) => component) : [])];
@@ -204,7 +204,7 @@ function targetLayers(job: Job, model: Model, base: BuilderOptions): PlannedLaye
   const found = new Map<string, PlannedLayer>();
   const transform = (_: Builder, { kind, path, weight }: Layer): null => {
     const isText = !path.startsWith(`${model.denoiserComponent}.`);
-    if (isText ? job.adapter.textEncoder && kind === 'linear' : target.includes(path, kind)) found.set(path, { kind, path, shape: weight.shape });
+    if ((!isText || job.adapter.textEncoder) && target.includes(path, kind)) found.set(path, { kind, path, shape: weight.shape });
     return null;
   };
   buildOnce(job, model, { ...base, transform }, job.adapter.textEncoder);

@@ -1,11 +1,15 @@
 // Previews: pictures from the very values that an export would write, rounded as the export rounds them.
 import { join } from 'node:path';
 import type { TrainEventBody } from '../contract/events.ts';
+import type { Job } from '../contract/job.ts';
 import type { DeviceTensor } from '../runtime/runtime.ts';
+import { webuiName } from './export-choice.ts';
+import { lastOf } from './export-data-facts.ts';
 import { roundForExport } from './export-values.ts';
 import { noiseOf } from './noise-of.ts';
 import { Painter } from './painter.ts';
-import { savePicture, type PictureSettings } from './picture.ts';
+import { checkPicture } from './check-picture.ts';
+import { savePicture, type PaintedWith, type PictureSettings } from './picture.ts';
 import type { OpenRun } from './run-job.ts';
 import type { TrainedValues } from './trained.ts';
 
@@ -20,18 +24,27 @@ export function createPreview(run: OpenRun, values: () => ReadonlyMap<string, De
   const { job, model, modelFolder, runtime, plan, folder } = run;
   const painter = new Painter({ model, modelFolder, runtime, builder: plan.builder, trainsText: plan.trainsText, noise: noiseOf(job, model) });
   const wanted = previewPictures(run);
+  const used = paintedWith(run);
   return {
     run: async (step) => {
       const pictures = await painter.paint(await roundForExport(values(), run), wanted);
+      // Between previews their programs, each with the weights of the model, would only take room beside the training.
+      await painter.dispose();
       for (const [index, picture] of pictures.entries()) {
         const file = join(folder.samples, `step-${String(step).padStart(6, '0')}-${index}.png`);
         const { prompt, seed } = wanted[index]!;
-        await savePicture(file, picture, wanted[index]!);
+        await savePicture(file, picture, wanted[index]!, used);
         emit({ kind: 'sample', step, file, prompt, seed });
       }
     },
     dispose: () => painter.dispose(),
   };
+}
+
+/** Refuses previews that could not be painted, before training begins. Errors: `picture.*`. */
+export function checkPreview(run: Pick<OpenRun, 'job' | 'model'>): void {
+  const { noise } = noiseOf(run.job, run.model);
+  for (const picture of previewPictures(run)) checkPicture(picture, run.model, noise);
 }
 
 /** One picture for each prompt; seeds count up from the job's. */
@@ -40,3 +53,14 @@ export function previewPictures({ job: { preview }, model }: Pick<OpenRun, 'job'
   const prompts = preview.prompts.length > 0 ? preview.prompts : [''];
   return prompts.map((prompt, index) => ({ prompt, negative, seed: seed + index, sampler, steps, guidance, width, height }));
 }
+
+/** Names of the base and of the adapter's file, for the texts in previews. */
+export function paintedWith(run: Pick<OpenRun, 'job' | 'plan'>): PaintedWith {
+  const { base } = run.job;
+  const adapter = webuiName(run);
+  return {
+    model: lastOf(base.model).replace(/\.safetensors$/, ''), ...(adapter === null ? {} : { adapter }), ...(base.clipSkip === undefined ? {} : { clipSkip: base.clipSkip }),
+  };
+}
+
+export const previewCount = ({ preview }: Pick<Job, 'preview'>): number => Math.max(1, preview.prompts.length);

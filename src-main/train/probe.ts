@@ -1,6 +1,6 @@
 // What exactly one step computes, on one device: files in, file out.
 import { existsSync, statSync } from 'node:fs';
-import { basename, dirname, join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { UserError } from '../base/errors.ts';
 import { sameShape, showShape, sizeOf, type Shape } from '../base/shape.ts';
 import { adapters } from '../catalog/adapters/index.ts';
@@ -17,16 +17,15 @@ import type { WeightFile } from '../files/weight-file.ts';
 import { f32, type HostTensor } from '../runtime/runtime.ts';
 import { DOWN, UP } from '../nn/low-rank.ts';
 import { chooseRuntime } from './choose-runtime.ts';
-import { openModelFolder, type ModelFolder } from './model-folder.ts';
+import { openModel, type OpenModel } from './open-model.ts';
 import { namedModel } from './named-model.ts';
 import { readAdapter, type ReadAdapter } from './read-adapter.ts';
 import { PREDICTION, runSingleStep, singleStepGraph, type StepShapes } from './single-step.ts';
 import { gradientName, LOSS } from './step-graph.ts';
 
-const MAGNITUDE = 'lora_magnitude_vector';
 
 export interface ProbeRequest {
-  /** Model folder in the diffusers layout, or its denoiser's folder or weight file. */
+  /** Checkpoint, or model folder in the diffusers layout, or its denoiser's folder or weight file. */
   readonly base: string;
   readonly adapter?: string;
   /** `sample` [B,C,H,W], `timestep` [B], `encoder_hidden_states` [B,T,D], optional `text_embeds` [B,P], `time_ids` [B,6], `target` [B,C,H,W]. */
@@ -47,7 +46,7 @@ export interface ProbeResult {
  */
 export async function probeCommand(request: ProbeRequest): Promise<ProbeResult> {
   const { runtime, compute, scalesLoss } = await chooseRuntime({ train: { device: request.device, dtype: request.dtype } as Job['train'] });
-  const folder = openModelFolder(rootOf(request.base));
+  const folder = openModel(rootOf(request.base));
   const model = detectModel(folder.files);
   const adapter = request.adapter === undefined ? null : readAdapter(request.adapter, namedModel(folder.files, model.denoiserComponent));
   const inputs = readInputs(openSafetensors(request.input), model);
@@ -67,13 +66,11 @@ export async function probeCommand(request: ProbeRequest): Promise<ProbeResult> 
   return { text, data: { device: runtime.device, dtype: compute, loss, gradients, output: request.output } };
 }
 
-/** The model folder, also when its denoiser's folder or a file in it was named. */
+/** The model folder, also when its denoiser's folder or a file in it was named; a checkpoint stands for itself. */
 function rootOf(base: string): string {
   if (!existsSync(base)) return base;
   const folder = statSync(base).isDirectory() ? base : dirname(base);
-  if (existsSync(join(folder, 'config.json'))) return dirname(resolve(folder));
-  if (folder === base) return base;
-  throw new UserError('probe.base', `"${basename(base)}" has no config.json beside it: give a model folder in the diffusers layout.`, { base });
+  return existsSync(join(folder, 'config.json')) ? dirname(resolve(folder)) : base;
 }
 
 interface Inputs {
@@ -109,7 +106,7 @@ function readInputs(file: WeightFile, model: Model): Inputs {
 }
 
 /** Inputs of wrong extents would ask for weights of other shapes than the model has. */
-function checkFit(leaves: ReadonlyMap<string, Value>, folder: ModelFolder): void {
+function checkFit(leaves: ReadonlyMap<string, Value>, folder: OpenModel): void {
   for (const { leaf, shape } of leaves.values()) {
     if (leaf!.kind !== 'weight') continue;
     const cut = leaf!.name.indexOf('.');

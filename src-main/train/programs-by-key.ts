@@ -1,5 +1,6 @@
 // Compiled programs by key, made when first needed. A program that fails to compile is forgotten, so that the next request
 // tries again and giving everything back does not fail.
+import { disposeAll } from '../base/dispose.ts';
 import type { Program } from '../runtime/runtime.ts';
 
 export class ProgramsByKey {
@@ -17,6 +18,7 @@ export class ProgramsByKey {
   async dispose(): Promise<void> {
     const all = [...this.programs.values()];
     this.programs.clear();
-    for (const made of await Promise.allSettled(all)) if (made.status === 'fulfilled') await made.value.dispose();
+    const settled = await Promise.allSettled(all);
+    await disposeAll(settled.flatMap((made) => (made.status === 'fulfilled' ? [made.value] : [])));
   }
 }

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { UserError } from '../base/errors.ts';
 import { eventLine, parseEventLine, type TrainEvent, type TrainEventBody } from '../contract/events.ts';
 import type { Job } from '../contract/job.ts';
+import { jobFileOf } from '../files/run-files.ts';
 import { appendLine, makeFolder, readLines, writeFileAtomic } from '../files/atomic-write.ts';
 
 export interface RunFolder {
@@ -15,10 +16,7 @@ export interface RunFolder {
 
 /** Makes the folder of a new run, or opens the one to resume. Errors: `run.not-empty`, `run.missing`. */
 export async function openRunFolder(path: string, job: Job, resume: boolean): Promise<RunFolder> {
-  const jobFile = join(path, 'job.json');
-  if (resume && !existsSync(jobFile)) {
-    throw new UserError('run.missing', `There is no run to resume at "${path}": it has no job.json.`, { path });
-  }
+  if (resume) jobFileOf(path);
   if (!resume && existsSync(path) && !statSync(path).isDirectory()) {
     throw new UserError('run.not-a-folder', `"${path}" is a file: choose another --out for the folder of the run.`, { path });
   }
@@ -27,7 +25,7 @@ export async function openRunFolder(path: string, job: Job, resume: boolean): Pr
   }
   const folder = { path, checkpoints: join(path, 'checkpoints'), samples: join(path, 'samples'), exports: join(path, 'exports') };
   for (const each of [path, folder.checkpoints, folder.samples, folder.exports]) await makeFolder(each);
-  if (!resume) await writeFileAtomic(jobFile, `${JSON.stringify(job, null, 2)}\n`);
+  if (!resume) await writeFileAtomic(join(path, 'job.json'), `${JSON.stringify(job, null, 2)}\n`);
   return folder;
 }
 

@@ -1,22 +1,26 @@
 // Runs a job in its folder: set up, train, export; the one way from a job to files.
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { scoped } from '../base/dispose.ts';
 import { UserError } from '../base/errors.ts';
-import { detectModel } from '../catalog/families/index.ts';
 import type { Model } from '../catalog/define/family.ts';
 import type { TrainEvent, TrainEventBody } from '../contract/events.ts';
 import type { Job } from '../contract/job.ts';
 import { removeStaleTemporaries } from '../files/atomic-write.ts';
+import { shown } from '../files/safetensors-header.ts';
 import { openTensorboard, type Tensorboard } from '../files/tensorboard.ts';
 import type { Runtime } from '../runtime/runtime.ts';
-import { checkValues, listCheckpoints, newestCheckpoint, pruneCheckpoints, type LoopState } from './checkpoint.ts';
+import { checkValues, newestCheckpoint, pruneCheckpoints, type Checkpoint, type LoopState } from './checkpoint.ts';
 import { chooseRuntime, type ChosenRuntime } from './choose-runtime.ts';
+import { checkExact } from './export-choice.ts';
 import { exportRun } from './export-run.ts';
 import { trainLoop, type LoopControl, type LoopEnd } from './loop.ts';
-import { openModelFolder, type ModelFolder } from './model-folder.ts';
+import { openBase, type OpenModel } from './open-model.ts';
+import { checkSameModel, modelIdentity, type ModelIdentity } from './model-identity.ts';
 import { OptimizerState } from './optimizer-state.ts';
 import { makePlan, optimizerOf, ownRateOf, type Plan } from './plan.ts';
-import { createPreview } from './preview.ts';
+import { RunForecast } from './forecast-run.ts';
+import { checkPreview, createPreview } from './preview.ts';
 import { discardRunFolder, EventLog, openRunFolder, readEvents, trainedSeconds, type RunFolder } from './run-folder.ts';
 import { trainedTensors } from './start-values.ts';
 import { StepPrograms } from './step-programs.ts';
@@ -40,7 +44,7 @@ export interface OpenRun {
   readonly job: Job;
   readonly folder: RunFolder;
   readonly model: Model;
-  readonly modelFolder: ModelFolder;
+  readonly modelFolder: OpenModel;
   readonly plan: Plan;
   readonly runtime: Runtime;
 }
@@ -94,58 +98,71 @@ export async function runJob(request: RunRequest): Promise<'finished' | 'interru
 /** From a stand-still to the end of the loop. Everything on the device is given back when it returns. */
 async function runOnce(request: RunRequest, folder: RunFolder, emit: (event: TrainEventBody) => void, isResumed: boolean): Promise<{ end: LoopEnd; step: number }> {
   const { job, control } = request;
-  const modelFolder = openModelFolder(job.base.model, job.init === 'random');
-  const model = detectModel(modelFolder.files);
-  const chosen = request.chosen ?? await chooseRuntime(job);
+  const { modelFolder, model } = openBase(job);
+  const chosen = request.chosen ?? await chooseRuntime(job, 0, emit);
   const plan = makePlan(job, model, modelFolder, chosen.compute);
+  if (!isResumed && plan.layers.length > 0 && job.output.for !== 'all') checkExact({ job, plan, model, modelFolder }, job.output.for);
   const tensors = trainedTensors(plan, job, modelFolder, chosen.runtime);
   const run: OpenRun = { job, folder, model, modelFolder, plan, runtime: chosen.runtime };
+  if (job.task !== 'autoencoder') checkPreview(run);
+  // What cannot go on is refused before pictures are encoded for hours.
+  const identity = modelIdentity(job.task, model, modelFolder);
+  const checkpoint = isResumed ? readCheckpoint(run, identity, tensors, emit) : null;
+  if (modelFolder.unused.length > 0) emit({ kind: 'warning', code: 'model.unused-tensors', text: `The model has ${modelFolder.unused.length} tensors that nothing uses; the first is "${shown(modelFolder.unused[0]!)}".`, data: { tensors: modelFolder.unused.slice(0, 100) } });
   for (const warning of plan.warnings) emit({ kind: 'warning', ...warning, data: { ...warning.data } });
-  const prepared = await prepare(run, tensors, emit, request);
-  if (!prepared) return { end: 'interrupted', step: isResumed ? (listCheckpoints(folder.checkpoints).at(-1)?.step ?? 0) : 0 };
-  const saved = isResumed ? readCheckpoint(folder, prepared, tensors, emit) : null;
-  announce(run, chosen, prepared, saved?.state.step ?? 0, emit);
+  const ahead = new RunForecast(run, chosen, emit, request.cacheFolder);
+  const prepared = await prepare(run, tensors, emit, request, isResumed ? null : ahead);
+  if (!prepared) return { end: 'interrupted', step: checkpoint?.state.step ?? 0 };
+  const facts = { dataset: prepared.fingerprint, model: identity };
 
   const { optimizer: kind, settings } = optimizerOf(job);
   const ownRate = ownRateOf(job);
-  const optimizer = await OptimizerState.create(chosen.runtime, tensors, { optimizer: kind, settings, clip: job.train.clip, ema: job.train.ema, ...(ownRate ? { hasOwnRate: ownRate.has } : {}) }, job.train.accumulate > 1, saved?.values);
-  const programs = new StepPrograms(prepared.task, { runtime: chosen.runtime, weights: modelFolder.weights, checkpointing: job.train.checkpointing, scalesLoss: chosen.scalesLoss });
-  const preview = job.task === 'autoencoder' ? null : createPreview(run, () => optimizer.shown, emit);
-  const started = performance.now();
-  try {
-    const { end, state } = await trainLoop({
-      job, task: prepared.task, programs, optimizer, control, emit,
+  return scoped(async (keep) => {
+    keep(prepared);
+    const state = checkpoint ? goOn(checkpoint.state, facts, emit) : newState(facts);
+    announce(run, chosen, prepared, state.step, emit);
+    const optimizer = keep(await OptimizerState.create(chosen.runtime, tensors, { optimizer: kind, settings, clip: job.train.clip, ema: job.train.ema, ...(ownRate ? { hasOwnRate: ownRate.has } : {}) }, job.train.accumulate > 1, checkpoint?.values));
+    const programs = keep(new StepPrograms(prepared.task, { runtime: chosen.runtime, weights: modelFolder.weights, checkpointing: job.train.checkpointing, scalesLoss: chosen.scalesLoss }));
+    const preview = job.task === 'autoencoder' ? null : keep(createPreview(run, () => optimizer.shown, emit));
+    const started = performance.now();
+    const { end, state: last } = await trainLoop({
+      job, task: prepared.task, programs, optimizer, control, emit: ahead.watching(),
       checkpoints: folder.checkpoints,
       scalesLoss: chosen.scalesLoss,
       preview: preview?.run ?? null,
       onCheckpoint: async (step) => pruneCheckpoints(folder.checkpoints, job.train.keep, step),
       clock: () => (performance.now() - started) / 1000,
-    }, saved?.state ?? newState(prepared.fingerprint));
+    }, state);
     if (end === 'finished') {
       const files = await exportRun(run, optimizer.shown, prepared.latentStatistics, emit);
-      emit({ kind: 'finished', step: state.step, seconds: trainedSeconds(readEvents(folder.path)), loss: state.lastProbe, files });
+      emit({ kind: 'finished', step: last.step, seconds: trainedSeconds(readEvents(folder.path)), loss: last.lastProbe, files });
     }
-    return { end, step: state.step };
-  } finally {
-    await preview?.dispose();
-    await programs.dispose();
-    await optimizer.dispose();
-  }
+    return { end, step: last.step };
+  });
 }
 
-const newState = (dataset: string): LoopState => ({
-  step: 0, lossScale: 0, goodSteps: 0, skipped: 0, firstProbe: null, lastProbe: null, dataset,
+type RunFacts = Required<Pick<LoopState, 'dataset' | 'model'>>;
+
+const newState = (facts: RunFacts): LoopState => ({
+  step: 0, lossScale: 0, goodSteps: 0, skipped: 0, firstProbe: null, lastProbe: null, ...facts,
 });
+
+function goOn(state: LoopState, facts: RunFacts, emit: (event: TrainEventBody) => void): LoopState {
+  if (state.dataset !== facts.dataset) {
+    emit({ kind: 'warning', code: 'dataset.changed', text: 'The pictures or captions have changed since the checkpoint; training goes on with the new ones.' });
+  }
+  return { ...state, ...facts };
+}
 
 /** How often a request to stop is looked for while nothing but preparations is under way. */
 const POLL_MILLISECONDS = 100;
 
 /** The task; null when the run was asked to stop meanwhile. What is encoded by then stays in the cache. */
-async function prepare(run: OpenRun, tensors: readonly TrainedTensor[], emit: (event: TrainEventBody) => void, { control, cacheFolder }: RunRequest): Promise<PreparedTask | null> {
+async function prepare(run: OpenRun, tensors: readonly TrainedTensor[], emit: (event: TrainEventBody) => void, { control, cacheFolder }: RunRequest, ahead: RunForecast | null): Promise<PreparedTask | null> {
   const stop = new AbortController();
   const timer = setInterval(() => control.shouldStop() && stop.abort(), POLL_MILLISECONDS);
   try {
-    return await createTask(run, tensors, emit, { signal: stop.signal, ...(cacheFolder === undefined ? {} : { cacheFolder }) });
+    return await createTask(run, tensors, emit, { signal: stop.signal, ...(cacheFolder === undefined ? {} : { cacheFolder }), ...(ahead ? { onDataset: (dataset) => ahead.onDataset(dataset) } : {}) });
   } catch (error) {
     if (stop.signal.aborted && error === stop.signal.reason) return null;
     throw error;
@@ -154,15 +171,27 @@ async function prepare(run: OpenRun, tensors: readonly TrainedTensor[], emit: (e
   }
 }
 
-function readCheckpoint(folder: RunFolder, { fingerprint }: PreparedTask, tensors: readonly TrainedTensor[], emit: (event: TrainEventBody) => void) {
+/**
+ * The newest checkpoint that can be read; null for a run that was stopped before its first one, which is told. Errors:
+ * `checkpoint.all-broken`, `checkpoint.other-job`, `run.other-model`.
+ */
+function readCheckpoint({ folder, modelFolder }: OpenRun, identity: ModelIdentity, tensors: readonly TrainedTensor[], emit: (event: TrainEventBody) => void): Checkpoint | null {
   const { checkpoint, broken } = newestCheckpoint(folder.checkpoints);
-  const instead = checkpoint ? `the one of step ${checkpoint.state.step} is used` : 'training begins again';
-  for (const path of broken) emit({ kind: 'warning', code: 'checkpoint.broken', text: `The checkpoint "${path}" cannot be read; ${instead}.`, data: { path } });
-  if (checkpoint) checkValues(checkpoint, tensors);
-  if (checkpoint && checkpoint.state.dataset !== fingerprint) {
-    emit({ kind: 'warning', code: 'dataset.changed', text: 'The pictures or captions have changed since the checkpoint; training goes on with the new ones.' });
+  if (!checkpoint) {
+    if (broken.length > 0) throw allBroken(folder, broken);
+    emit({ kind: 'warning', code: 'checkpoint.none', text: `The run at "${folder.path}" was stopped before its first checkpoint; training begins at step 0.` });
+    return null;
   }
-  return checkpoint && { ...checkpoint, state: { ...checkpoint.state, dataset: fingerprint } };
+  for (const path of broken) emit({ kind: 'warning', code: 'checkpoint.broken', text: `The checkpoint "${path}" cannot be read; the one of step ${checkpoint.state.step} is used.`, data: { path } });
+  checkSameModel(checkpoint.state.model, identity, modelFolder, folder.path);
+  checkValues(checkpoint, tensors);
+  return checkpoint;
+}
+
+/** Going on would silently throw away what the files stand for. */
+function allBroken({ path: run }: RunFolder, files: readonly string[]): UserError {
+  const names = files.map((file) => `"${file}"`).join(', ');
+  return new UserError('checkpoint.all-broken', `No checkpoint of the run at "${run}" can be read (${names}): put copies of them back, or remove them to begin the run again at step 0.`, { run, files });
 }
 
 function announce({ job, model, plan }: OpenRun, { runtime, compute }: ChosenRuntime, { images }: PreparedTask, fromStep: number, emit: (event: TrainEventBody) => void): void {
@@ -177,7 +206,9 @@ function announce({ job, model, plan }: OpenRun, { runtime, compute }: ChosenRun
 }
 
 function writeScalars(board: Tensorboard, event: TrainEventBody): void {
-  if (event.kind === 'step') {
+  // Steps after the checkpoint that a resumed run goes on from are trained again: their first values are void.
+  if (event.kind === 'started') board.restart(event.fromStep === 0 ? 0 : event.fromStep + 1, Date.now() / 1000);
+  else if (event.kind === 'step') {
     if (event.loss !== null) board.scalar('train/loss', event.step, event.loss, Date.now() / 1000);
     board.scalar('train/learning_rate', event.step, event.lr, Date.now() / 1000);
     if (event.gradNorm !== null) board.scalar('train/gradient_norm', event.step, event.gradNorm, Date.now() / 1000);

@@ -10,7 +10,7 @@ import { UserError } from '../base/errors.ts';
 import { chooseRuntime, type ChosenRuntime } from './choose-runtime.ts';
 import { roundForExport } from './export-values.ts';
 import { mergedFile, mergedWeights, withWeights } from './merged-weights.ts';
-import { openModelFolder, type ModelFolder } from './model-folder.ts';
+import { openModel, type OpenModel } from './open-model.ts';
 import { namedModel } from './named-model.ts';
 import { noiseOf } from './noise-of.ts';
 import { chooseCheckpoint, openRun, openSavedValues } from './open-run.ts';
@@ -48,9 +48,9 @@ interface Context {
 
 /** Errors: those of opening models, runs and adapters, `picture.size`, `picture.sampler`, `sample.stopped`, `files.*`. */
 export async function sampleCommand(settings: SampleSettings, { onEvent, shouldStop }: Context): Promise<{ text: string; data: unknown }> {
-  const chosen = await chooseRuntime({ train: { device: settings.device, dtype: settings.dtype } as Job['train'] });
+  const chosen = await chooseRuntime({ train: { device: settings.device, dtype: settings.dtype } as Job['train'] }, 0, onEvent);
   onEvent({ kind: 'phase', name: 'open the model', done: 0, total: 0, unit: 'layers' });
-  const { model, modelFolder, noise } = settings.run === undefined ? await openBase(settings, chosen.runtime) : await openTrained(settings.run, settings, chosen);
+  const { model, modelFolder, noise } = settings.run === undefined ? await openBasePainting(settings, chosen.runtime) : await openTrainedPainting(settings.run, settings, chosen);
   const painter = new Painter({ model, modelFolder, noise, runtime: chosen.runtime, builder: { compute: chosen.compute, storedDType: modelFolder.storedDType }, trainsText: false });
   const wanted = picturesOf(settings, model);
   const files: string[] = [];
@@ -82,8 +82,8 @@ function picturesOf(settings: SampleSettings, model: Model): PictureSettings[] {
 type OpenedModel = Pick<PaintingModel, 'model' | 'modelFolder' | 'noise'>;
 
 /** Adapters are merged into the weights: any number, each in its own layout, at full speed afterwards. */
-async function openBase({ base = '', adapter, strength }: SampleSettings, runtime: Runtime): Promise<OpenedModel> {
-  const modelFolder = openModelFolder(base);
+export async function openBasePainting({ base = '', adapter, strength }: Pick<SampleSettings, 'base' | 'adapter' | 'strength'>, runtime: Runtime): Promise<OpenedModel> {
+  const modelFolder = openModel(base);
   const model = detectModel(modelFolder.files);
   const named = namedModel(modelFolder.files, model.denoiserComponent);
   const changes = new Map<string, Float32Array>();
@@ -97,7 +97,7 @@ async function openBase({ base = '', adapter, strength }: SampleSettings, runtim
 }
 
 /** The values are rounded as an export rounds them. */
-async function openTrained(path: string, { step, strength }: SampleSettings, chosen: ChosenRuntime): Promise<OpenedModel> {
+export async function openTrainedPainting(path: string, { step, strength }: Pick<SampleSettings, 'step' | 'strength'>, chosen: ChosenRuntime): Promise<OpenedModel> {
   const run = openRun(path, chosen);
   const saved = openSavedValues(chooseCheckpoint(run, step).path);
   const exact = new Map(run.plan.tensors.map(({ name }) => [name, chosen.runtime.upload(saved(name))]));
@@ -110,7 +110,7 @@ async function openTrained(path: string, { step, strength }: SampleSettings, cho
 }
 
 /** changes[path] += strength · (merged − base), starting from the base. */
-function addChange(changes: Map<string, Float32Array>, path: string, merged: Float32Array, folder: ModelFolder, strength: number): void {
+function addChange(changes: Map<string, Float32Array>, path: string, merged: Float32Array, folder: OpenModel, strength: number): void {
   const known = changes.get(path);
   if (!known && strength === 1) {
     changes.set(path, merged);

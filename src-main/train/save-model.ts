@@ -1,6 +1,6 @@
 // Writes a model with other weights in some places as a folder in the diffusers layout: a copy of the base, the new tensors
 // put in one after the other, so that memory holds one of them at a time.
-import { copyFileSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, statfsSync, statSync } from 'node:fs';
+import { copyFileSync, cpSync, createReadStream, existsSync, mkdirSync, readdirSync, readFileSync, statfsSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { UserError } from '../base/errors.ts';
 import type { Shape } from '../base/shape.ts';
@@ -8,7 +8,7 @@ import { makeFolder, writeFileAtomic } from '../files/atomic-write.ts';
 import { decodeF32, encodeTensor } from '../files/convert.ts';
 import { openWeights } from '../files/sharded.ts';
 import { writeSafetensors, type TensorToWrite } from '../files/safetensors-write.ts';
-import type { WeightFile } from '../files/weight-file.ts';
+import type { TensorLocation, WeightFile } from '../files/weight-file.ts';
 import type { HostData } from '../runtime/runtime.ts';
 import type { FileDType } from './export-values.ts';
 import { makeResultFolder } from './result-folder.ts';
@@ -47,7 +47,7 @@ export async function saveModel(values: ReadonlyMap<string, NewTensor>, settings
   const [first = ''] = values.keys();
   const mark = entries.includes('model_index.json') ? 'model_index.json' : first.slice(0, first.indexOf('.'));
   await makeFolder(dirname(resolve(target)));
-  checkSpace(base, entries, dirname(resolve(target)));
+  checkSpace(entries.reduce((sum, name) => sum + sizeOf(join(base, name)), 0), dirname(resolve(target)));
   await makeResultFolder(target, mark, async (folder) => {
     for (const name of entries) {
       const from = join(base, name);
@@ -68,7 +68,7 @@ async function saveComponent(values: ReadonlyMap<string, NewTensor>, component: 
   const fresh = new Map([...values].filter(([name]) => name.startsWith(prefix)).map(([name, value]) => [name.slice(prefix.length), value]));
   const file = openIfThere(from);
   const kept: TensorToWrite[] = [...(file?.tensors ?? [])].filter(([key]) => !fresh.has(key)).map(([key, { dtype: stored, shape }]) => ({
-    name: key, dtype: stored, shape, data: () => file!.read(key).bytes,
+    name: key, dtype: stored, shape, data: () => chunksOf(file!.locate(key)),
   }));
   const written: TensorToWrite[] = [...fresh].map(([key, { shape, data }]) => {
     const own = dtype === 'stored' ? storedDType(file, key) : dtype;
@@ -85,6 +85,11 @@ async function saveComponent(values: ReadonlyMap<string, NewTensor>, component: 
   await writeSafetensors(join(to, WEIGHT_FILE[component] ?? 'diffusion_pytorch_model.safetensors'), [...kept, ...written], { ...metadata, format: 'pt' });
 }
 
+/** A tensor's bytes, a few megabytes at a time. */
+async function* chunksOf({ file, offset, length }: TensorLocation): AsyncGenerator<Uint8Array> {
+  if (length > 0) yield* createReadStream(file, { start: offset, end: offset + length - 1, highWaterMark: 1 << 23 }) as AsyncIterable<Uint8Array>;
+}
+
 function storedDType(file: WeightFile | null, key: string): FileDType {
   const stored = file?.tensors.get(key)?.dtype;
   return stored === 'f16' || stored === 'bf16' ? stored : 'f32';
@@ -94,9 +99,8 @@ function openIfThere(folder: string): WeightFile | null {
   return existsSync(folder) && readdirSync(folder).some(isWeight) ? openWeights(folder) : null;
 }
 
-/** A model of gigabytes should not fail after minutes. */
-function checkSpace(base: string, entries: readonly string[], folder: string): void {
-  const wanted = entries.reduce((sum, name) => sum + sizeOf(join(base, name)), 0);
+/** A model of gigabytes should not fail after minutes. @param wanted bytes. Error: `export.no-space`. */
+export function checkSpace(wanted: number, folder: string): void {
   const { bavail, bsize } = statfsSync(folder);
   if (bavail * bsize >= wanted) return;
   const gigabytes = (bytes: number): string => `${(bytes / 1e9).toFixed(1)} GB`;

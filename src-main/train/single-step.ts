@@ -1,12 +1,13 @@
 // One step of a denoiser on given inputs: prediction, loss against a target, gradients of everything trained. What
 // `probe` writes and what `doctor` compares between devices.
+import { scoped } from '../base/dispose.ts';
 import type { Shape } from '../base/shape.ts';
 import type { Model } from '../catalog/define/family.ts';
 import { gradients } from '../graph/autodiff.ts';
 import { createBuilder, type Builder, type BuilderOptions } from '../graph/builder.ts';
 import type { Graph, Value } from '../graph/types.ts';
-import { f32, type DeviceTensor, type HostTensor, type Runtime, type WeightSource } from '../runtime/runtime.ts';
-import { toF32 } from './model-folder.ts';
+import { f32, type HostTensor, type Runtime, type WeightSource } from '../runtime/runtime.ts';
+import { runToHost } from './run-to-host.ts';
 import { gradientName, LOSS, LOSS_SCALE, weightedSquaredError } from './step-graph.ts';
 
 export const PREDICTION = 'prediction';
@@ -73,31 +74,18 @@ const FIRST_SCALE = 2 ** 14;
 export async function runSingleStep(
   runtime: Runtime, graph: Graph, weights: WeightSource, feeds: ReadonlyMap<string, HostTensor>,
 ): Promise<Map<string, Float32Array>> {
-  const program = await runtime.compile(graph, { weights, name: 'step' });
   const used = new Set(graph.nodes.flatMap(({ leaf }) => (leaf ? [leaf.name] : [])));
   const scalesLoss = used.has(LOSS_SCALE);
-  const tensors = new Map([...feeds].filter(([name]) => used.has(name)).map(([name, tensor]) => [name, runtime.upload(tensor)]));
-  try {
+  return scoped(async (keep) => {
+    const program = keep(await runtime.compile(graph, { weights, name: 'step' }));
+    const tensors = new Map([...feeds].filter(([name]) => used.has(name)).map(([name, tensor]) => [name, keep(runtime.upload(tensor))]));
     for (let scale = scalesLoss ? FIRST_SCALE : 1; ; scale /= 2) {
-      const extra = new Map<string, DeviceTensor>(scalesLoss ? [[LOSS_SCALE, runtime.upload(f32(Float32Array.of(scale), []))]] : []);
-      const results = await readAll(await program.run(new Map([...tensors, ...extra])));
-      for (const tensor of extra.values()) tensor.dispose();
+      const extra = scalesLoss ? [[LOSS_SCALE, f32(Float32Array.of(scale), [])] as const] : [];
+      const results = new Map([...await runToHost(runtime, program, extra, tensors)].map(([name, { data }]) => [name, data]));
       const found = [...results].filter(([name]) => name.startsWith(gradientName('')));
       if (scale > 1 && found.some(([, data]) => !data.every(Number.isFinite))) continue;
       for (const [name, data] of found) results.set(name, data.map((value) => value / scale));
       return results;
     }
-  } finally {
-    for (const tensor of tensors.values()) tensor.dispose();
-    await program.dispose();
-  }
-}
-
-async function readAll(tensors: ReadonlyMap<string, DeviceTensor>): Promise<Map<string, Float32Array>> {
-  const results = new Map<string, Float32Array>();
-  for (const [name, tensor] of tensors) {
-    results.set(name, toF32((await tensor.read()) as Float32Array).slice());
-    tensor.dispose();
-  }
-  return results;
+  });
 }

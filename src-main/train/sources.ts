@@ -9,7 +9,7 @@ import { pixelSource } from '../dataset/pixels.ts';
 import { toBatch } from '../dataset/crop.ts';
 import { encodeTexts, type TextStore } from '../dataset/texts.ts';
 import { cropConditioning } from '../dataset/variants.ts';
-import type { DatasetItem } from '../dataset/types.ts';
+import type { DatasetItem, Size } from '../dataset/types.ts';
 import type { Autoencoder, TextEncoders } from './encoders.ts';
 import type { Encoded, Prompt } from './condition.ts';
 import type { PictureBatch, PictureSource } from './tasks/autoencoder.ts';
@@ -59,12 +59,17 @@ export interface ExampleSourceSettings extends SourceSettings {
   readonly signal?: AbortSignal;
 }
 
-/** Encodes what is not in the cache yet; afterwards the encoders are not needed any more. */
+/**
+ * Encodes what is not in the cache yet. Each encoder gives its memory back when its work is done, and there is never more
+ * than one kind of them; a text that comes up later (of shuffled captions) compiles the text encoders again.
+ */
 export async function createExampleSource(settings: ExampleSourceSettings): Promise<ExampleSource> {
   const { dataset, batch, seed } = settings;
   const measured = measuredItems(dataset);
   const latents = await encodePictures(settings, measured);
+  await settings.autoencoder.dispose();
   const prompts = await promptSource(settings, measured);
+  await settings.text.dispose();
   const batches: Batches = createBatches(dataset.items, { batchSize: batch, seed });
 
   const exampleOf = async (item: DatasetItem, variant: number, text: string): Promise<Example> => {
@@ -88,8 +93,27 @@ export async function createExampleSource(settings: ExampleSourceSettings): Prom
 
 const plainText = ({ caption }: PreparedDataset, item: DatasetItem): string => withPrefix(caption.prefix, item.caption ?? '', caption.separator);
 
+export interface MeasuringGroup {
+  readonly size: Size;
+  /** Pictures of a batch. */
+  readonly rows: number;
+  /** Number of such batches. */
+  readonly count: number;
+}
+
+/** The shapes of the batches that are measured. */
+export function measuringGroups(dataset: Pick<PreparedDataset, 'items' | 'heldOut' | 'buckets'>): MeasuringGroup[] {
+  const groups = new Map<string, MeasuringGroup>();
+  for (const group of groupByShape(measuredItems(dataset))) {
+    const { bucket } = group[0]!;
+    const key = `${group.length}x${bucket}`;
+    groups.set(key, { size: dataset.buckets[bucket]!, rows: group.length, count: (groups.get(key)?.count ?? 0) + 1 });
+  }
+  return [...groups.values()];
+}
+
 /** Held-out pictures, or without them the first ones that are trained on. */
-function measuredItems({ items, heldOut }: PreparedDataset): readonly DatasetItem[] {
+function measuredItems({ items, heldOut }: Pick<PreparedDataset, 'items' | 'heldOut'>): readonly DatasetItem[] {
   const candidates = heldOut.length > 0 ? heldOut : items.filter(({ regularization }) => !regularization);
   return candidates.slice(0, MEASURED_AT_MOST);
 }

@@ -1,7 +1,9 @@
 // Compiled programs of a task: one per batch shape for training and one for measuring, made when first needed.
+import { scoped } from '../base/dispose.ts';
 import { UserError } from '../base/errors.ts';
-import type { DeviceTensor, Program, Runtime, WeightSource } from '../runtime/runtime.ts';
+import { f32, type DeviceTensor, type Program, type Runtime, type WeightSource } from '../runtime/runtime.ts';
 import { ProgramsByKey } from './programs-by-key.ts';
+import { runToHost } from './run-to-host.ts';
 import { LOSS, LOSS_SCALE, lossGraph, stepGraph } from './step-graph.ts';
 import type { TaskBatch, TrainingTask } from './task.ts';
 
@@ -27,11 +29,12 @@ export class StepPrograms {
     const { runtime, scalesLoss, checkpointing } = this.settings;
     const program = await this.program(`train ${batch.key}`, () =>
       stepGraph(batch.buildLoss, { builder: this.task.builder, checkpointing, scalesLoss }));
-    const feeds = this.upload(batch);
-    if (scalesLoss) feeds.set(LOSS_SCALE, runtime.upload({ dtype: 'f32', shape: [], data: Float32Array.of(lossScale) }));
-    const result = await program.run(new Map([...values, ...feeds]));
-    for (const tensor of feeds.values()) tensor.dispose();
-    return result;
+    return scoped(async (keep) => {
+      const feeds = new Map(values);
+      for (const [name, tensor] of batch.feeds) feeds.set(name, keep(runtime.upload(tensor)));
+      if (scalesLoss) feeds.set(LOSS_SCALE, keep(runtime.upload(f32(Float32Array.of(lossScale), []))));
+      return program.run(feeds);
+    });
   }
 
   /** Mean loss over batches, without gradients. */
@@ -40,11 +43,9 @@ export class StepPrograms {
     let count = 0;
     for (const batch of batches) {
       const program = await this.program(`measure ${batch.key}`, () => lossGraph(batch.buildLoss, this.task.builder));
-      const feeds = this.upload(batch);
-      const result = await program.run(new Map([...values, ...feeds]));
-      total += (await readScalar(result.get(LOSS)!)) * batch.size;
+      const result = await runToHost(this.settings.runtime, program, batch.feeds, values);
+      total += result.get(LOSS)!.data[0]! * batch.size;
       count += batch.size;
-      for (const tensor of [...feeds.values(), ...result.values()]) tensor.dispose();
     }
     return total / count;
   }
@@ -56,10 +57,6 @@ export class StepPrograms {
   private program(key: string, build: () => Parameters<Runtime['compile']>[0]): Promise<Program> {
     const { runtime, weights } = this.settings;
     return this.programs.get(key, () => runtime.compile(build(), { weights, name: key.replaceAll(' ', '-') }));
-  }
-
-  private upload(batch: TaskBatch): Map<string, DeviceTensor> {
-    return new Map([...batch.feeds].map(([name, tensor]) => [name, this.settings.runtime.upload(tensor)]));
   }
 }
 

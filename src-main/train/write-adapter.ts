@@ -1,134 +1,74 @@
-// Writes trained values as an adapter file of one layout, and proves it by reading the file again.
-import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
-import { basename, join } from 'node:path';
-import { assert, UserError } from '../base/errors.ts';
-import { adapters } from '../catalog/adapters/index.ts';
-import type { AdapterFacts, AdapterFormat, AdapterPart, DoraAxis, NamedModel } from '../catalog/define/format.ts';
-import type { Job } from '../contract/job.ts';
+// Writes low-rank values as an adapter file of one layout.
+import { join } from 'node:path';
+import { UserError } from '../base/errors.ts';
+import type { AdapterFormat, AdapterPart } from '../catalog/define/format.ts';
 import { encodeTensor } from '../files/convert.ts';
-import { dataSectionHash, writeSafetensors, type TensorToWrite } from '../files/safetensors-write.ts';
-import { openWeights } from '../files/sharded.ts';
+import { sectionHash, dataSectionHash, headerSize, writeSafetensors, type TensorToWrite } from '../files/safetensors-write.ts';
 import { DOWN, UP } from '../nn/low-rank.ts';
-import { dtypeInFile, trainedScale, valuesInFile, type FileDType } from './export-values.ts';
-import { productError, productNorm } from './low-rank-norms.ts';
-import { namedModel } from './named-model.ts';
-import { readAdapter } from './read-adapter.ts';
-import type { OpenRun } from './run-job.ts';
-import type { TrainedValues } from './trained.ts';
+import { dtypeInFile, valuesInFile, type FileDType } from './export-values.ts';
+import { MAGNITUDE, type ExportSource, type SourceFacts, type SourceLayer } from './export-source.ts';
 
-const MAGNITUDE = 'lora_magnitude_vector';
+/** ComfyUI shows metadata of files whose header is no larger than this. */
+const MOST_HEADER = 1 << 20;
+/** Texts that can be missed, the first to go first, when the header would be larger. */
+const EXPENDABLE = ['ss_tag_frequency', 'adora.job', 'ss_bucket_info', 'ss_dataset_dirs'];
 
-type ExportedRun = Pick<OpenRun, 'job' | 'model' | 'modelFolder' | 'plan'>;
+export interface WriteSettings {
+  readonly dtype: FileDType;
+  /** A warning that has to travel with the file. */
+  readonly note: string;
+  readonly approximation?: SourceFacts['approximation'];
+}
 
-export interface WrittenAdapter {
+export interface WrittenFile {
   readonly path: string;
-  /** Largest relative error of B·A of a layer, and of a magnitude, between what was trained and what the file holds. */
-  readonly worstProduct: number;
-  readonly worstMagnitude: number;
-  readonly layers: number;
+  readonly metadata: Readonly<Record<string, string>>;
+  /** Bytes of the header. */
+  readonly header: number;
 }
 
-/** Axis of the magnitudes that a run trains; null without magnitudes. */
-export function axisOfRun({ plan, job }: Pick<OpenRun, 'plan' | 'job'>): DoraAxis | null {
-  const hasMagnitude = plan.tensors.some(({ name }) => name.endsWith(`.${MAGNITUDE}`));
-  return hasMagnitude ? ((job.adapter as Readonly<Record<string, unknown>>)['axis'] as DoraAxis) : null;
-}
-
-/** @param note a warning that has to travel with the file. Error: `export.unnamed-layer`. */
-export async function writeAdapter(run: ExportedRun, values: TrainedValues, format: AdapterFormat, path: string, dtype: FileDType, step: number, note: string): Promise<WrittenAdapter> {
-  const { job, model, modelFolder, plan } = run;
-  const named = namedModel(modelFolder.files, model.denoiserComponent);
-  const axis = axisOfRun(run);
-  const held = valuesInFile(values, trainedScale(job), dtype);
+/** Error: `export.unnamed-layer`, `safetensors.f16-overflow`, `files.*`. */
+export async function writeAdapter(source: ExportSource, format: AdapterFormat, path: string, { dtype, note, approximation }: WriteSettings): Promise<WrittenFile> {
+  const held = valuesInFile(source.values, source.scale, dtype);
   const tensors: TensorToWrite[] = [];
-  for (const layer of plan.layers) {
-    const keyOf = (part: AdapterPart): string => format.keyOf(layer.path, part, named) ?? unnamed(layer.path, format);
+  for (const layer of source.layers) {
+    const keyOf = (part: AdapterPart): string => nameOf(layer, part, format, source);
     for (const part of [DOWN, UP, MAGNITUDE] as const) {
       const value = held.get(`${layer.path}.${part}`);
       if (!value) continue;
-      const shape = part === MAGNITUDE ? format.magnitudeShape(layer.shape, axis!) : value.shape;
+      const shape = part === MAGNITUDE ? format.magnitudeShape(layer.shape, source.axis!) : value.shape;
       const stored = dtypeInFile(`${layer.path}.${part}`, dtype);
       tensors.push({ name: keyOf(part), dtype: stored, shape, data: encodeTensor(value.data as Float32Array, stored, keyOf(part)) });
     }
-    const rank = held.get(`${layer.path}.${DOWN}`)!.shape[0]!;
-    if (format.hasAlpha) tensors.push({ name: keyOf('alpha'), dtype: 'f32', shape: [], data: Float32Array.of(rank) });
+    if (format.hasAlpha) tensors.push({ name: keyOf('alpha'), dtype: 'f32', shape: [], data: Float32Array.of(layer.rank) });
   }
-  const facts = await factsOf(run, axis, step, note, await dataSectionHash(tensors));
-  await writeSafetensors(path, tensors, format.metadata(facts));
-  return prove(path, values, trainedScale(job), named);
+  const facts = { ...await source.facts(), note, axis: source.axis, rank: Math.max(0, ...source.layers.map(({ rank }) => rank)), ...(approximation ? { approximation } : {}) };
+  return writeWithMetadata(path, tensors, (hash) => format.metadata({ ...facts, hash }));
 }
 
-function unnamed(layer: string, { label }: AdapterFormat): never {
-  throw new UserError('export.unnamed-layer', `The layout ${label} has no name for the layer "${layer}": export for another program, or merged.`, { layer });
+/** Writes tensors with the metadata that their hash is part of, kept small. */
+export async function writeWithMetadata(path: string, tensors: readonly TensorToWrite[], metadataOf: (hash: string) => Readonly<Record<string, string>>): Promise<WrittenFile> {
+  const metadata = { ...metadataOf(await dataSectionHash(tensors)) };
+  for (const key of EXPENDABLE) if (headerSize(tensors, metadata) > MOST_HEADER) delete metadata[key];
+  if ('sshs_model_hash' in metadata) metadata['sshs_legacy_hash'] = await legacyHash(tensors, metadata);
+  await writeSafetensors(path, tensors, metadata);
+  return { path, metadata, header: headerSize(tensors, metadata) };
 }
 
-/** Opens the file again and compares every layer with what was trained. */
-function prove(path: string, values: TrainedValues, scale: number, named: NamedModel): WrittenAdapter {
-  const read = readAdapter(path, named);
-  let worstProduct = 0;
-  let worstMagnitude = 0;
-  for (const { path: layer, rank } of read.layers) {
-    const pair = (from: TrainedValues, factor: number) => ({
-      down: from.get(`${layer}.${DOWN}`)!.data as Float32Array,
-      up: (from.get(`${layer}.${UP}`)!.data as Float32Array).map((value) => value * factor),
-      rank,
-    });
-    const [found, trained] = [pair(read.values, 1), pair(values, scale)];
-    // A product that is still zero has no relative error; the file must hold a zero too.
-    worstProduct = Math.max(worstProduct, productNorm(trained) === 0 ? productNorm(found) : productError(found, trained));
-    const magnitude = values.get(`${layer}.${MAGNITUDE}`);
-    const written = read.values.get(`${layer}.${MAGNITUDE}`);
-    assert(!magnitude === !written, `${layer} lost or found a magnitude`);
-    if (magnitude && written) worstMagnitude = Math.max(worstMagnitude, largestDifference(magnitude.data as Float32Array, written.data as Float32Array));
-  }
-  return { path, worstProduct, worstMagnitude, layers: read.layers.length };
+/**
+ * As kohya's scripts make it: of the file that would have the `ss_*` texts alone, 64 KiB from 1 MiB on, the first 8 digits of
+ * their SHA-256. Smaller files all get that of nothing.
+ */
+async function legacyHash(tensors: readonly TensorToWrite[], metadata: Readonly<Record<string, string>>): Promise<string> {
+  const own = Object.fromEntries(Object.entries(metadata).filter(([key]) => key.startsWith('ss_')));
+  return (await sectionHash(tensors, own, 0x100000, 0x10000)).slice(0, 8);
 }
 
-function largestDifference(a: Float32Array, b: Float32Array): number {
-  return a.reduce((worst, value, i) => Math.max(worst, Math.abs(value - b[i]!) / Math.max(Math.abs(value), 1e-12)), 0);
+/** Error: `export.unnamed-layer`. */
+export function nameOf({ path }: SourceLayer, part: AdapterPart, format: AdapterFormat, { named }: Pick<ExportSource, 'named'>): string {
+  const name = format.keyOf(path, part, named);
+  if (name !== null) return name;
+  throw new UserError('export.unnamed-layer', `The layout ${format.label} has no name for the layer "${path}": export for another program, or with --as merged.`, { layer: path });
 }
 
-async function factsOf({ job, model, modelFolder, plan }: ExportedRun, axis: DoraAxis | null, step: number, note: string, hash: string): Promise<AdapterFacts> {
-  const { rank = 0, alpha = rank } = job.adapter as Readonly<Record<string, number>>;
-  const components = new Set(plan.layers.map(({ path }) => path.slice(0, path.indexOf('.'))));
-  const hashes = new Map<string, string>();
-  for (const component of components) hashes.set(component, await hashOfWeights(join(modelFolder.root, component)));
-  assert(job.adapter.kind in adapters, `${job.adapter.kind} is an adapter`);
-  return {
-    title: job.name, kind: job.adapter.kind, axis, rank, alpha, trigger: job.data.caption.prefix.trim(), steps: step, seed: job.train.seed,
-    learningRate: Number((job.optimizer as Readonly<Record<string, unknown>>)['learningRate']), optimizer: job.optimizer.kind,
-    job: JSON.stringify(withoutPaths(job)), hash, note,
-    base: { name: basename(job.base.model), ...model.knownAs, prediction: model.noise.prediction, side: model.nativeSide, hashes },
-  };
-}
-
-/** A job that names no folder of its author; of folders only a name like `10_style`, which says how often they count, stays. */
-function withoutPaths(job: Job): unknown {
-  const lastOf = (path: string): string => path.split(/[\\/]/).findLast((part) => part !== '') ?? '';
-  const nameOf = (path: string, index: number): string => (/^\d+_/.test(lastOf(path)) ? lastOf(path) : `folder-${index + 1}`);
-  const { base, data } = job;
-  return {
-    ...job,
-    base: { ...base, model: lastOf(base.model) },
-    data: {
-      ...data,
-      folders: data.folders.map((folder, index) => ({ ...folder, path: nameOf(folder.path, index) })),
-      holdout: typeof data.holdout === 'string' ? 'holdout' : data.holdout,
-    },
-  };
-}
-
-/** SHA-256 of a component's weight files, one after the other by name. */
-async function hashOfWeights(folder: string): Promise<string> {
-  const weights = openWeights(folder);
-  const files = new Set([...weights.tensors.keys()].map((key) => weights.locate(key).file));
-  const hash = createHash('sha256');
-  for (const file of [...files].sort()) for await (const chunk of createReadStream(file, { highWaterMark: 1 << 20 })) hash.update(chunk as Buffer);
-  return hash.digest('hex');
-}
-
-/** A job's name as a file name: letters, digits, dot, dash and underscore. */
-export const fileStem = ({ name }: Pick<Job, 'name'>): string => name.replaceAll(/[^\p{L}\p{N}._-]+/gu, '-').replace(/^[.-]+/, '') || 'adapter';
-
-export const adapterFile = (folder: string, job: Job, layout: string): string => join(folder, `${fileStem(job)}-${layout}.safetensors`);
+export const adapterFile = (folder: string, stem: string, kind: string): string => join(folder, `${stem}-${kind}.safetensors`);

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 
 import { UserError } from '../../src-main/base/errors.ts';
-import type { RunJob } from '../../src-main/cli/commands/train.ts';
+import type { Forecast, RunJob } from '../../src-main/cli/commands/train.ts';
 import { trainEventSchema } from '../../src-main/contract/events.ts';
 import { adora } from './cli-harness.ts';
 
@@ -30,6 +30,18 @@ describe('train', () => {
     expect(seen).toMatchObject({ runFolder: run, resume: false });
     expect(seen?.job.train.steps).toBe(7);
     expect(seen?.job.base.model).toBe(join(folder, 'model'));
+  });
+
+  test.each([['fits', 0], ['too-large', 1]] as const)('--forecast trains nothing and shows what is needed: %s', async (verdict, expected) => {
+    const amount = { bytes: 1, free: 2, total: 3 };
+    const runJob: RunJob = async () => expect.unreachable();
+    const forecast: Forecast = async ({ job: asked, times }) => {
+      expect([asked.train.steps, times]).toEqual([7, true]);
+      return { kind: 'forecast', verdict, text: 'The run needs 1 byte.', memory: { host: amount, device: null, parts: [] }, disk: { bytes: 1, free: 2, parts: [] }, seconds: null, changes: [] };
+    };
+    const { code, out } = await adora(['train', job, '--forecast', '--set', 'train.steps=7'], { runJob, forecast });
+    expect(code).toBe(expected);
+    expect(out).toContain('The run needs 1 byte.\n');
   });
 
   test('an interrupted run ends with 130, and the signal reaches the engine', async () => {
@@ -62,6 +74,20 @@ describe('train', () => {
     });
   });
 
+  test.each([
+    ['job.invalid', 2], ['job.rank', 2], ['run.not-empty', 2], ['bench.unknown', 2], ['demo.stopped', 130], ['sample.stopped', 130], ['dataset.no-folder', 1], ['checkpoint.all-broken', 1],
+  ])('%s exits with %i', async (code, expected) => {
+    const runJob: RunJob = () => Promise.reject(new UserError(code, 'No.'));
+    expect((await adora(['train', job], { runJob })).code).toBe(expected);
+  });
+
+  test.each([['a missing job', 'none.toml'], ['broken TOML', 'broken.toml'], ['an unknown key', 'unknown.json']])('%s exits with 2', async (_, name) => {
+    const path = join(folder, name);
+    if (name === 'broken.toml') writeFileSync(path, 'a = = 1');
+    if (name === 'unknown.json') writeFileSync(path, JSON.stringify({ version: 1, base: { model: 'm' }, data: { folders: [{ path: 'd' }] }, trian: {} }));
+    expect((await adora(['train', path], { runJob: async () => 'finished' })).code).toBe(2);
+  });
+
   test('a failure that the run has already reported is not repeated', async () => {
     const runJob: RunJob = async ({ onEvent }) => {
       onEvent({ kind: 'failed', seq: 0, time: 1, code: 'a.b', text: 'No.' });
@@ -90,7 +116,7 @@ describe('train', () => {
     expect((await adora(['train', '--resume', run], { runJob })).code).toBe(0);
     expect(resumed).toEqual({ resume: true, runFolder: run });
     expect(await adora(['train', '--resume', folder], { runJob })).toMatchObject({
-      code: 1, error: expect.stringContaining('holds no run'),
+      code: 2, error: expect.stringContaining('holds no run'),
     });
   });
 

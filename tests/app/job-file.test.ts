@@ -35,6 +35,17 @@ describe('readJobFile', () => {
     expect(job.adapter['rank']).toBe(4);
   });
 
+  test('files of parts of the model are meant from the file too', async () => {
+    const text = toml.replace('model = "../model" # beside', 'model = "m.safetensors"\nvae = "vae.safetensors"\ntextEncoders = ["l.safetensors", "/g.safetensors"]\nclipSkip = 2');
+    const { job } = await readJobFile(file('parts.toml', text), catalog);
+    expect(job.base).toMatchObject({
+      model: join(folder, 'm.safetensors'), vae: join(folder, 'vae.safetensors'), textEncoders: [join(folder, 'l.safetensors'), '/g.safetensors'], clipSkip: 2,
+    });
+    for (const wrong of ['clipSkip = 0', 'textEncoders = []', 'vae = ""']) {
+      await expect(readJobFile(file('wrong.toml', toml.replace('model =', `${wrong}\nmodel =`)), catalog)).rejects.toMatchObject({ code: 'job.invalid' });
+    }
+  });
+
   test('a job that is written as JSON reads as the same job', async () => {
     const { job } = await readJobFile(file('a.toml', toml), catalog);
     const again = await readJobFile(file('b.json', `\uFEFF${JSON.stringify(job)}`), catalog);

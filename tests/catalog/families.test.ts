@@ -95,6 +95,31 @@ describe('published models', () => {
     expect(needed).toContain('text_encoder_2.text_model.encoder.layers.30.mlp.fc2.bias');
   });
 
+  it.each([
+    ['1.5', stableDiffusion15, undefined, ['text_encoder.text_model.encoder.layers.11.'], []],
+    ['1.5', stableDiffusion15, 1, ['text_encoder.text_model.encoder.layers.11.'], []],
+    ['1.5', stableDiffusion15, 2, ['text_encoder.text_model.encoder.layers.10.', 'text_encoder.text_model.final_layer_norm.'], ['text_encoder.text_model.encoder.layers.11.']],
+    ['2.1', stableDiffusion21, 2, ['text_encoder.text_model.encoder.layers.22.'], []],
+    ['2.1', stableDiffusion21, 3, ['text_encoder.text_model.encoder.layers.21.', 'text_encoder.text_model.final_layer_norm.'], ['text_encoder.text_model.encoder.layers.22.']],
+    ['XL', stableDiffusionXl, 2, ['text_encoder.text_model.encoder.layers.10.', 'text_encoder_2.text_model.encoder.layers.30.'], ['text_encoder.text_model.encoder.layers.11.', 'text_encoder_2.text_model.encoder.layers.31.', 'final_layer_norm']],
+    ['XL', stableDiffusionXl, 1, ['text_encoder.text_model.encoder.layers.11.', 'text_encoder_2.text_model.encoder.layers.31.'], ['final_layer_norm']],
+    ['XL', stableDiffusionXl, 3, ['text_encoder_2.text_model.encoder.layers.29.'], ['text_encoder_2.text_model.encoder.layers.30.']],
+  ] as const)('%s: clip skip %s%s', (...[, configs, clipSkip, used, unused]) => {
+    const model = detectModel(filesOf(configs), clipSkip === undefined ? {} : { clipSkip });
+    const g = createBuilder();
+    const { context } = buildCondition(g, model, 1);
+    const needed = verify(g.graph({ context: g.mul(context, 1) })).nodes.flatMap(({ leaf }) => leaf?.name ?? []);
+    for (const name of used) expect(needed.some((path) => path.includes(name)), name).toBe(true);
+    for (const name of unused) expect(needed.filter((path) => path.includes(name))).toEqual([]);
+  });
+
+  it('a clip skip beyond the layers is refused', () => {
+    for (const [configs, clipSkip] of [[stableDiffusion15, 13], [stableDiffusion21, 1], [stableDiffusion21, 25]] as const) {
+      const error = errorOf(() => detectModel(filesOf(configs), { clipSkip }).textEncoders);
+      expect([error.code, error.message.includes('base.clipSkip')]).toEqual(['model.clip-skip', true]);
+    }
+  });
+
   it('graphs in f16 keep norms and softmax of text in f32', () => {
     const g = createBuilder({ compute: 'f16', storedDType: () => 'f16' });
     const model = detectModel(filesOf(stableDiffusion21));

@@ -9,7 +9,8 @@ import type { AdapterFacts, AdapterPart, DoraAxis, NamedModel } from '../../src-
 import { openSafetensors } from '../../src-main/files/safetensors.ts';
 import { dataSectionHash, writeSafetensors, type TensorToWrite } from '../../src-main/files/safetensors-write.ts';
 import { ldmUnetNames } from '../../src-main/nn/ldm-unet-names.ts';
-import { openModelFolder } from '../../src-main/train/model-folder.ts';
+import { exactIn } from '../../src-main/train/export-choice.ts';
+import { openModel } from '../../src-main/train/open-model.ts';
 import { namedModel } from '../../src-main/train/named-model.ts';
 import { readAdapter } from '../../src-main/train/read-adapter.ts';
 import { relativeError } from '../ops/run-graph.ts';
@@ -19,7 +20,7 @@ const golden = 'tests/golden/unet';
 const kohya = formats['kohya']!;
 const peft = formats['peft']!;
 
-const goldenModel = (name: string): NamedModel => namedModel(openModelFolder(join(golden, name)).files, 'unet');
+const goldenModel = (name: string): NamedModel => namedModel(openModel(join(golden, name)).files, 'unet');
 
 /** A model with these layers and nothing else. */
 const modelOf = (layers: Readonly<Record<string, Shape>>, textEncoders = ['text_encoder']): NamedModel => ({ denoiser: 'unet', textEncoders, layers: new Map(Object.entries(layers)) });
@@ -151,8 +152,16 @@ describe('PEFT files of diffusers', () => {
 });
 
 const facts: AdapterFacts = {
-  title: 'ink', kind: 'dora', axis: 'input', rank: 4, alpha: 2, trigger: 'in ink', steps: 10, seed: 1, learningRate: 1e-4, optimizer: 'adamw', job: '{}', note: '', hash: 'ab',
-  base: { name: 'base', architecture: 'stable-diffusion-v1', implementation: 'diffusers', kohyaVersion: 'sd_v1', isVersion2: false, prediction: 'epsilon', side: 512, hashes: new Map([['unet', 'cd']]) },
+  title: 'ink', kind: 'dora', axis: 'input', rank: 4, alpha: 2, trigger: 'in ink', note: '', hash: 'ab',
+  base: { name: 'base', architecture: 'stable-diffusion-v1', implementation: 'diffusers', kohyaVersion: 'sd_v1', isVersion2: false, prediction: 'epsilon', side: 512, hashes: new Map([['unet', 'cd']]), fileHash: 'ef' },
+  training: {
+    steps: 10, totalSteps: 20, seed: 1, learningRate: 1e-4, textLearningRate: null, optimizer: 'adamw', schedule: 'constant', warmup: 2, batch: 2, accumulate: 1, checkpointing: true,
+    dropout: 0, noiseOffset: 0, minSnrGamma: 5, clipSkip: null, job: '{}',
+  },
+  data: {
+    folders: [{ name: '10_ink', repeats: 10, pictures: 3, tags: new Map([['in ink', 3], ['tree', 1]]) }], buckets: [{ width: 512, height: 448, count: 30 }],
+    draws: 30, regularization: 0, width: 512, height: 512,
+  },
 };
 
 describe('metadata', () => {
@@ -165,6 +174,24 @@ describe('metadata', () => {
     });
     expect(JSON.parse(metadata['ss_network_args']!)).toEqual({ algo: 'locon', dora_wd: 'True', wd_on_output: 'False' });
     expect(kohya.metadata({ ...facts, axis: null })).toMatchObject({ ss_network_module: 'networks.lora', ss_network_args: '{}' });
+    expect(metadata).toMatchObject({
+      ss_sd_model_name: 'base', ss_new_sd_model_hash: 'ef', ss_steps: '10', ss_max_train_steps: '20', ss_epoch: '1', ss_num_epochs: '2', ss_learning_rate: '0.0001', ss_text_encoder_lr: 'None',
+      ss_gradient_checkpointing: 'True', ss_clip_skip: 'None', ss_min_snr_gamma: '5', ss_noise_offset: 'None', ss_num_train_images: '30', ss_resolution: '(512, 512)',
+      ss_tag_frequency: '{"10_ink":{"in ink":3,"tree":1}}', ss_dataset_dirs: '{"10_ink":{"n_repeats":10,"img_count":3}}',
+      ss_bucket_info: '{"buckets":{"0":{"resolution":[512,448],"count":30}}}',
+    });
+    // Every value is a text, and nothing is written that is not known.
+    expect(Object.values(metadata).every((value) => typeof value === 'string')).toBe(true);
+    const bare = kohya.metadata({ ...facts, training: null, data: null });
+    expect(Object.keys(bare).filter((key) => /steps|tag|epoch|resolution|images/.test(key))).toEqual(['modelspec.resolution']);
+  });
+
+  test('the most frequent tags are kept when there are many', () => {
+    const tags = new Map(Array.from({ length: 3000 }, (_, i) => [`tag ${i}`, 1 + (i % 7)]));
+    const data = { ...facts.data!, folders: [{ ...facts.data!.folders[0]!, tags }] };
+    const kept = (JSON.parse(kohya.metadata({ ...facts, data })['ss_tag_frequency']!) as Record<string, Record<string, number>>)['10_ink']!;
+    expect(Object.keys(kept)).toHaveLength(1000);
+    expect(Math.min(...Object.values(kept))).toBe(5);
   });
 
   test('PEFT has no configuration, which would be taken in place of the tensors', () => {
@@ -272,17 +299,17 @@ describe('other programs', () => {
     ['a1111', 'kohya', 'input'], ['comfyui', 'kohya', 'input'], ['peft', 'peft', 'output'],
   ] as const)('%s renders a %s file, axis %s, as trained', async (program, layout, axis) => {
     for (const [path, error] of Object.entries(await errorIn(program, layout, axis))) expect(error, path).toBeLessThan(1e-6);
-    expect(formats[layout]!.exactIn(axis)).toContain(program === 'peft' ? 'diffusers' : program);
+    expect(exactIn(program === 'peft' ? 'diffusers' : program, axis)).toBe(true);
   });
 
   test.each([['comfyui', 'kohya', 'output'], ['a1111', 'kohya', 'output']] as const)('%s is not said to render a %s file, axis %s', async (program, layout, axis) => {
-    expect(formats[layout]!.exactIn(axis)).not.toContain(program);
+    expect(exactIn(program, axis)).toBe(false);
     if (program === 'comfyui') expect(Math.max(...Object.values(await errorIn(program, layout, axis)))).toBeGreaterThan(0.05);
   });
 
   test('the input axis has no place in PEFT', () => {
     expect(peft.axes).toEqual(['output']);
-    expect(peft.exactIn('input')).toEqual([]);
+    expect(exactIn('diffusers', 'input')).toBe(false);
   });
 
   test.each([['kohya', null], ['kohya', 'input'], ['kohya', 'output'], ['peft', null], ['peft', 'output']] as const)('%s, axis %s: read as written', async (layout, axis) => {

@@ -260,7 +260,7 @@ describe.each(Object.keys(all))('%s', (id) => {
 
 /** w − rate · gradient, with which clipping and scaling can be read off. */
 const plain: Optimizer = {
-  label: '', help: '', fields: {}, state: () => ({}), scalars: (_, rate) => ({ rate }),
+  label: '', help: '', fields: {}, state: () => ({}), scalars: (_, rate) => ({ rate }), stride: () => ({ least: 0, most: 0, keep: 1 }),
   update: (g, slots, scalars, shared) => ({ slots: slots.map(({ parameter, gradient }) => ({ parameter: g.sub(parameter, g.mul(gradient, scalars['rate']!)), state: {} })), shared }),
 };
 

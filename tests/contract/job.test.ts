@@ -129,3 +129,15 @@ describe('jobJsonSchema', () => {
     expect(schema.properties['train']?.properties['clip']?.description).toMatch(/norm/);
   });
 });
+
+test('mistakes of the schema and of catalog choices are told together', () => {
+  const issues = issuesOf({
+    ...minimal, train: { steps: 0, device: 'gpu' }, adapter: { rnak: 3, targets: 'attenton' }, optimizer: { kind: 'adamv' }, schedule: { kind: 'cosine', floor: 7 },
+    objective: { kind: 'x0' }, preview: { sampler: 'eular' },
+  });
+  for (const text of [/^train\.steps: /, /^train\.device: .* Did you mean 'auto' or 'cuda' or 'webgpu'\?/, /^adapter\.targets: .*'attention'/, /^adapter\.rnak: .*'rank'/,
+    /^optimizer\.kind: .*'adamw'/, /^schedule\.floor: 7 is above/, /^objective\.kind: 'x0'/, /^preview\.sampler: .*'euler'/]) {
+    expect(issues.filter((issue) => text.test(issue)), String(text)).toHaveLength(1);
+  }
+  expect(issues).toHaveLength(8);
+});

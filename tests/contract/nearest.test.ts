@@ -15,3 +15,11 @@ test('only a plausible misspelling is offered', () => {
   expect(nearestName('x', [])).toBeNull();
   expect(suggestion('zzzz', ['rank', 'alpha'])).toBe(' Known here: rank, alpha.');
 });
+
+test('what people call a GPU is no misspelling of cpu', () => {
+  const known = ['auto', 'cpu', 'cuda', 'dml', 'webgpu'];
+  expect(suggestion('gpu', known)).toBe(" Did you mean 'auto' or 'cuda' or 'webgpu'?");
+  expect(suggestion('GPU', known)).toContain("'auto'");
+  expect(suggestion('cuba', known)).toBe(" Did you mean 'cuda'?");
+  expect(suggestion('gpu', ['rank'])).toBe(' Known here: rank.');
+});

@@ -1,9 +1,9 @@
-import { mkdirSync, symlinkSync } from 'node:fs';
+import { mkdirSync, readFileSync, symlinkSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { scanFolders } from '../../src-main/dataset/scan.ts';
 import { refusalOf, temporaryFolder } from '../files/temporary.ts';
-import { writeText } from './pictures.ts';
+import { plain, writeText } from './pictures.ts';
 
 // Scanning looks at names and caption files only, so pictures may be empty files here.
 const touch = (folder: string, ...names: string[]): void => {
@@ -104,7 +104,7 @@ describe('scanning a folder', () => {
 
   it('names all caption files that are no text', async () => {
     const folder = temporaryFolder();
-    touch(folder, 'a.png', 'b.png', 'c.png');
+    for (const name of ['a.png', 'b.png', 'c.png']) await plain(join(folder, name));
     writeText(join(folder, 'a.txt'), Buffer.from('gr\xfcn', 'latin1'));
     writeText(join(folder, 'b.txt'), 'good');
     const one = await refusalOf('dataset.bad-files', () => scan(folder));
@@ -112,5 +112,13 @@ describe('scanning a folder', () => {
     writeText(join(folder, 'c.txt'), new Uint8Array([0xc3, 0x28]));
     const two = await refusalOf('dataset.bad-files', () => scan(folder));
     expect(two.message).toMatch(/^2 files.*a\.png.*c\.png/);
+    // Other folders and the pictures themselves are looked at as well: one repair, not three.
+    const other = temporaryFolder();
+    await plain(join(other, 'd.png'));
+    writeText(join(other, 'd.txt'), new Uint8Array([0xc3, 0x28]));
+    writeText(join(folder, 'b.png'), readFileSync(join(folder, 'b.png')).subarray(0, 40));
+    const all = await refusalOf('dataset.bad-files', () => scanFolders([folder, other].map((path) => ({ path, regularization: false }))));
+    expect(all.message).toMatch(/^4 files/);
+    expect(all.message).toMatch(/d\.png" \(not UTF-8 text\).*b\.png"/);
   });
 });

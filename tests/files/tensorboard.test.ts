@@ -11,6 +11,7 @@ interface Event {
   version?: string;
   tag?: string;
   value?: number;
+  status?: number;
 }
 
 /** Takes the frames apart as the format is described, checks both sums of each, and decodes the messages. */
@@ -48,6 +49,11 @@ function decode(payload: Uint8Array): Event {
         else if (field === 2) event.value = value.float();
         else expect.fail(`field ${field}`);
       }));
+    } else if (number === 7) {
+      walk(reader.bytes(), (field, log) => {
+        expect(field).toBe(1);
+        event.status = log.int32();
+      });
     } else expect.fail(`field ${number}`);
   });
   return event;
@@ -93,5 +99,14 @@ describe('TensorBoard files', () => {
     const folder = temporaryFolder();
     writeFileSync(join(folder, 'file'), '');
     refusal('files.not-a-folder', () => openTensorboard(join(folder, 'file'), 1));
+  });
+
+  it('says from which step on a resumed run replaces earlier values', () => {
+    const board = openTensorboard(temporaryFolder(), 100);
+    board.restart(5, 101);
+    board.scalar('loss', 5, 0.5, 102);
+    board.close();
+    // SessionLog.START is 1: readers drop what they have of step 5 and later.
+    expect(readEvents(board.path).slice(1)).toEqual([{ wallTime: 101, step: 5, status: 1 }, { wallTime: 102, step: 5, tag: 'loss', value: 0.5 }]);
   });
 });

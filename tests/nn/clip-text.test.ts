@@ -42,6 +42,31 @@ describe.each(['sd1_quick_gelu', 'sd2_gelu', 'sdxl_projection', 'modern_eos'])('
     expect(io.has('text_embeds')).toBe('text_embeds' in outputs);
   });
 
+  it('gives the output of any layer counted from the end, with the final norm or without', () => {
+    const { raw, config } = load(name);
+    const g = createBuilder();
+    const end = endsOf(io, raw['eos_token_id']);
+    const states = clipText(g, config, g.input('ids', io.shape('input_ids'), 'i64'), g.input('end', [end.length], 'i64'));
+    const layers = Array.from({ length: config.layers }, (_, i) => i + 1);
+    const outputs = Object.fromEntries(layers.flatMap((fromEnd) => [true, false].map((isNormalised) => [`${fromEnd} ${isNormalised}`, g.mul(states.outputOf(fromEnd, isNormalised), 1)])));
+    const results = run(g, outputs, 'text_encoder', weights, { ids: io.data('input_ids'), end });
+    for (const fromEnd of layers) {
+      const state = io.data(`hidden_states.${config.layers + 1 - fromEnd}`);
+      expectClose(results.get(`${fromEnd} false`), state, `layer ${fromEnd}`);
+      expectClose(results.get(`${fromEnd} true`), normalised(state, config.width, config.eps), `layer ${fromEnd}, normalised`);
+    }
+
+    function normalised(values: Float64Array, width: number, eps: number): Float64Array {
+      const [scale, shift] = ['weight', 'bias'].map((part) => weights.data(`text_model.final_layer_norm.${part}`)) as [Float64Array, Float64Array];
+      return values.map((value, i) => {
+        const row = values.subarray(i - (i % width), i - (i % width) + width);
+        const mean = row.reduce((a, b) => a + b) / width;
+        const variance = row.reduce((a, b) => a + (b - mean) ** 2, 0) / width;
+        return ((value - mean) / Math.sqrt(variance + eps)) * scale[i % width]! + shift[i % width]!;
+      });
+    }
+  });
+
   it('has exactly the parameters of the file', () => {
     const g = createBuilder();
     build(g, name);

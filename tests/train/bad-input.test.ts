@@ -5,6 +5,7 @@ import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, write
 import { dirname, join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { beforeAll, describe, expect, test, vi } from 'vitest';
+import type { ExitCode } from '../../src-main/cli/exit-codes.ts';
 import { catalogFields } from '../../src-main/catalog/index.ts';
 import { encodeTensor } from '../../src-main/files/convert.ts';
 import { openSafetensors } from '../../src-main/files/safetensors.ts';
@@ -83,10 +84,10 @@ async function command(at: Place, changes: JobChanges = {}, more: readonly strin
 const everything = (folder: string): Record<string, string> => filesOf(folder, ['.']);
 
 /** Runs a job that must be refused in one sentence, and leaves nothing. */
-async function refused(at: Place, changes: JobChanges, sentence: RegExp): Promise<string> {
+async function refused(at: Place, changes: JobChanges, sentence: RegExp, exitCode: ExitCode = 1): Promise<string> {
   const before = [at.model, ...(existsSync(at.pictures) ? [at.pictures] : [])].map(everything);
   const { code, error, run } = await command(at, changes);
-  expect({ code, error }).toEqual({ code: 1, error: expect.stringMatching(/^adora: [^\n]+\.\n$/) as string });
+  expect({ code, error }).toEqual({ code: exitCode, error: expect.stringMatching(/^adora: [^\n]+\.\n$/) as string });
   expect(error).toMatch(sentence);
   expect(existsSync(run), 'the folder of the run').toBe(false);
   expect([at.model, ...(existsSync(at.pictures) ? [at.pictures] : [])].map(everything)).toEqual(before);
@@ -151,7 +152,7 @@ describe('pictures', () => {
 
 describe('models', () => {
   test('that are not there', async () => {
-    await refused({ ...place, model: join(place.folder, 'none') }, {}, /There is no model folder at ".*none": give a folder/);
+    await refused({ ...place, model: join(place.folder, 'none') }, {}, /There is no model at ".*none": give a checkpoint/);
   });
 
   test('of an unknown architecture', async () => {
@@ -169,7 +170,11 @@ describe('models', () => {
       const file = join(root, 'unet', 'config.json');
       writeFileSync(file, readFileSync(file, 'utf8').replace('"layers_per_block":1', '"layers_per_block":2'));
     });
-    expect(await refused(at, {}, /weights in unet\/ do not fit unet\/config\.json: \d+ missing: /)).toContain('Use the files that belong together');
+    expect(await refused(at, {}, /weights of "unet" do not fit its configuration .*: \d+ missing: /)).toContain('Use the files that belong together');
+  });
+
+  test('with a tokenizer that is no JSON', async () => {
+    await refused(await withModel((root) => writeFileSync(join(root, 'tokenizer', 'vocab.json'), '{"a": ')), {}, /"vocab\.json" of "tokenizer" in the model .* is not JSON: download/);
   });
 
   test('without the tokenizer', async () => {
@@ -179,7 +184,7 @@ describe('models', () => {
 
 describe('settings', () => {
   test('a rank that no layer can have', async () => {
-    await refused(place, { adapter: { kind: 'dora', targets: 'attention', rank: 64, alpha: 64 } }, /adapter\.rank = 64 is larger than both sides of the layer "unet\.[^"]+"/);
+    await refused(place, { adapter: { kind: 'dora', targets: 'attention', rank: 64, alpha: 64 } }, /adapter\.rank = 64 is larger than both sides of the layer "unet\.[^"]+"/, 2);
   });
 
   test.skipIf(process.platform === 'darwin')('a device that is not there', async () => {
@@ -192,11 +197,11 @@ describe('settings', () => {
     const job = join(folder, 'job.json');
     writeFileSync(job, JSON.stringify(jobAt(place)));
     const run = (out: string) => adora(['train', job, '--out', out], { catalogFields: async () => catalogFields(), runJob: runJob as RunJob });
-    expect(await run(job)).toMatchObject({ code: 1, error: expect.stringMatching(/job\.json" is a file: choose another --out/) as string });
-    expect(await run(folder)).toMatchObject({ code: 1, error: expect.stringMatching(/already holds something: choose another --out, or --resume it/) as string });
+    expect(await run(job)).toMatchObject({ code: 2, error: expect.stringMatching(/job\.json" is a file: choose another --out/) as string });
+    expect(await run(folder)).toMatchObject({ code: 2, error: expect.stringMatching(/already holds something: choose another --out, or --resume it/) as string });
     expect(readdirSync(folder)).toEqual(['job.json']);
     const resumed = await adora(['train', '--resume', place.pictures], { catalogFields: async () => catalogFields(), runJob: runJob as RunJob });
-    expect(resumed).toMatchObject({ code: 1, error: expect.stringMatching(/^adora: .*pictures holds no run: [^\n]+\.\n$/) as string });
+    expect(resumed).toMatchObject({ code: 2, error: expect.stringMatching(/^adora: .*pictures" holds no run, [^\n]+\.\n$/) as string });
   });
 });
 
@@ -248,7 +253,13 @@ describe('the disk', () => {
     const { end, events } = await train(place, job(), { runFolder: folder, resume: true });
     expect(end).toBe('finished');
     expect(events.some(({ kind }) => kind === 'step')).toBe(false);
-    expect(readdirSync(join(folder, 'exports'))).toHaveLength(2);
+    expect(readdirSync(join(folder, 'exports')).filter((name) => name.endsWith('.safetensors'))).toHaveLength(2);
+  });
+
+  test('that has no room for folders, as /proc, says what to do', async () => {
+    await expect(withFault('ENOENT', /run/, () => train(place, job(), { runFolder: join(temporaryFolder(), 'run') }))).rejects.toMatchObject({
+      name: 'UserError', code: 'files.no-place', message: expect.stringMatching(/choose another folder\.$/) as string,
+    });
   });
 
   test.each(['EACCES', 'EROFS', 'EPERM'])('that is read-only (%s) is refused at once', async (code) => {

@@ -5,7 +5,7 @@ import type { Model } from '../../src-main/catalog/define/family.ts';
 import { alphasCumprodOf } from '../../src-main/catalog/noise.ts';
 import { objectiveFor } from '../../src-main/catalog/objectives/index.ts';
 import type { TaskBatch } from '../../src-main/train/task.ts';
-import { openModelFolder } from '../../src-main/train/model-folder.ts';
+import { openModel } from '../../src-main/train/open-model.ts';
 import { createDenoiserTask, type Example } from '../../src-main/train/tasks/denoiser.ts';
 import { refusal } from '../files/temporary.ts';
 import { expectClose } from '../ops/run-graph.ts';
@@ -15,14 +15,14 @@ const place = usePlace();
 let model: Model;
 let alphas: Float64Array;
 beforeAll(() => {
-  model = detectModel(openModelFolder(place.model).files);
+  model = detectModel(openModel(place.model).files);
   alphas = alphasCumprodOf(model.noise);
 });
 
 /** Latents of 4 x 3 positions whose mean is 0.5 and whose deviation is practically zero. */
 const example = (changes: Partial<Example> = {}): Example => {
   const moments = new Float32Array(2 * 4 * 12).fill(0.5, 0, 48).fill(-30, 48);
-  const prompt = { text: '', tokens: new Map([['text_encoder', { ids: new Array<number>(40).fill(1), end: 1 }]]), encoded: { context: new Float32Array(40 * 16), contextShape: [40, 16] as const, pooled: null } };
+  const prompt = { text: '', tokens: new Map([['text_encoder', [{ ids: new Array<number>(40).fill(1), end: 1 }]]]), encoded: { context: new Float32Array(40 * 16), contextShape: [40, 16] as const, pooled: null } };
   return { moments, height: 4, width: 3, prompt, timeIds: [16, 16, 0, 0, 16, 16], isRegularization: false, ...changes };
 };
 

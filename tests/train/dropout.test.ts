@@ -5,7 +5,7 @@ import { detectModel } from '../../src-main/catalog/families/index.ts';
 import type { Builder } from '../../src-main/graph/builder.ts';
 import type { Value } from '../../src-main/graph/types.ts';
 import { drawMask, DropoutMasks, maskName } from '../../src-main/train/dropout.ts';
-import { openModelFolder } from '../../src-main/train/model-folder.ts';
+import { openModel } from '../../src-main/train/open-model.ts';
 import { makePlan } from '../../src-main/train/plan.ts';
 import { stepGraph, lossGraph } from '../../src-main/train/step-graph.ts';
 import { eventsOf, jobAt, train, usePlace } from './run.ts';
@@ -63,7 +63,7 @@ describe('a job with dropout', () => {
   const adapter = { kind: 'lora', targets: 'attention', rank: 2, alpha: 2 } as const;
 
   test('has one mask per layer in its training step, none where it is measured', () => {
-    const folder = openModelFolder(place.model);
+    const folder = openModel(place.model);
     const model = detectModel(folder.files);
     const plan = makePlan(jobAt(place, { adapter: { ...adapter, dropout: 0.3 } }), model, folder, 'f32');
     const loss = (g: Builder): Value => {

@@ -13,7 +13,7 @@ import { listCheckpoints } from '../../src-main/train/checkpoint.ts';
 import { exportCommand, type ExportRequest } from '../../src-main/train/export-command.ts';
 import { roundTrained, trainedScale, valuesInFile } from '../../src-main/train/export-values.ts';
 import { inspectCommand } from '../../src-main/train/inspect.ts';
-import { openModelFolder } from '../../src-main/train/model-folder.ts';
+import { openModel } from '../../src-main/train/open-model.ts';
 import { namedModel } from '../../src-main/train/named-model.ts';
 import { openSavedValues } from '../../src-main/train/open-run.ts';
 import { readAdapter } from '../../src-main/train/read-adapter.ts';
@@ -42,22 +42,25 @@ beforeAll(async () => {
 });
 
 const quiet = { onEvent: () => {} };
-const request = (run: string, more: Partial<ExportRequest> = {}): ExportRequest => ({ run, merge: false, ...more });
-const named = () => namedModel(openModelFolder(place.model).files, 'unet');
-const exportsOf = ({ folder }: Ran): string[] => readdirSync(join(folder, 'exports')).sort();
+const request = (run: string, more: Partial<ExportRequest> = {}): ExportRequest => ({ run, sample: false, ...more });
+const named = () => namedModel(openModel(place.model).files, 'unet');
+const filesIn = ({ folder }: Ran): string[] => readdirSync(join(folder, 'exports')).sort();
+/** Without proofs, cards and workflows. */
+const exportsOf = (ran: Ran): string[] => filesIn(ran).filter((name) => !/\.(json|png)$/.test(name));
 const lastValues = ({ folder }: Ran) => openSavedValues(listCheckpoints(join(folder, 'checkpoints')).at(-1)!.path);
 const warnings = (events: readonly TrainEvent[]): string[] => eventsOf(events, 'warning').map(({ code }) => code);
 
 describe('after a run', () => {
   test.each([
     ['lora', ['my-lora-kohya.safetensors', 'my-lora-peft.safetensors'], []],
-    // ComfyUI and its like apply rows in another way: written, and said.
-    ['output', ['my-output-kohya.safetensors', 'my-output-peft.safetensors'], ['export.not-exact']],
-    // PEFT has no place for columns: left out, and said.
+    // ComfyUI and its like apply rows in another way, PEFT has no place for columns: left out, and said.
+    ['output', ['my-output-peft.safetensors'], ['export.axis']],
     ['input', ['my-input-kohya.safetensors'], ['export.axis']],
   ] as const)('%s: the files, the warnings, the verdicts', (name, files, codes) => {
     const { events } = at(name);
     expect(exportsOf(at(name))).toEqual(files);
+    for (const file of files) expect(filesIn(at(name))).toContain(`${file}.proof.json`);
+    expect(filesIn(at(name)).filter((file) => file.startsWith('.'))).toEqual([]);
     expect(warnings(events).filter((code) => code.startsWith('export.'))).toEqual(codes);
     const verdicts = eventsOf(events, 'verdict').filter((event) => event.name === 'export');
     expect(verdicts.map(({ ok }) => ok)).toEqual(files.map(() => true));
@@ -109,15 +112,15 @@ describe('after a run', () => {
     expect(file.metadata.get('adora.base_sha256.unet')).toMatch(/^[0-9a-f]{64}$/);
     for (const text of file.metadata.values()) expect(text).not.toContain(place.folder);
     expect(parseJob(JSON.parse(file.metadata.get('adora.job')!)).ok).toBe(true);
-    expect(openSafetensors(join(at('output').folder, 'exports', 'my-output-kohya.safetensors')).metadata.get('adora.note')).toMatch(/comfyui, a1111, forge, invokeai/);
+    expect(openSafetensors(join(at('output').folder, 'exports', 'my-output-peft.safetensors')).metadata.get('adora.note')).toMatch(/per output: diffusers/);
   });
 
   test('a full fine-tune is a model folder', () => {
     expect(exportsOf(at('full'))).toEqual(['model']);
-    const model = openModelFolder(join(at('full').folder, 'exports', 'model'));
+    const model = openModel(join(at('full').folder, 'exports', 'model'));
     const name = 'unet.mid_block.attentions.0.transformer_blocks.0.attn1.to_q.weight';
     expect(model.readF32(name)).toEqual(lastValues(at('full'))(name).data);
-    expect(model.readF32(name)).not.toEqual(openModelFolder(place.model).readF32(name));
+    expect(model.readF32(name)).not.toEqual(openModel(place.model).readF32(name));
   });
 });
 
@@ -172,7 +175,7 @@ describe('adora export', () => {
     const out = temporaryFolder();
     const result = await exportCommand(request(at('output').folder, { out }), quiet);
     expect(result.ok).toBe(true);
-    expect(readdirSync(out).sort()).toEqual(exportsOf(at('output')));
+    expect(readdirSync(out).sort()).toEqual(filesIn(at('output')));
     const original = filesOf(at('output').folder, ['exports']);
     for (const file of readdirSync(out)) expect(filesOf(out, ['.'])[file]).toBe(original[join('exports', file)]);
   });
@@ -180,7 +183,7 @@ describe('adora export', () => {
   test('an earlier step gives other values', async () => {
     const out = temporaryFolder();
     await exportCommand(request(at('lora').folder, { out, step: 2, for: 'diffusers', dtype: 'f32' }), quiet);
-    expect(readdirSync(out)).toEqual(['my-lora-peft.safetensors']);
+    expect(readdirSync(out)).toEqual(['my-lora-peft.safetensors', 'my-lora-peft.safetensors.proof.json']);
     const file = openSafetensors(join(out, 'my-lora-peft.safetensors'));
     expect(file.metadata.get('adora.steps')).toBe('2');
     const key = 'unet.conv_in.lora_A.weight';
@@ -191,7 +194,7 @@ describe('adora export', () => {
 
   test('refuses what the named program would show otherwise', async () => {
     const error = await refusalOf('export.not-exact', () => exportCommand(request(at('output').folder, { for: 'comfyui' }), quiet));
-    expect(error.message).toContain('--merge');
+    expect(error.message).toMatch(/--as merged.*diffusers.*--as lora/);
     await refusalOf('export.not-exact', () => exportCommand(request(at('input').folder, { for: 'diffusers' }), quiet));
     await refusalOf('export.no-adapter', () => exportCommand(request(at('full').folder, { for: 'comfyui' }), quiet));
     await refusalOf('run.no-checkpoint', () => exportCommand(request(at('lora').folder, { step: 77 }), quiet));
@@ -203,7 +206,7 @@ describe('adora export', () => {
     const { data } = await exportCommand(request(at(name).folder, { out, merge: true, dtype: 'f32' }), quiet);
     const merged = join(out, `my-${name}-merged`);
     expect(data).toMatchObject({ step: 3, files: [merged], worstRounding: 0 });
-    const [base, found] = [openModelFolder(place.model), openModelFolder(merged)];
+    const [base, found] = [openModel(place.model), openModel(merged)];
     const values = roundTrained(new Map(openCheckpoint(at(name))), name === 'lora' ? 2 / Math.sqrt(3) : 2 / 3, 'f16');
     const layers = new Set([...values.keys()].map((key) => key.replace(/\.lora_.*$/, '')));
     for (const [component, { tensors }] of base.files) {
@@ -236,7 +239,7 @@ describe('adora export', () => {
       expect(worstRounding).toBeGreaterThan(0);
       expect(worstRounding).toBeLessThan(0.5);
       expect(readdirSync(path)).not.toContain('everything.safetensors');
-      expect([...openModelFolder(path).files.get('unet')!.tensors.values()].every(({ dtype }) => dtype === 'f16')).toBe(true);
+      expect([...openModel(path).files.get('unet')!.tensors.values()].every(({ dtype }) => dtype === 'f16')).toBe(true);
     }
     rmSync(join(base, 'everything.safetensors'));
     mkdirSync(join(run, 'other', 'my-output-merged'), { recursive: true });
@@ -252,7 +255,7 @@ describe('adora export', () => {
     writeFileSync(join(run, 'job.json'), JSON.stringify({ ...job, name: '../../out of/here' }));
     copyFileSync(listCheckpoints(join(at('lora').folder, 'checkpoints')).at(-1)!.path, join(run, 'checkpoints', 'step-000003.safetensors'));
     await exportCommand(request(run, { for: 'diffusers' }), quiet);
-    expect(readdirSync(join(run, 'exports'))).toEqual(['out-of-here-peft.safetensors'].map((name) => expect.stringMatching(new RegExp(`^[^/]*${name}$`))));
+    expect(readdirSync(join(run, 'exports'))).toEqual(['out-of-here-peft.safetensors', 'out-of-here-peft.safetensors.proof.json'].map((name) => expect.stringMatching(new RegExp(`^[^/]*${name}$`))));
   });
 });
 
@@ -280,7 +283,7 @@ function formula(base: Float32Array, shape: readonly number[], layer: string, va
 /** A copy of a model with all weights in f16. */
 async function inHalf(model: string): Promise<string> {
   const { saveModel } = await import('../../src-main/train/save-model.ts');
-  const { files, readF32 } = openModelFolder(model);
+  const { files, readF32 } = openModel(model);
   const values = new Map([...files].flatMap(([component, { tensors }]) => [...tensors].map(([key, { shape }]) => [`${component}.${key}`, f32(readF32(`${component}.${key}`), shape)] as const)));
   const target = join(temporaryFolder(), 'half');
   await saveModel(values, { base: model, target, dtype: 'f16' });
@@ -306,7 +309,7 @@ describe('adora inspect', () => {
 
   test('runs, checkpoints, models, parts of models', async () => {
     const { folder } = at('lora');
-    expect(await inspect(folder)).toMatchObject({ what: 'run', kind: 'lora', checkpoints: [2, 3], exports: exportsOf(at('lora')) });
+    expect(await inspect(folder)).toMatchObject({ what: 'run', kind: 'lora', checkpoints: [2, 3], exports: filesIn(at('lora')) });
     expect(await inspect(listCheckpoints(join(folder, 'checkpoints')).at(-1)!.path)).toMatchObject({ what: 'checkpoint of a run', step: 3 });
     expect(await inspect(place.model)).toMatchObject({ what: 'model', family: 'stable-diffusion' });
     expect(await inspect(join(place.model, 'unet'))).toMatchObject({ what: 'weights', dtypes: ['f32'] });

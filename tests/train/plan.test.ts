@@ -4,7 +4,7 @@ import { detectModel } from '../../src-main/catalog/families/index.ts';
 import type { Model } from '../../src-main/catalog/define/family.ts';
 import type { AdapterTargets } from '../../src-main/contract/job.ts';
 import { createOnnxRuntime } from '../../src-main/runtime/onnx/onnx-runtime.ts';
-import { openModelFolder, type ModelFolder } from '../../src-main/train/model-folder.ts';
+import { openModel, type OpenModel } from '../../src-main/train/open-model.ts';
 import { adapterOf, drawStart, makePlan, optimizerOf, type Plan } from '../../src-main/train/plan.ts';
 import { trainedTensors } from '../../src-main/train/start-values.ts';
 import { countElements } from '../../src-main/train/trained.ts';
@@ -13,10 +13,10 @@ import { expectClose } from '../ops/run-graph.ts';
 import { jobAt, usePlace, type JobChanges } from './run.ts';
 
 const place = usePlace();
-let folder: ModelFolder;
+let folder: OpenModel;
 let model: Model;
 beforeAll(() => {
-  folder = openModelFolder(place.model);
+  folder = openModel(place.model);
   model = detectModel(folder.files);
 });
 
@@ -45,17 +45,21 @@ describe('adapters', () => {
     expect(tensors.map(({ name }) => name)).toEqual(layers.flatMap(({ path }) => ['lora_A.weight', 'lora_B.weight', 'lora_magnitude_vector'].map((part) => `${path}.${part}`)));
   });
 
-  test('on text encoders take their linear layers too', () => {
-    const { layers, trainsText, frozen } = planOf({ adapter: { ...dora, textEncoder: true } });
+  test.each([
+    ['attention', ['self_attn.q_proj', 'self_attn.k_proj', 'self_attn.v_proj', 'self_attn.out_proj']],
+    ['attention+feed-forward', ['self_attn.q_proj', 'self_attn.k_proj', 'self_attn.v_proj', 'self_attn.out_proj', 'mlp.fc1', 'mlp.fc2']],
+  ] as const)('on text encoders take the layers of the targets %s', (targets, expected) => {
+    const { layers, trainsText, frozen } = planOf({ adapter: { ...dora, targets, textEncoder: true } });
     expect(trainsText).toBe(true);
-    expect(layers.filter(({ path }) => path.startsWith('text_encoder.')).map(({ path }) => path.replace(/.*layers\.0\./, ''))).toEqual(
-      expect.arrayContaining(['self_attn.q_proj', 'self_attn.out_proj', 'mlp.fc1', 'mlp.fc2']) as string[]);
+    const own = layers.filter(({ path }) => path.startsWith('text_encoder.')).map(({ path }) => path.replace(/.*layers\.\d+\./, ''));
+    expect([...new Set(own)].sort()).toEqual([...expected].sort());
     expect(frozen).toBe(elements('unet') + elements('text_encoder'));
   });
 
   test('start as they should: A drawn by its name, B zero, magnitudes the norms of the weights', async () => {
-    const plan = planOf({ adapter: dora });
-    const values = trainedTensors(plan, jobAt(place, { adapter: dora }), folder, createOnnxRuntime({ device: 'cpu', threads: 1 }));
+    const rows = { ...dora, axis: 'output' } as const;
+    const plan = planOf({ adapter: rows });
+    const values = trainedTensors(plan, jobAt(place, { adapter: rows }), folder, createOnnxRuntime({ device: 'cpu', threads: 1 }));
     const [down, up, magnitude] = values.slice(3, 6);
     const { path, shape } = plan.layers[1]!;
     const a = await down!.initial();

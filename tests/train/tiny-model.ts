@@ -8,7 +8,7 @@ import { catalogFields } from '../../src-main/catalog/index.ts';
 import type { Job, JobInput } from '../../src-main/contract/job.ts';
 import { parseJob } from '../../src-main/contract/parse-job.ts';
 import { f32, type HostTensor } from '../../src-main/runtime/runtime.ts';
-import { openModelFolder } from '../../src-main/train/model-folder.ts';
+import { openModel } from '../../src-main/train/open-model.ts';
 import { drawStart, makePlan, type PlannedTensor } from '../../src-main/train/plan.ts';
 import { saveModel } from '../../src-main/train/save-model.ts';
 
@@ -39,7 +39,7 @@ function writeConfigs(root: string): void {
 export async function writeTinyModel(folder: string, dtype: 'f32' | 'f16' = 'f32'): Promise<string> {
   const configs = join(folder, 'configs');
   writeConfigs(configs);
-  const modelFolder = openModelFolder(configs, true);
+  const modelFolder = openModel(configs, true);
   const values = new Map<string, HostTensor>();
   for (const task of ['autoencoder', 'pretrain'] as const) {
     const plan = makePlan(tinyJob({ task, init: 'random', base: { model: configs } }), detectModel(modelFolder.files), modelFolder, 'f32');

@@ -5,10 +5,9 @@ import { defineFields, type SettingsOf } from '../../contract/fields.ts';
 import type { Builder, Layer } from '../../graph/builder.ts';
 import type { Value } from '../../graph/types.ts';
 import { castTo } from '../../nn/cast.ts';
-import { asMatrix, bareLayer, denseProduct, DOWN, lowRankBranch, lowRankLayer, lowRankScale, lowRankShapes, overOutputs, UP, withBias } from '../../nn/low-rank.ts';
+import { asMatrix, bareLayer, denseProduct, DOWN, lowRankBranch, lowRankLayer, lowRankScale, lowRankShapes, MAGNITUDE, overOutputs, UP, withBias } from '../../nn/low-rank.ts';
 import type { Adapter } from '../define/adapter.ts';
 
-const MAGNITUDE = 'lora_magnitude_vector';
 /** Squared norms never get below this: a row of zeros must not divide by zero. */
 const LEAST = 1e-24;
 
@@ -17,8 +16,9 @@ const fields = defineFields({
   alpha: { kind: 'number', label: 'Alpha', help: 'Strength of the change is alpha / rank. Equal to the rank keeps it at 1.', default: 16, min: 0.001, max: 4096 },
   rsLora: { kind: 'flag', label: 'Rank-stabilised', help: 'Strength is alpha / √rank, so that high ranks learn as fast as low ones.', default: false },
   axis: {
-    kind: 'choice', label: 'Magnitude axis', help: 'Which vectors of the weight have a magnitude of their own. Decides which programs can read the file.', default: 'output',
+    kind: 'choice', label: 'Magnitude axis', help: 'Which vectors of the weight have a magnitude of their own. Decides which programs can read the file.', default: 'auto',
     options: [
+      { value: 'auto', label: 'By program', help: 'The one that the program of output.for applies; per input for all of them.' },
       { value: 'output', label: 'Per output', help: 'As in the paper and in PEFT: for diffusers.' },
       { value: 'input', label: 'Per input', help: 'As ComfyUI, A1111, Forge and InvokeAI apply it.' },
     ],
@@ -34,31 +34,34 @@ const fields = defineFields({
 });
 type Settings = SettingsOf<typeof fields>;
 
+/** Jobs have the program's axis in place of `auto`; without a program it is the paper's. */
+const axisOf = ({ axis }: Settings): 'output' | 'input' => (axis === 'input' ? 'input' : 'output');
+
 export const dora: Adapter<typeof fields> = {
   label: 'DoRA',
   help: 'Learns strength and direction apart; close to full fine-tuning at the size of a LoRA.',
   fields,
-  parameters: ({ shape }, { rank, axis }) => {
-    const { down, up } = lowRankShapes(shape, rank);
+  parameters: ({ shape }, settings) => {
+    const { down, up } = lowRankShapes(shape, settings.rank);
     return [
       { name: DOWN, shape: down, initial: 'kaiming' },
       { name: UP, shape: up, initial: 'zero' },
-      { name: MAGNITUDE, shape: magnitudeShape(shape, axis), initial: 'norm' },
+      { name: MAGNITUDE, shape: magnitudeShape(shape, axisOf(settings)), initial: 'norm' },
     ];
   },
-  norm: (g, weight, { axis }) => {
+  norm: (g, weight, settings) => {
     const w = castTo(g, weight, 'f32');
-    return g.sqrt(g.maximum(squaredNorm(g, w, axis), g.scalar(LEAST)));
+    return g.sqrt(g.maximum(squaredNorm(g, w, axisOf(settings)), g.scalar(LEAST)));
   },
   apply: (g, layer, p, settings, dropout) => {
     const gain = gainOf(g, layer, p, settings);
     const scale = lowRankScale(settings);
-    if (layer.kind === 'linear' && !dropout) return lowRankLayer(g, layer, p[DOWN]!, p[UP]!, scale, { axis: settings.axis, value: gain });
+    if (layer.kind === 'linear' && !dropout) return lowRankLayer(g, layer, p[DOWN]!, p[UP]!, scale, { axis: axisOf(settings), value: gain });
     const change = (x: Value): Value => lowRankBranch(g, layer, x, p[DOWN]!, p[UP]!, scale);
     const scaled = (x: Value): Value => {
-      const seen = settings.axis === 'input' ? g.mul(x, overInputs(g, layer.kind, castTo(g, gain, g.compute))) : x;
+      const seen = axisOf(settings) === 'input' ? g.mul(x, overInputs(g, layer.kind, castTo(g, gain, g.compute))) : x;
       const sum = g.add(bareLayer(g, layer, seen), change(seen));
-      return settings.axis === 'output' ? g.mul(sum, overOutputs(g, layer.kind, castTo(g, gain, g.compute))) : sum;
+      return axisOf(settings) === 'output' ? g.mul(sum, overOutputs(g, layer.kind, castTo(g, gain, g.compute))) : sum;
     };
     if (!dropout) return withBias(g, layer, scaled(layer.x));
     // Dropout covers all that the adapter adds, and not the base layer: y = W x + (W' − W) dropout(x).
@@ -67,23 +70,24 @@ export const dora: Adapter<typeof fields> = {
     return withBias(g, layer, g.add(bareLayer(g, layer, layer.x), added));
   },
   merge: (g, weight, p, settings) => {
-    const direction = g.add(weight, g.mul(denseProduct(g, p[DOWN]!, p[UP]!, weight.shape), lowRankScale(settings)));
-    const norm = g.sqrt(g.maximum(squaredNorm(g, direction, settings.axis), g.scalar(LEAST)));
-    const along = weight.shape.map((extent, axis) => (axis === (settings.axis === 'output' ? 0 : 1) ? extent : 1));
+    const [product, scale] = [denseProduct(g, p[DOWN]!, p[UP]!, weight.shape), lowRankScale(settings)];
+    const direction = g.add(weight, scale === 1 ? product : g.mul(product, scale));
+    const norm = g.sqrt(g.maximum(squaredNorm(g, direction, axisOf(settings)), g.scalar(LEAST)));
+    const along = weight.shape.map((extent, axis) => (axis === (axisOf(settings) === 'output' ? 0 : 1) ? extent : 1));
     const vector = (value: Value): Value => g.reshape(value, { shape: along });
     return g.mul(direction, g.div(vector(p[MAGNITUDE]!), vector(norm)));
   },
 };
 
 /** [O] or, for a convolution, [1,O,1,1] on the output axis (as PEFT stores it); [1,I] or [1,I,1,1] on the input axis. */
-function magnitudeShape(weight: readonly number[], axis: Settings['axis']): number[] {
+function magnitudeShape(weight: readonly number[], axis: 'output' | 'input'): number[] {
   const isLinear = weight.length === 2;
   if (axis === 'output') return isLinear ? [weight[0]!] : [1, weight[0]!, 1, 1];
   return isLinear ? [1, weight[1]!] : [1, weight[1]!, 1, 1];
 }
 
 /** Squared norms of the vectors that have a magnitude: rows [O], or columns [I] (over outputs and kernel positions). */
-function squaredNorm(g: Builder, weight: Value, axis: Settings['axis']): Value {
+function squaredNorm(g: Builder, weight: Value, axis: 'output' | 'input'): Value {
   const kept = axis === 'output' ? 0 : 1;
   return g.sumSquares(weight, { axes: weight.shape.map((_, i) => i).filter((i) => i !== kept), keep: false });
 }
@@ -94,8 +98,8 @@ function gainOf(g: Builder, { weight }: Layer, p: Readonly<Record<string, Value>
   const down = isConstant ? g.detach(p[DOWN]!) : p[DOWN]!;
   const up = isConstant ? g.detach(p[UP]!) : p[UP]!;
   const scale = lowRankScale(settings);
-  const own = squaredNorm(g, castTo(g, weight, 'f32'), settings.axis);
-  const { cross, square } = settings.axis === 'output' ? rowParts(g, weight, down, up) : columnParts(g, weight, down, up);
+  const own = squaredNorm(g, castTo(g, weight, 'f32'), axisOf(settings));
+  const { cross, square } = axisOf(settings) === 'output' ? rowParts(g, weight, down, up) : columnParts(g, weight, down, up);
   const total = g.add(own, g.add(g.mul(cross, 2 * scale), g.mul(square, scale * scale)));
   const norm = g.sqrt(g.maximum(total, g.scalar(LEAST)));
   return g.div(g.reshape(p[MAGNITUDE]!, { shape: norm.shape }), norm);

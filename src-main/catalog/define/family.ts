@@ -12,6 +12,41 @@ export interface Component {
   readonly tensors: ReadonlyMap<string, { readonly dtype: DType | 'bf16' | 'f64' | 'i32' | 'u8'; readonly shape: Shape }>;
 }
 
+/** A part of a model in a file without configuration, with the keys and shapes of the diffusers layout. */
+export interface BarePart {
+  readonly tensors: ReadonlyMap<string, { readonly dtype: string; readonly shape: Shape }>;
+  /** Values of a parameter as f32; asked of small ones only. */
+  readonly values: (key: string) => Float32Array;
+}
+
+/** What files without configuration hold. */
+export interface BareModel {
+  readonly unet: BarePart | null;
+  readonly vae: BarePart | null;
+  readonly text: readonly BarePart[];
+  /** Names of tensors of no part; some say how the model was trained. */
+  readonly markers: ReadonlySet<string>;
+  /** Texts of the header. */
+  readonly metadata: ReadonlyMap<string, string>;
+}
+
+/** The configuration that a part would have in the diffusers layout. */
+export interface ConfiguredPart {
+  readonly config: Readonly<Record<string, unknown>>;
+  /** Null for a part without weights, such as the scheduler. */
+  readonly part: BarePart | null;
+  /** Keys of the part that the model does not use. */
+  readonly isUnused?: (key: string) => boolean;
+}
+
+/** A model told by its keys and shapes. */
+export interface ConfiguredModel {
+  /** For people: "Stable Diffusion 1.x". */
+  readonly label: string;
+  /** By component name; the scheduler says what is predicted. */
+  readonly parts: ReadonlyMap<string, ConfiguredPart>;
+}
+
 /** A model in the diffusers layout: `unet`, `vae`, `text_encoder`, `scheduler` ... by folder name. */
 export type ModelFiles = ReadonlyMap<string, Component>;
 
@@ -61,6 +96,9 @@ export interface TextEncoder {
   readonly tokenizerKind: string;
   /** Tokens of a prompt, padding included. */
   readonly length: number;
+  /** Number of different tokens, and the one that fills up a prompt where no tokenizer says it. */
+  readonly vocabulary: number;
+  readonly padding: number | null;
   /** @param ids [B,T] i64; @param end [B] i64, position of the end token in its row */
   build(g: Builder, ids: Value, end: Value): TextOutputs;
 }
@@ -79,7 +117,7 @@ export interface NoiseSettings {
 export interface Target {
   readonly label: string;
   readonly help: string;
-  /** Whether the layer at this path of the denoiser belongs to it. */
+  /** Whether the layer at this path of the denoiser, or of a text encoder, belongs to it. */
   includes(path: string, kind: 'linear' | 'conv'): boolean;
 }
 
@@ -117,8 +155,19 @@ export interface Model {
   decode(g: Builder, latents: Value): Value;
 }
 
+/** What a user says about a model that its files do not. */
+export interface ModelChoices {
+  /** Layers of the text encoders counted from the end, of which the output is used: 1 is the last. */
+  readonly clipSkip?: number;
+}
+
 export interface Family {
   readonly label: string;
+  /**
+   * Configurations from keys and shapes alone; null when the parts are of another family. Throws
+   * UserError for a relative of the family that is not supported.
+   */
+  configure(bare: BareModel): ConfiguredModel | null;
   /** The model these files hold, or null when they are of another family. Throws UserError when they are broken. */
-  detect(files: ModelFiles): Model | null;
+  detect(files: ModelFiles, choices?: ModelChoices): Model | null;
 }

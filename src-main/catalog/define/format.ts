@@ -6,7 +6,7 @@ import type { Consumer } from '../../contract/job.ts';
 /** Which vectors of a weight [out,in(,kh,kw)] have a magnitude of their own: its rows or its columns. */
 export type DoraAxis = 'output' | 'input';
 
-/** A program that reads adapters. */
+/** A program that reads adapters; what it makes of them stands in the catalog. */
 export type Program = Exclude<Consumer, 'all'>;
 
 /** The tensors of one layer. `alpha` stands in files only: ours always have it folded into B. */
@@ -33,17 +33,12 @@ export interface AdapterFacts {
   /** Kind of the adapter, as jobs name it. */
   readonly kind: string;
   readonly axis: DoraAxis | null;
+  /** The largest of its layers. */
   readonly rank: number;
   /** As trained; files have it folded into B. */
   readonly alpha: number;
   /** Words that call the style up; empty when there are none. */
   readonly trigger: string;
-  readonly steps: number;
-  readonly seed: number;
-  readonly learningRate: number;
-  readonly optimizer: string;
-  /** The job as JSON without paths. */
-  readonly job: string;
   readonly base: BaseFacts;
   /** SHA-256 of the data section, lower-case hex. */
   readonly hash: string;
@@ -51,6 +46,45 @@ export interface AdapterFacts {
   readonly note: string;
   /** ISO 8601. Left out unless the user gives one: the same run must give the same bytes. */
   readonly date?: string;
+  /** How it was trained; null for a file that was made from another file. */
+  readonly training: TrainingFacts | null;
+  /** Pictures and captions; null when they are not at hand. */
+  readonly data: DataFacts | null;
+  /** For an adapter that approximates another one: ‖difference‖ / ‖change‖ over all layers, and what it was made from. */
+  readonly approximation?: { readonly error: number; readonly of: string };
+}
+
+export interface TrainingFacts {
+  readonly steps: number;
+  readonly totalSteps: number;
+  readonly seed: number;
+  readonly learningRate: number;
+  /** Of the text encoders; null when they are not trained. */
+  readonly textLearningRate: number | null;
+  readonly optimizer: string;
+  readonly schedule: string;
+  readonly warmup: number;
+  readonly batch: number;
+  readonly accumulate: number;
+  readonly checkpointing: boolean;
+  readonly dropout: number;
+  readonly noiseOffset: number;
+  readonly minSnrGamma: number | null;
+  /** Layers of the text encoder that are left out at its end, plus one; null is the model's own way. */
+  readonly clipSkip: number | null;
+  /** The job as JSON without paths. */
+  readonly job: string;
+}
+
+export interface DataFacts {
+  /** Names like `10_style`, never paths. */
+  readonly folders: readonly { readonly name: string; readonly repeats: number; readonly pictures: number; readonly tags: ReadonlyMap<string, number> }[];
+  readonly buckets: readonly { readonly width: number; readonly height: number; readonly count: number }[];
+  /** Pictures times repeats. */
+  readonly draws: number;
+  readonly regularization: number;
+  readonly width: number;
+  readonly height: number;
 }
 
 export interface BaseFacts {
@@ -66,19 +100,21 @@ export interface BaseFacts {
   readonly side: number;
   /** SHA-256 of the weight files of the adapted components, lower-case hex. */
   readonly hashes: ReadonlyMap<string, string>;
+  /** SHA-256 of the whole file, for a base that is one file. */
+  readonly fileHash: string | null;
 }
+
+/** How a layout spells a layer: one word after a prefix (`lora_unet_…`), or the path with its dots. */
+export type Naming = 'flat' | 'dotted';
 
 export interface AdapterFormat {
   readonly label: string;
   readonly help: string;
+  readonly naming: Naming;
   /** Magnitudes that have a place in it. */
   readonly axes: readonly DoraAxis[];
   /** Every layer has an alpha tensor. */
   readonly hasAlpha: boolean;
-  /** Programs for which it is the layout to write. */
-  readonly writtenFor: readonly Program[];
-  /** Programs that render a file of it exactly as trained; `null` is an adapter without magnitudes. */
-  exactIn(axis: DoraAxis | null): readonly Program[];
   /** Name of a tensor, or null when the layout has none for this layer. */
   keyOf(path: string, part: AdapterPart, model: NamedModel): string | null;
   /** All the ways in which files of this layout spell a layer. */
@@ -101,7 +137,7 @@ export function magnitudeShape(weight: Shape, axis: DoraAxis): Shape {
 
 /** Metadata that do not depend on the layout: ModelSpec 1.0.1 and Adora's own. */
 export function commonMetadata(facts: AdapterFacts): Record<string, string> {
-  const { base, axis, trigger, note, hash } = facts;
+  const { base, axis, trigger, note, hash, training, approximation } = facts;
   const side = `${base.side}x${base.side}`;
   return {
     format: 'pt',
@@ -119,9 +155,10 @@ export function commonMetadata(facts: AdapterFacts): Record<string, string> {
     'adora.rank': String(facts.rank),
     'adora.trained_alpha': String(facts.alpha),
     ...(axis ? { 'adora.dora_axis': axis } : {}),
-    'adora.steps': String(facts.steps),
+    ...(approximation ? { 'adora.svd_error': approximation.error.toPrecision(4), 'adora.svd_of': approximation.of } : {}),
     'adora.base': base.name,
     ...Object.fromEntries([...base.hashes].map(([component, value]) => [`adora.base_sha256.${component}`, value])),
-    'adora.job': facts.job,
+    ...(base.fileHash === null ? {} : { 'adora.base_sha256': base.fileHash }),
+    ...(training ? { 'adora.steps': String(training.steps), 'adora.job': training.job } : {}),
   };
 }

@@ -24,6 +24,15 @@ export interface SlotUpdate {
 /** State that all tensors share (Prodigy's estimate of the distance): scalars of shape []. */
 export type SharedState = Readonly<Record<string, Value>>;
 
+/** Without the part of weight decay. */
+export interface Stride {
+  /** In a usual step; where the optimizer finds its step size itself, the smallest that it begins with. */
+  readonly least: number;
+  readonly most: number;
+  /** What weight decay leaves of a value. */
+  readonly keep: number;
+}
+
 export interface Optimizer<F extends Fields = Fields> {
   readonly label: string;
   readonly help: string;
@@ -34,8 +43,17 @@ export interface Optimizer<F extends Fields = Fields> {
   initial?(name: string, settings: SettingsOf<F>): number | 'parameter';
   /** Shared scalars and their start values. */
   shared?(settings: SettingsOf<F>): Readonly<Record<string, number>>;
-  /** Scalars to feed at step `step` (from 1) when the schedule's learning rate is `rate`. */
-  scalars(step: number, rate: number, settings: SettingsOf<F>): Scalars;
+  /**
+   * Scalars to feed at step `step` (from 1) when the schedule's learning rate is `rate`.
+   * @param still steps at the beginning of the run whose rate was 0
+   */
+  scalars(step: number, rate: number, settings: SettingsOf<F>, still?: number): Scalars;
+  /**
+   * How far a step moves an element of a tensor, as a root mean square: for judging whether training works.
+   * @param size root mean square of the tensor's values
+   * @param shared current values of the shared scalars
+   */
+  stride(step: number, rate: number, settings: SettingsOf<F>, size: number, shared: Readonly<Record<string, number>>): Stride;
   update(
     g: Builder,
     slots: readonly Slot[],

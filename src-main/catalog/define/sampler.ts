@@ -29,5 +29,10 @@ export interface SamplerRun {
 export interface Sampler {
   readonly label: string;
   readonly help: string;
+  /** What other programs call it: as pictures of A1111 name it, and in nodes of ComfyUI. */
+  readonly elsewhere: {
+    readonly infotext: { readonly sampler: string; readonly schedule?: string };
+    readonly node: { readonly sampler: string; readonly scheduler: string };
+  };
   start(setup: SamplerSetup): SamplerRun;
 }

@@ -1,15 +1,18 @@
 // Stable Diffusion 1.x, 2.x, XL and every other model of the same parts: a UNet2DConditionModel, an AutoencoderKL and one
-// or two CLIP text encoders. Read from folders in the diffusers layout; what is absent fails only when it is used.
+// or two CLIP text encoders. Parts have the diffusers layout; what is absent fails only when it is used.
 import { UserError } from '../../base/errors.ts';
 import { sizeOf } from '../../base/shape.ts';
 import { createBuilder, type Builder } from '../../graph/builder.ts';
 import { decodeLatents, encodeMoments, parseAutoencoderConfig, type AutoencoderConfig } from '../../nn/autoencoder-kl.ts';
 import { checkParameters } from '../../nn/check-parameters.ts';
+import { isUnusedText } from '../../nn/clip-keys.ts';
 import { clipText, parseClipTextConfig, type ClipTextConfig } from '../../nn/clip-text.ts';
-import { ConfigReader, type RawConfig } from '../../nn/config.ts';
+import { ConfigReader } from '../../nn/config.ts';
+import { findKind, OPEN_CLIP_H_LAYERS, schedulerConfig, SD2, showTraits, textWidth, unetTraits, type Kind, type UNetTraits } from '../../nn/latent-diffusion-kinds.ts';
+import { parseSchedulerConfig } from '../../nn/scheduler-config.ts';
 import { parseUNetConfig, type UNetConfig } from '../../nn/unet-config.ts';
 import { unet } from '../../nn/unet.ts';
-import type { Component, Family, KnownAs, Latent, Model, ModelFiles, NoiseSettings, Target, TextEncoder } from '../define/family.ts';
+import type { BareModel, BarePart, Component, ConfiguredModel, ConfiguredPart, Family, KnownAs, Latent, Model, ModelChoices, ModelFiles, NoiseSettings, Target, TextEncoder } from '../define/family.ts';
 
 const FAMILY = 'stable-diffusion';
 const TIME_IDS = 6;
@@ -18,12 +21,68 @@ const TEXT_CLASSES = ['CLIPTextModel', 'CLIPTextModelWithProjection'];
 
 export const stableDiffusion: Family = {
   label: 'Stable Diffusion (UNet)',
-  detect: (files) => (isMember(files) ? createModel(files) : null),
+  configure,
+  detect: (files, choices = {}) => (isMember(files) ? createModel(files, choices) : null),
 };
+
+/** Published kinds only: of any other UNet the shapes do not tell the number of heads, nor what it predicts. */
+function configure({ unet: denoiser, vae, text, markers, metadata }: BareModel): ConfiguredModel | null {
+  if (!denoiser) return null;
+  const traits = unetTraits(denoiser.tensors);
+  refuseRelatives(traits, markers);
+  const kind = findKind(traits);
+  if (!kind) {
+    throw new UserError('model.unknown', `The UNet is of no known kind (${showTraits(traits)}): Stable Diffusion 1.x, 2.x and XL are known. Give it as a folder in the diffusers layout, whose config.json says what it is.`, { ...traits });
+  }
+  const prediction = predictionOf(kind, denoiser, markers, metadata);
+  const parts = new Map<string, ConfiguredPart>([
+    ['unet', { config: kind === SD2 && prediction === 'v_prediction' ? { ...kind.unet, sample_size: 96 } : kind.unet, part: denoiser }],
+    ['scheduler', { config: schedulerConfig(prediction, markers.has('ztsnr')), part: null }],
+  ]);
+  if (vae) parts.set('vae', { config: kind.vae, part: vae });
+  kind.text.forEach(({ width, config }, i) => {
+    const part = text.find(({ tensors }) => textWidth(tensors) === width);
+    if (part) parts.set(TEXT_COMPONENTS[i]!, { config, part, isUnused: isUnusedText(config) });
+  });
+  return { label: kind.label, parts };
+}
+
+/** UNets that look alike and are used in other ways. */
+function refuseRelatives(traits: UNetTraits, markers: ReadonlySet<string>): void {
+  const refuse = (code: string, what: string, data: object): never => {
+    throw new UserError(code, `The model is ${what}, which cannot be trained yet: choose the base model of its family.`, { ...data });
+  };
+  if (traits.channels === 384 && traits.context === 1280) refuse('model.refiner', 'the refiner of Stable Diffusion XL', traits);
+  if (traits.inChannels === 9) refuse('model.inpainting', 'made for inpainting (its UNet takes 9 channels)', traits);
+  if (traits.inChannels !== 4) refuse('model.edit', `made for editing or another use (its UNet takes ${traits.inChannels} channels)`, traits);
+  const edm = [...markers].find((name) => name.startsWith('edm_'));
+  if (edm) refuse('model.edm', `trained on the noise of EDM (it has the tensor "${edm}")`, { edm });
+}
+
+/** Below it the model predicts the noise; the published ones are far from it on either side. */
+const VELOCITY_DEVIATION = 0.09;
+
+/** A marker says it; then the metadata; then, for the one kind that comes in both, a telling weight. */
+function predictionOf(kind: Kind, denoiser: BarePart, markers: ReadonlySet<string>, metadata: ReadonlyMap<string, string>): 'epsilon' | 'v_prediction' {
+  if (markers.has('v_pred')) return 'v_prediction';
+  const said = (metadata.get('modelspec.prediction_type') ?? metadata.get('modelspec.predict_key') ?? '').toLowerCase();
+  if (said === 'v' || said === 'v_prediction' || said === 'v-prediction') return 'v_prediction';
+  if (said === 'epsilon' || said === 'eps') return 'epsilon';
+  const telling = 'up_blocks.3.attentions.2.transformer_blocks.0.norm1.bias';
+  if (kind !== SD2 || !denoiser.tensors.has(telling)) return 'epsilon';
+  return deviation(denoiser.values(telling)) > VELOCITY_DEVIATION ? 'v_prediction' : 'epsilon';
+}
+
+function deviation(values: Float32Array): number {
+  const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
+  return Math.sqrt(values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / (values.length - 1));
+}
 
 interface TextPart {
   readonly component: (typeof TEXT_COMPONENTS)[number];
   readonly config: ClipTextConfig;
+  /** Token that fills up a prompt, where no tokenizer says it. */
+  readonly padding: number | null;
 }
 
 interface Parts {
@@ -45,7 +104,7 @@ const textClass = (component: Component | undefined): string | undefined => {
   return Array.isArray(list) ? TEXT_CLASSES.find((name) => list.includes(name)) : undefined;
 };
 
-function createModel(files: ModelFiles): Model {
+function createModel(files: ModelFiles, choices: ModelChoices): Model {
   const parts = readParts(files);
   const need = <T>(part: T | null, folder: string): T => part ?? missing(folder);
   const isDouble = usesPenultimate(parts);
@@ -67,11 +126,11 @@ function createModel(files: ModelFiles): Model {
       return { channels: vae.latentChannels, factor: factorOf(vae), scale: vae.scale, shift: vae.shift };
     },
     get noise(): NoiseSettings {
-      return readNoise(need(files.get('scheduler') ?? null, 'scheduler').config);
+      return parseSchedulerConfig(need(files.get('scheduler') ?? null, 'scheduler').config);
     },
     get textEncoders(): readonly TextEncoder[] {
       if (parts.text.length === 0) missing('text_encoder');
-      return parts.text.map((part) => textEncoder(part, isDouble));
+      return parts.text.map((part) => textEncoder(part, isDouble, choices));
     },
     targets,
     condition: (tokens) => {
@@ -94,9 +153,10 @@ function createModel(files: ModelFiles): Model {
 }
 
 function missing(folder: string): never {
+  const key = folder === 'vae' ? 'base.vae' : folder.startsWith('text_encoder') ? 'base.textEncoders' : '';
   throw new UserError(
     'model.missing-part',
-    `The model has no folder "${folder}" with a config.json: choose a model folder that is complete.`,
+    `The model has no part "${folder}": choose a model that is complete${key && `, or name a file with this part in ${key}`}.`,
     { folder },
   );
 }
@@ -111,7 +171,8 @@ function readParts(files: ModelFiles): Parts {
     const found = files.get(component);
     if (!found) return [];
     if (!textClass(found)) new ConfigReader(component, found.config).fail('architectures', `one of ${TEXT_CLASSES.join(', ')}`);
-    return [{ component, config: parseClipTextConfig(found.config, component) }];
+    const padding = found.config['pad_token_id'];
+    return [{ component, config: parseClipTextConfig(found.config, component), padding: typeof padding === 'number' ? padding : null }];
   });
   return {
     unet: unetConfig ? parseUNetConfig(unetConfig) : null,
@@ -149,18 +210,28 @@ function checkWiring(denoiser: UNetConfig, { vae, text }: Parts, isDouble: boole
   }
 }
 
-function textEncoder({ component, config }: TextPart, isDouble: boolean): TextEncoder {
+function textEncoder({ component, config, padding }: TextPart, isDouble: boolean, { clipSkip }: ModelChoices): TextEncoder {
+  // Files of OpenCLIP H lack the last layer, which its models were trained without; it counts all the same.
+  const absent = config.width === 1024 && config.layers === OPEN_CLIP_H_LAYERS - 1 ? 1 : 0;
+  const usual = isDouble ? 2 : 1 + absent;
+  const fromEnd = (clipSkip ?? usual) - absent;
+  if (fromEnd < 1 || fromEnd > config.layers) {
+    throw new UserError('model.clip-skip', `base.clipSkip is ${clipSkip}, but "${component}" has layers ${1 + absent} to ${config.layers + absent} counted from the end: choose one of them, or leave it out for ${usual}.`, { clipSkip, component });
+  }
   return {
     component,
     tokenizer: component.replace('text_encoder', 'tokenizer'),
     tokenizerKind: 'clip-bpe',
     length: config.positions,
+    vocabulary: config.vocabulary,
+    padding,
     build: (g, ids, end) => {
-      const { last, penultimate, projected } = clipText(g, config, ids, end, component);
-      if (!isDouble) return { context: last };
+      const { projected, outputOf } = clipText(g, config, ids, end, component);
+      if (!isDouble) return { context: outputOf(fromEnd, true) };
+      const context = outputOf(fromEnd, false);
       // Only the last encoder speaks for the whole prompt; an earlier one's projection, if any, is not used.
       const isLast = component === TEXT_COMPONENTS.at(-1);
-      return isLast && projected ? { context: penultimate, pooled: projected } : { context: penultimate };
+      return isLast && projected ? { context, pooled: projected } : { context };
     },
   };
 }
@@ -229,31 +300,9 @@ const showCount = (count: number): string => {
   return `${size < 10 ? size.toFixed(1) : Math.round(size)} ${unit}`;
 };
 
-/** Schedulers that differ in sampling only: all are trained on the noise schedule that their configuration states. */
-const SCHEDULERS = [
-  'DDPMScheduler', 'DDIMScheduler', 'PNDMScheduler', 'LMSDiscreteScheduler', 'EulerDiscreteScheduler',
-  'EulerAncestralDiscreteScheduler', 'HeunDiscreteScheduler', 'DPMSolverMultistepScheduler', 'DPMSolverSinglestepScheduler',
-  'DPMSolverSDEScheduler', 'KDPM2DiscreteScheduler', 'KDPM2AncestralDiscreteScheduler', 'DEISMultistepScheduler',
-  'UniPCMultistepScheduler', 'LCMScheduler', 'TCDScheduler',
-] as const;
-
-/** Noise schedule of training from scheduler_config.json; defaults are those of the format, not of any model. */
-function readNoise(raw: RawConfig): NoiseSettings {
-  const config = new ConfigReader('scheduler', raw);
-  config.choice('_class_name', SCHEDULERS, 'DDPMScheduler');
-  config.only({ trained_betas: [], use_flow_sigmas: [false] });
-  return {
-    steps: config.int('num_train_timesteps', 1000),
-    betaStart: config.number('beta_start', 0.0001),
-    betaEnd: config.number('beta_end', 0.02),
-    betaSchedule: config.choice('beta_schedule', ['linear', 'scaled_linear', 'squaredcos_cap_v2'], 'linear'),
-    zeroTerminalSnr: config.flag('rescale_betas_zero_snr', false),
-    prediction: config.choice('prediction_type', ['epsilon', 'v_prediction'], 'epsilon'),
-  };
-}
-
-const ATTENTION = /\.attn[12]\.to_(q|k|v|out\.0)$/;
-const FEED_FORWARD = /\.ff\.net\.(0\.proj|2)$/;
+/** Of the denoiser and of the text encoders. */
+const ATTENTION = /\.attn[12]\.to_(q|k|v|out\.0)$|\.self_attn\.(q|k|v|out)_proj$/;
+const FEED_FORWARD = /\.ff\.net\.(0\.proj|2)$|\.mlp\.fc[12]$/;
 
 const targets: Readonly<Record<string, Target>> = {
   attention: {

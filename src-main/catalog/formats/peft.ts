@@ -9,10 +9,9 @@ const KEY = /^(.+\..+?)\.(?:(lora_A|lora_B)(?:\.default)?\.weight|(lora_magnitud
 export const peft: AdapterFormat = {
   label: 'PEFT',
   help: 'For diffusers.',
+  naming: 'dotted',
   axes: ['output'],
   hasAlpha: false,
-  writtenFor: ['diffusers'],
-  exactIn: (axis) => (axis === 'input' ? [] : ['diffusers']),
   keyOf: (path, part) => (part === 'alpha' ? null : `${path}.${part}`),
   modulesOf: (path) => [path],
   parse: (key) => {

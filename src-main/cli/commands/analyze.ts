@@ -3,14 +3,11 @@
 import type { Command } from 'commander';
 
 import { jsonOption } from '../arguments.ts';
+import type { AnalyzeSettings as AnalyzeRequest } from '../../train/analyze.ts';
 import type { RunInSession } from '../run-cli.ts';
 import type { CommandContext, CommandResult } from '../session.ts';
 
-export interface AnalyzeRequest {
-  readonly run: string;
-  /** Folder for the picture and the data; the run's own if left out. */
-  readonly out?: string;
-}
+export type { AnalyzeRequest };
 
 export function addAnalyze(
   program: Command, inSession: RunInSession,

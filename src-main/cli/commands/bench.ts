@@ -3,22 +3,11 @@
 import type { Command } from 'commander';
 
 import { deviceOption, dtypeOption, jsonOption, wholeNumber } from '../arguments.ts';
+import type { BenchRequest } from '../../train/bench.ts';
 import type { RunInSession } from '../run-cli.ts';
 import type { CommandContext, CommandResult } from '../session.ts';
 
-export interface BenchRequest {
-  /** Names of cases; empty runs all that fit the machine. */
-  readonly cases: readonly string[];
-  readonly repeats: number;
-  /** How often all cases are measured, in turns. */
-  readonly rounds: number;
-  /** Command of another engine's benchmark, which prints JSON lines. */
-  readonly peer?: string;
-  /** Threads of the processor; 0 leaves it to the runtime. */
-  readonly threads: number;
-  readonly device: string;
-  readonly dtype: string;
-}
+export type { BenchRequest };
 
 export function addBench(
   program: Command, inSession: RunInSession,

@@ -3,13 +3,11 @@
 import type { Command } from 'commander';
 
 import { deviceOption, jsonOption } from '../arguments.ts';
+import type { DemoSettings as DemoRequest } from '../../train/demo.ts';
 import type { RunInSession } from '../run-cli.ts';
 import type { CommandContext, CommandResult } from '../session.ts';
 
-export interface DemoRequest {
-  readonly out: string;
-  readonly device: string;
-}
+export type { DemoRequest };
 
 export function addDemo(
   program: Command, inSession: RunInSession,

@@ -3,13 +3,11 @@
 import type { Command } from 'commander';
 
 import { deviceOption, jsonOption } from '../arguments.ts';
+import type { DoctorRequest } from '../../train/doctor.ts';
 import type { RunInSession } from '../run-cli.ts';
 import type { CommandContext, CommandResult } from '../session.ts';
 
-export interface DoctorRequest {
-  /** `auto` examines every device. */
-  readonly device: string;
-}
+export type { DoctorRequest };
 
 export function addDoctor(
   program: Command, inSession: RunInSession,

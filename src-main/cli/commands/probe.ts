@@ -3,17 +3,11 @@
 import type { Command } from 'commander';
 
 import { deviceOption, dtypeOption, jsonOption } from '../arguments.ts';
+import type { ProbeRequest } from '../../train/probe.ts';
 import type { RunInSession } from '../run-cli.ts';
 import type { CommandContext, CommandResult } from '../session.ts';
 
-export interface ProbeRequest {
-  readonly base: string;
-  readonly adapter?: string;
-  readonly input: string;
-  readonly output: string;
-  readonly device: string;
-  readonly dtype: string;
-}
+export type { ProbeRequest };
 
 export function addProbe(
   program: Command, inSession: RunInSession,
@@ -21,7 +15,7 @@ export function addProbe(
 ): void {
   program.command('probe')
     .description('write what exactly one step computes: prediction, loss, gradients of the adapter')
-    .requiredOption('--base <model>', 'model folder in the diffusers layout; only the denoiser is needed')
+    .requiredOption('--base <model>', 'checkpoint, or model folder in the diffusers layout; only the denoiser is needed')
     .option('--adapter <file>', 'adapter file in PEFT layout')
     .requiredOption('--input <file>', 'tensors sample, timestep, encoder_hidden_states and so on (.safetensors)')
     .requiredOption('--output <file>', 'file to write (.safetensors)')

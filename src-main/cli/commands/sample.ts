@@ -4,31 +4,11 @@ import type { Command } from 'commander';
 
 import { defaultSampler } from '../../contract/job.ts';
 import { collect, deviceOption, dtypeOption, jsonOption, numberBetween, wholeNumber } from '../arguments.ts';
+import type { SampleSettings as SampleRequest } from '../../train/sample-command.ts';
 import type { RunInSession } from '../run-cli.ts';
 import type { CommandContext, CommandResult } from '../session.ts';
 
-export interface SampleRequest {
-  /** Folder of a run: its base model with its last adapter. */
-  readonly run?: string;
-  /** Checkpoint of the run. */
-  readonly step?: number;
-  readonly base?: string;
-  readonly adapter: readonly string[];
-  readonly strength: number;
-  readonly prompt: readonly string[];
-  readonly negative: string;
-  readonly sampler: string;
-  readonly steps: number;
-  readonly guidance: number;
-  /** Seed of the first picture; the others count up. */
-  readonly seed: number;
-  readonly count: number;
-  readonly width?: number;
-  readonly height?: number;
-  readonly out: string;
-  readonly device: string;
-  readonly dtype: string;
-}
+export type { SampleRequest };
 
 export function addSample(
   program: Command, inSession: RunInSession,

@@ -5,6 +5,7 @@ import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { listSupportedBackends } from 'onnxruntime-node';
+import { devices } from './devices.ts';
 import { modelBytes } from './model-proto.ts';
 import { softwareAdapter, type AdapterTraces } from './software-adapter.ts';
 
@@ -20,13 +21,22 @@ export interface FoundDevice {
 
 const TRIAL_SECONDS = 60;
 
-/** Devices that the installed ONNX Runtime was built for, and whether each works. */
-export async function findDevices(): Promise<FoundDevice[]> {
+/** There is always one. */
+export const cpuDevice: FoundDevice = { name: 'cpu', isUsable: true, isSoftware: false, hasF16: true, text: 'CPU' };
+
+/**
+ * Devices that the installed ONNX Runtime was built for, and whether each works; the CPU is the last.
+ * @param onTry hears the name of each before it is tried, how many were tried, and of how many
+ */
+export async function findDevices(onTry: (name: string, done: number, total: number) => void = () => {}): Promise<FoundDevice[]> {
   const built = listSupportedBackends().map(({ name }) => name);
-  const others = ['cuda', 'dml', 'webgpu'].filter((name) => built.includes(name));
+  const others = Object.keys(devices).filter((name) => name !== cpuDevice.name && built.includes(name as never));
   const tried: FoundDevice[] = [];
-  for (const name of others) tried.push(await tryDevice(name));
-  return [...tried, { name: 'cpu', isUsable: true, isSoftware: false, hasF16: true, text: 'CPU' }];
+  for (const name of others) {
+    onTry(name, tried.length, others.length);
+    tried.push(await tryDevice(name));
+  }
+  return [...tried, cpuDevice];
 }
 
 interface Trial extends AdapterTraces {

@@ -1,12 +1,14 @@
 // A compiled graph: one ONNX Runtime session per segment, run in order, values freed at their last use.
 import { InferenceSession, type Tensor } from 'onnxruntime-node';
-import { dirname, relative, sep } from 'node:path';
+import { closeSync, openSync, readSync } from 'node:fs';
+import { disposeAll, keptUnlessFailed } from '../../base/dispose.ts';
 import { assert, UserError } from '../../base/errors.ts';
 import { sameShape, type Shape } from '../../base/shape.ts';
 import type { Graph, Value } from '../../graph/types.ts';
 import { verify } from '../../graph/verify.ts';
 import type { CompileOptions, DeviceTensor, HostData, Program, Timing, WeightSource } from '../runtime.ts';
 import { sessionOptions, type SessionSettings } from './devices.ts';
+import { dataFolder, dataPath } from './external-data.ts';
 import { lowerSegment, valueName, type PlaceWeight } from './lower.ts';
 import { isMissingOp, missingOpError } from './missing-op.ts';
 import { modelBytes, type ModelSpec } from './model-proto.ts';
@@ -26,16 +28,19 @@ export interface ProgramSettings {
 
 export async function compileProgram(graph: Graph, options: CompileOptions, settings: ProgramSettings): Promise<Program> {
   verify(graph);
-  const steps: Step[] = [];
-  for (const [index, segment] of cutIntoSegments(graph).entries()) {
-    const folder = commonFolder(segment, options.weights);
-    const name = `${options.name}.${index}.${segment.region}`;
-    const model = lowerSegment(segment, settings.device, placeWeights(options.weights, folder), name);
-    const profile = settings.profileFolder ? `${settings.profileFolder}/${name.replaceAll(/[^\w.~-]/g, '_')}` : undefined;
-    const session = await createSession(model, { ...settings, folder, ...(profile ? { profile } : {}) }, name);
-    steps.push({ segment, session });
-  }
-  return new OnnxProgram(graph, steps);
+  return keptUnlessFailed(async (keep) => {
+    const steps: Step[] = [];
+    for (const [index, segment] of cutIntoSegments(graph).entries()) {
+      const folder = dataFolder(weightFiles(segment, options.weights));
+      const name = `${options.name}.${index}.${segment.region}`;
+      const model = lowerSegment(segment, settings.device, placeWeights(options.weights, folder), name);
+      const profile = settings.profileFolder ? `${settings.profileFolder}/${name.replaceAll(/[^\w.~-]/g, '_')}` : undefined;
+      const session = await createSession(model, { ...settings, folder, ...(profile ? { profile } : {}) }, name);
+      keep({ dispose: () => session.release() });
+      steps.push({ segment, session });
+    }
+    return new OnnxProgram(graph, steps);
+  });
 }
 
 async function createSession(model: ModelSpec, settings: SessionSettings, name: string): Promise<InferenceSession> {
@@ -72,19 +77,24 @@ class OnnxProgram implements Program {
       assert(fed, `${valueName(value)} is not fed`);
       return (fed as OnnxTensor).tensor;
     };
-    for (const { segment, session } of this.steps) {
-      const inputs = Object.fromEntries(segment.inputs.map((value) => [valueName(value), tensorOf(value)]));
-      const start = performance.now();
-      const outputs = await session.run(inputs);
-      this.milliseconds += performance.now() - start;
-      for (const value of segment.outputs) live.set(value, inShape(outputs[valueName(value)]!, value.shape));
-      for (const value of segment.lastUses) {
-        live.get(value)!.dispose();
-        live.delete(value);
+    try {
+      for (const { segment, session } of this.steps) {
+        const inputs = Object.fromEntries(segment.inputs.map((value) => [valueName(value), tensorOf(value)]));
+        const start = performance.now();
+        const outputs = await session.run(inputs);
+        this.milliseconds += performance.now() - start;
+        for (const value of segment.outputs) live.set(value, inShape(outputs[valueName(value)]!, value.shape));
+        for (const value of segment.lastUses) {
+          live.get(value)!.dispose();
+          live.delete(value);
+        }
       }
+      this.runs++;
+      return this.collect(live, tensorOf);
+    } catch (error) {
+      for (const tensor of live.values()) tensor.dispose();
+      throw error;
     }
-    this.runs++;
-    return this.collect(live, tensorOf);
   }
 
   private collect(live: ReadonlyMap<Value, Tensor>, tensorOf: (value: Value) => Tensor): Map<string, DeviceTensor> {
@@ -95,35 +105,43 @@ class OnnxProgram implements Program {
   }
 
   async dispose(): Promise<void> {
-    for (const { session } of this.steps) await session.release();
+    await disposeAll(this.steps.map(({ session }) => ({ dispose: () => session.release() })));
   }
 }
 
 /** The same memory in the shape that the graph says; a session may give it out in another one. */
 const inShape = (tensor: Tensor, shape: Shape): Tensor => (sameShape(tensor.dims, shape) ? tensor : tensor.reshape(shape));
 
-/** The deepest folder that holds every file a segment's weights are in. */
-function commonFolder(segment: Segment, weights: WeightSource): string | null {
-  const folders = new Set<string>();
-  for (const value of segment.constants) {
-    if (value.leaf!.kind !== 'weight') continue;
-    const location = weights(value.leaf!.name);
-    if (location.kind === 'file') folders.add(dirname(location.file));
-  }
-  const [first, ...others] = folders;
-  if (first === undefined) return null;
-  return others.reduce((common, folder) => {
-    let shared = common;
-    while (folder !== shared && !folder.startsWith(shared.endsWith(sep) ? shared : shared + sep)) shared = dirname(shared);
-    return shared;
-  }, first);
-}
+/** The files that the frozen weights of a segment lie in, one entry per weight. */
+const weightFiles = (segment: Segment, weights: WeightSource): string[] =>
+  segment.constants.flatMap(({ leaf }) => {
+    if (leaf!.kind !== 'weight') return [];
+    const location = weights(leaf!.name);
+    return location.kind === 'file' ? [location.file] : [];
+  });
 
 const placeWeights = (weights: WeightSource, folder: string | null): PlaceWeight => (value) => {
   const location = weights(value.leaf!.name);
   if (location.kind === 'memory') return bytesOf(location.data);
-  const file = relative(folder!, location.file).split(sep).join('/');
-  return { location: file, offset: location.offset, length: location.length };
+  const { file, offset, length } = location;
+  const path = folder === null ? null : dataPath(file, folder);
+  return path === null ? readBytes(file, offset, length) : { location: path, offset, length };
 };
+
+/** Weights that ONNX Runtime cannot find by a relative path, as those on another drive. */
+function readBytes(path: string, offset: number, length: number): Uint8Array {
+  const bytes = new Uint8Array(length);
+  const file = openSync(path, 'r');
+  try {
+    for (let done = 0; done < length;) {
+      const count = readSync(file, bytes, done, length - done, offset + done);
+      assert(count > 0, `${path} ends early`);
+      done += count;
+    }
+  } finally {
+    closeSync(file);
+  }
+  return bytes;
+}
 
 const bytesOf = (data: HostData): Uint8Array => new Uint8Array(data.buffer, data.byteOffset, data.byteLength);

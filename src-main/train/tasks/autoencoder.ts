@@ -52,7 +52,7 @@ export function createAutoencoderTask({ model, job, tensors, builder, pictures }
 }
 
 /** Mean reconstruction error plus klWeight times the divergence from a unit normal, both per element. */
-function autoencoderLoss(g: Builder, model: Model, pixelShape: number[], latentShape: number[], settings: Job['autoencoder']): Value {
+export function autoencoderLoss(g: Builder, model: Model, pixelShape: number[], latentShape: number[], settings: Job['autoencoder']): Value {
   const pixels = g.input('pixels', pixelShape);
   const noise = g.input('noise', latentShape);
   const moments = model.encode(g, pixels);

@@ -8,8 +8,8 @@ import type { Objective } from '../../catalog/define/objective.ts';
 import type { Job } from '../../contract/job.ts';
 import type { Builder, BuilderOptions } from '../../graph/builder.ts';
 import type { Value } from '../../graph/types.ts';
-import { f32, i64, type HostTensor } from '../../runtime/runtime.ts';
-import { buildCondition, type Prompt } from '../condition.ts';
+import { f32, type HostTensor } from '../../runtime/runtime.ts';
+import { buildCondition, conditionFeeds, tokenFeeds, type Prompt } from '../condition.ts';
 import { DropoutMasks } from '../dropout.ts';
 import { weightedSquaredError } from '../step-graph.ts';
 import type { TaskBatch, TrainingTask } from '../task.ts';
@@ -45,6 +45,14 @@ export interface DenoiserTaskSettings {
   readonly examples: ExampleSource;
   /** Share of the inputs that the adapter's branches do not see. */
   readonly dropout: number;
+}
+
+/** How long the prompts of a batch are. */
+export interface PromptExtent {
+  /** Of the context. */
+  readonly tokens: number;
+  /** Rows of the text encoders for each prompt; they are trained. */
+  readonly chunks: number;
 }
 
 /** How often each measuring example is measured, at timesteps spread over the schedule. */
@@ -105,9 +113,9 @@ function makeBatch(settings: DenoiserTaskSettings, batch: readonly Example[], ti
     ['weight', f32(weight, [batch.length])],
     ['timestep', f32(Float32Array.from(timesteps), [batch.length])],
   ]);
-  const tokens = addConditionFeeds(feeds, settings, batch);
-  const key = `${batch.length}x${height}x${width}x${tokens}`;
-  const buildLoss = (g: Builder): Value => denoiserLoss(g, model, shape, tokens, trainsText);
+  const extent = addConditionFeeds(feeds, settings, batch);
+  const key = `${batch.length}x${height}x${width}x${extent.tokens}`;
+  const buildLoss = (g: Builder): Value => denoiserLoss(g, model, shape, extent, trainsText);
   return { key, buildLoss, feeds, size: batch.length };
 }
 
@@ -129,37 +137,33 @@ const weighting = ({ objective }: Job): Record<string, number | string | boolean
   debiased: objective.weighting === 'debiased',
 });
 
-/** Feeds of the prompts: ids when text encoders are trained, else their outputs. Gives the number of tokens. */
-function addConditionFeeds(feeds: Map<string, HostTensor>, { model, trainsText }: DenoiserTaskSettings, batch: readonly Example[]): number {
-  const rows = batch.length;
-  const { encoded } = batch[0]!.prompt;
+/** Feeds of the prompts: ids when text encoders are trained, else their outputs. Gives the number of tokens, and of chunks. */
+function addConditionFeeds(feeds: Map<string, HostTensor>, { model, trainsText }: DenoiserTaskSettings, batch: readonly Example[]): PromptExtent {
+  const add = (own: ReadonlyMap<string, HostTensor>): void => own.forEach((tensor, name) => feeds.set(name, tensor));
+  let extent: PromptExtent;
   if (trainsText) {
-    for (const { component, length } of model.textEncoders) {
-      const tokens = batch.map(({ prompt }) => prompt.tokens.get(component)!);
-      feeds.set(`ids.${component}`, i64(tokens.flatMap(({ ids }) => [...ids]), [rows, length]));
-      feeds.set(`end.${component}`, i64(tokens.map(({ end }) => end), [rows]));
-    }
+    const { feeds: own, chunks } = tokenFeeds(model, batch.map(({ prompt }) => prompt.tokens));
+    add(own);
+    extent = { tokens: chunks * model.textEncoders[0]!.length, chunks };
   } else {
-    assert(encoded, 'prompts are encoded before training');
-    const join = (parts: readonly Float32Array[]): Float32Array => {
-      const all = new Float32Array(parts.length * parts[0]!.length);
-      parts.forEach((part, i) => all.set(part, i * part.length));
-      return all;
-    };
-    feeds.set('context', f32(join(batch.map(({ prompt }) => prompt.encoded!.context)), [rows, ...encoded.contextShape]));
-    if (encoded.pooled) feeds.set('pooled', f32(join(batch.map(({ prompt }) => prompt.encoded!.pooled!)), [rows, encoded.pooled.length]));
+    const { feeds: own, tokens } = conditionFeeds(batch.map(({ prompt }) => {
+      assert(prompt.encoded, 'prompts are encoded before training');
+      return prompt.encoded;
+    }));
+    add(own);
+    extent = { tokens, chunks: 1 };
   }
-  const tokens = model.textEncoders[0]?.length ?? encoded!.contextShape[0]!;
-  if (model.condition(tokens).timeIds) feeds.set('timeIds', f32(Float32Array.from(batch.flatMap(({ timeIds }) => [...timeIds])), [rows, 6]));
-  return tokens;
+  if (model.condition(extent.tokens).timeIds) feeds.set('timeIds', f32(Float32Array.from(batch.flatMap(({ timeIds }) => [...timeIds])), [batch.length, 6]));
+  return extent;
 }
 
-function denoiserLoss(g: Builder, model: Model, shape: readonly number[], tokens: number, trainsText: boolean): Value {
+/** @param shape [B,C,h,w] of the latents */
+export function denoiserLoss(g: Builder, model: Model, shape: readonly number[], { tokens, chunks }: PromptExtent, trainsText: boolean): Value {
   const rows = shape[0]!;
   const compute = (value: Value): Value => (value.dtype === g.compute ? value : g.cast(value, { to: g.compute }));
   const types = model.condition(tokens);
   const condition = trainsText
-    ? buildCondition(g, model, rows)
+    ? buildCondition(g, model, rows, chunks)
     : {
         context: g.region('condition', () => compute(g.input('context', [rows, ...types.context]))),
         pooled: types.pooled ? g.input('pooled', [rows, ...types.pooled]) : undefined,

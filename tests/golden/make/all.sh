@@ -3,7 +3,9 @@
 set -e
 cd "$(dirname "$0")"
 export PYTHONDONTWRITEBYTECODE=1
-for topic in unet vae clip schedulers optimizers layers lr; do
+for topic in unet vae clip schedulers optimizers layers lr svd keys pipelines exports; do
   echo "== $topic"
   python "$topic.py"
 done
+echo "== tokenizer"
+python tokenizer.py ../../../node_modules

@@ -5,7 +5,7 @@ import { detectModel } from '../../src-main/catalog/families/index.ts';
 import { encodeTensor } from '../../src-main/files/convert.ts';
 import { openSafetensors } from '../../src-main/files/safetensors.ts';
 import { writeSafetensors } from '../../src-main/files/safetensors-write.ts';
-import { openModelFolder } from '../../src-main/train/model-folder.ts';
+import { openModel } from '../../src-main/train/open-model.ts';
 import { refusal, temporaryFolder } from '../files/temporary.ts';
 import { usePlace } from './run.ts';
 
@@ -36,7 +36,7 @@ async function rewrite(root: string, change: (key: string, shape: readonly numbe
 
 describe('a model', () => {
   test('is opened by its parts; weights are byte ranges of its files', () => {
-    const folder = openModelFolder(place.model);
+    const folder = openModel(place.model);
     expect([...folder.files.keys()].sort()).toEqual(['scheduler', 'text_encoder', 'unet', 'vae']);
     const location = folder.weights('unet.conv_in.weight');
     expect(location).toMatchObject({ kind: 'file', file: join(place.model, 'unet', WEIGHTS), length: 8 * 4 * 9 * 4 });
@@ -50,7 +50,7 @@ describe('a model', () => {
   test('may be stored as f16 or bf16', async () => {
     const root = copy();
     await rewrite(root, (key) => ({ dtype: key === 'conv_in.weight' ? 'f16' : key === 'conv_in.bias' ? 'bf16' : 'f32' }));
-    const folder = openModelFolder(root);
+    const folder = openModel(root);
     expect(['unet.conv_in.weight', 'unet.conv_in.bias', 'unet.conv_out.bias'].map((path) => folder.storedDType(path))).toEqual(['f16', 'f32', 'f32']);
     expect(folder.weights('unet.conv_in.weight')).toMatchObject({ kind: 'file', length: 8 * 4 * 9 * 2 });
     // Nothing computes in bf16; its values are exact in f32.
@@ -59,46 +59,46 @@ describe('a model', () => {
 
   test('has another identity when a weight file is another', () => {
     const root = copy();
-    const identities = ['unet', 'vae', 'none'].map((part) => openModelFolder(root).identity(part));
+    const identities = ['unet', 'vae', 'none'].map((part) => openModel(root).identity(part));
     expect(new Set(identities).size).toBe(3);
     utimesSync(join(root, 'vae', WEIGHTS), 1, 1);
-    const changed = ['unet', 'vae', 'none'].map((part) => openModelFolder(root).identity(part));
+    const changed = ['unet', 'vae', 'none'].map((part) => openModel(root).identity(part));
     expect(changed.map((identity, i) => identity === identities[i])).toEqual([true, false, true]);
   });
 
   test('without weights is enough to start from random ones', () => {
     const root = copy();
     rmSync(join(root, 'unet', WEIGHTS));
-    expect(openModelFolder(root, true).files.get('unet')!.tensors.size).toBe(0);
-    refusal('files.no-weights', () => openModelFolder(root));
+    expect(openModel(root, true).files.get('unet')!.tensors.size).toBe(0);
+    refusal('files.no-weights', () => openModel(root));
   });
 });
 
 describe('what is no model', () => {
   test('a path that is not there, a file, an empty folder', () => {
     const root = temporaryFolder();
-    refusal('model.missing', () => openModelFolder(join(root, 'none')));
+    refusal('model.missing', () => openModel(join(root, 'none')));
     writeFileSync(join(root, 'file'), '');
-    refusal('model.single-file', () => openModelFolder(join(root, 'file')));
+    refusal('safetensors.too-short', () => openModel(join(root, 'file')));
     mkdirSync(join(root, 'empty'));
-    refusal('model.not-a-model', () => openModelFolder(join(root, 'empty')));
+    refusal('model.not-a-model', () => openModel(join(root, 'empty')));
   });
 
   test('a configuration that is no JSON object', () => {
     for (const text of ['{', '[]', 'null', '']) {
       const root = copy();
       writeFileSync(join(root, 'unet', 'config.json'), text);
-      expect(refusal('model.bad-config', () => openModelFolder(root)).message).toContain(join('unet', 'config.json'));
+      expect(refusal('model.bad-config', () => openModel(root)).message).toContain(join('unet', 'config.json'));
     }
   });
 
   test('another kind of model', () => {
     const root = copy();
     writeFileSync(join(root, 'unet', 'config.json'), JSON.stringify({ _class_name: 'FluxTransformer2DModel' }));
-    expect(refusal('model.unknown', () => detectModel(openModelFolder(root).files)).message).toContain('FluxTransformer2DModel');
+    expect(refusal('model.unknown', () => detectModel(openModel(root).files)).message).toContain('FluxTransformer2DModel');
     const transformer = copy();
     renameSync(join(transformer, 'unet'), join(transformer, 'transformer'));
-    refusal('model.unknown', () => detectModel(openModelFolder(transformer).files));
+    refusal('model.unknown', () => detectModel(openModel(transformer).files));
   });
 
   test('weights that are cut short, or no safetensors file', () => {
@@ -107,7 +107,7 @@ describe('what is no model', () => {
     const whole = readFileSync(file);
     for (const bytes of [whole.subarray(0, whole.length - 10), whole.subarray(0, 100), Buffer.alloc(0), Buffer.from('PK\u0003\u0004 a pickle')]) {
       writeFileSync(file, bytes);
-      const open = (): unknown => openModelFolder(root);
+      const open = (): unknown => openModel(root);
       expect(open).toThrow(expect.objectContaining({ name: 'UserError', code: expect.stringMatching(/^safetensors\.|^files\.pickle$/) as string, message: expect.stringContaining(file) as string }));
     }
   });
@@ -115,7 +115,7 @@ describe('what is no model', () => {
   test('keys and shapes that do not fit the configuration', async () => {
     const root = copy();
     await rewrite(root, (key, shape) => key === 'conv_in.bias' ? null : key === 'conv_out.bias' ? { dtype: 'f32', shape: [9] } : key === 'conv_in.weight' ? { dtype: 'f32', shape, name: 'conv_before.weight' } : { dtype: 'f32' });
-    const { message, data } = refusal('model.parameters', () => detectModel(openModelFolder(root).files));
+    const { message, data } = refusal('model.parameters', () => detectModel(openModel(root).files));
     for (const part of ['conv_in.bias', 'conv_before.weight', 'conv_out.bias is [9] instead of [4]', 'unet/config.json']) expect(message).toContain(part);
     expect(data).toMatchObject({ part: 'unet' });
   });
@@ -123,6 +123,6 @@ describe('what is no model', () => {
   test('quantised weights', async () => {
     const root = copy();
     await rewrite(root, (key) => ({ dtype: key === 'conv_in.bias' ? 'i64' : 'f32' }));
-    expect(refusal('model.dtype', () => openModelFolder(root)).message).toContain('conv_in.bias');
+    expect(refusal('model.dtype', () => openModel(root)).message).toContain('conv_in.bias');
   });
 });

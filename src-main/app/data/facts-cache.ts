@@ -1,0 +1,64 @@
+// Measurements of pictures, kept in the cache folder and valid as long as a file's size and time are the same.
+
+import { createHash } from 'node:crypto';
+import { existsSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+
+import { writeFileAtomic } from '../../files/atomic-write.ts';
+import type { PictureFacts } from '../../dataset/picture-facts.ts';
+import { readObject } from '../settings.ts';
+
+type Cached = PictureFacts & { readonly stamp: string };
+
+export class FactsCache {
+  readonly #file: string;
+  readonly #thumbnails: string;
+  readonly #facts: Map<string, Cached>;
+  /** Pictures that cannot be read, with the sentence that says why. */
+  readonly #bad = new Map<string, { readonly stamp: string; readonly text: string }>();
+
+  constructor(cacheFolder: string, project: string) {
+    const name = createHash('sha256').update(project).digest('hex').slice(0, 24);
+    this.#file = join(cacheFolder, 'pictures', `${name}.json`);
+    this.#thumbnails = join(cacheFolder, 'thumbnails');
+    this.#facts = new Map(Object.entries(readObject(this.#file)) as [string, Cached][]);
+  }
+
+  get(path: string): PictureFacts | null {
+    const facts = this.#facts.get(path);
+    return facts && facts.stamp === stampOf(path) ? facts : null;
+  }
+
+  problem(path: string): string | null {
+    const bad = this.#bad.get(path);
+    return bad && bad.stamp === stampOf(path) ? bad.text : null;
+  }
+
+  thumbnail(contentHash: string): string {
+    return join(this.#thumbnails, contentHash.slice(0, 2), `${contentHash}.webp`);
+  }
+
+  hasThumbnail(file: string): boolean {
+    return existsSync(file);
+  }
+
+  set(path: string, facts: PictureFacts): void {
+    this.#bad.delete(path);
+    this.#facts.set(path, { ...facts, stamp: stampOf(path) });
+  }
+
+  setBad(path: string, text: string): void {
+    this.#bad.set(path, { stamp: stampOf(path), text });
+  }
+
+  /** Keeps what is known of `paths` only. */
+  async save(paths: ReadonlySet<string>): Promise<void> {
+    for (const path of this.#facts.keys()) if (!paths.has(path)) this.#facts.delete(path);
+    await writeFileAtomic(this.#file, JSON.stringify(Object.fromEntries(this.#facts)));
+  }
+}
+
+function stampOf(path: string): string {
+  const facts = statSync(path, { throwIfNoEntry: false });
+  return facts ? `${facts.size}:${Math.round(facts.mtimeMs)}` : 'gone';
+}

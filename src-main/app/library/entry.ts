@@ -1,0 +1,171 @@
+// What one file or model folder of the library is, from headers alone.
+import { existsSync, readFileSync, statSync } from 'node:fs';
+import { basename, extname, join } from 'node:path';
+
+import { UserError } from '../../base/errors.ts';
+import type { Component, ModelFiles } from '../../catalog/define/family.ts';
+import type { AdapterFormat, AdapterPart, DoraAxis } from '../../catalog/define/format.ts';
+import { formats } from '../../catalog/formats/index.ts';
+import { detectModel, summariseCheckpoint } from '../../catalog/families/index.ts';
+import { openSafetensors } from '../../files/safetensors.ts';
+import { shown } from '../../files/safetensors-header.ts';
+import { openWeights } from '../../files/sharded.ts';
+import type { WeightFile } from '../../files/weight-file.ts';
+
+export type LibraryKind = 'model' | 'unet' | 'autoencoder' | 'text-encoder' | 'adapter' | 'other';
+
+/** Plain data. Texts from files are cut to one short line; they are not escaped. */
+export interface LibraryEntry {
+  readonly path: string;
+  readonly name: string;
+  readonly kind: LibraryKind;
+  readonly layout: 'folder' | 'single-file';
+  /** Of all weights. */
+  readonly bytes: number;
+  /** "Stable Diffusion XL", or null when it is not known. */
+  readonly family: string | null;
+  /** Element types of the weights, the most frequent first: "F16". */
+  readonly dtype: string;
+  readonly prediction: 'epsilon' | 'v' | null;
+  readonly zeroTerminalSnr: boolean;
+  /** Whether Adora can train on it or, for other kinds, use it. */
+  readonly isUsable: boolean;
+  /** Why it cannot be used; empty when it can. */
+  readonly reason: string;
+  readonly adapter: AdapterSummary | null;
+}
+
+export interface AdapterSummary {
+  readonly kind: string;
+  /** Layout in the catalog; null for one that Adora does not read. */
+  readonly layout: string | null;
+  readonly rank: number | null;
+  readonly axis: DoraAxis | null;
+  /** What the file says of its base model and of the words that call it up. */
+  readonly base: string | null;
+  readonly trigger: string | null;
+}
+
+/** Never throws for what is wrong with a file: such an entry has a reason. */
+export function describeFile(path: string): LibraryEntry {
+  const bytes = sizeOf(path);
+  const blank = { path, name: basename(path, extname(path)), layout: 'single-file' as const, bytes, family: null, dtype: '', prediction: null, zeroTerminalSnr: false, adapter: null };
+  return guarded(blank, () => {
+    const file = path.endsWith('.json') ? openWeights(path) : openSafetensors(path);
+    const known = { ...blank, bytes: file.files.reduce((sum, each) => sum + sizeOf(each.path), 0), dtype: dtypesOf(file) };
+    return guarded(known, () => {
+      if (isAdapter(file)) return { ...known, kind: 'adapter', family: adapterFamily(file), isUsable: true, reason: '', adapter: adapterOf(file) };
+      if (file.metadata.has('adora.checkpoint')) return { ...known, kind: 'other', isUsable: false, reason: 'It is a checkpoint of a run: continue the run instead.' };
+      const { label, prediction, zeroTerminalSnr, components } = summariseCheckpoint(file);
+      const kind = components.includes('unet') ? (components.length > 1 ? 'model' : 'unet') : components.includes('vae') ? 'autoencoder' : 'text-encoder';
+      return { ...known, kind, family: label, prediction: nameOf(prediction), zeroTerminalSnr, isUsable: true, reason: '' };
+    });
+  });
+}
+
+/** A folder in the diffusers layout. */
+export function describeFolder(path: string): LibraryEntry {
+  const blank = { path, name: basename(path), layout: 'folder' as const, bytes: 0, family: null, dtype: '', prediction: null, zeroTerminalSnr: false, adapter: null };
+  return guarded(blank, () => {
+    const parts = ['unet', 'transformer', 'vae', 'text_encoder', 'text_encoder_2', 'scheduler'].flatMap((name) => {
+      const config = ['config.json', 'scheduler_config.json'].map((file) => join(path, name, file)).find((file) => existsSync(file));
+      if (config === undefined) return [];
+      return [{ name, config: JSON.parse(readFileSync(config, 'utf8')) as Component['config'], weights: name === 'scheduler' ? null : weightsOf(join(path, name)) }];
+    });
+    const files: ModelFiles = new Map(parts.map(({ name, config }) => [name, { config, tensors: new Map() }]));
+    const all = parts.flatMap(({ weights }) => weights ?? []);
+    const known = { ...blank, bytes: all.flatMap((file) => file.files).reduce((sum, file) => sum + sizeOf(file.path), 0), dtype: all[0] ? dtypesOf(all[0]) : '' };
+    return guarded(known, () => {
+      const model = detectModel(files);
+      const noise = files.has('scheduler') ? model.noise : null;
+      const family = model.label.split(',')[0]!;
+      const missing = parts.find(({ name, weights }) => name === 'unet' && weights === null);
+      return {
+        ...known, kind: 'model', family, prediction: nameOf(noise?.prediction ?? null), zeroTerminalSnr: noise?.zeroTerminalSnr ?? false,
+        isUsable: !missing, reason: missing ? 'Its folder "unet" has no weights in .safetensors.' : '',
+      };
+    });
+  });
+}
+
+type Blank = Omit<LibraryEntry, 'kind' | 'isUsable' | 'reason'>;
+
+function guarded(blank: Blank, work: () => LibraryEntry): LibraryEntry {
+  try {
+    return work();
+  } catch (error) {
+    const reason = error instanceof UserError ? error.message.replace(`"${blank.path}" `, 'It ') : `It cannot be read: ${error instanceof Error ? shown(error.message) : 'unknown'}.`;
+    return { ...blank, kind: 'other', isUsable: false, reason };
+  }
+}
+
+const nameOf = (prediction: 'epsilon' | 'v_prediction' | null): LibraryEntry['prediction'] => (prediction === 'v_prediction' ? 'v' : prediction);
+
+function sizeOf(path: string): number {
+  try {
+    return statSync(path).size;
+  } catch {
+    return 0;
+  }
+}
+
+function weightsOf(folder: string): WeightFile | null {
+  try {
+    return openWeights(folder);
+  } catch (error) {
+    if (error instanceof UserError && error.code === 'files.no-weights') return null;
+    throw error;
+  }
+}
+
+/** Types that hold more than a hundredth of the bytes. */
+function dtypesOf({ tensors }: WeightFile): string {
+  const bytes = new Map<string, number>();
+  let total = 0;
+  for (const { dtype, begin, end } of tensors.values()) {
+    bytes.set(dtype, (bytes.get(dtype) ?? 0) + end - begin);
+    total += end - begin;
+  }
+  const named = [...bytes].sort(([, a], [, b]) => b - a).filter(([, size]) => size > total / 100);
+  return named.map(([dtype]) => dtype.toUpperCase()).join(', ');
+}
+
+/** Adapters that no layout of the catalog has. */
+const OTHER_ADAPTERS: readonly (readonly [key: RegExp, kind: string])[] = [
+  [/\.hada_w1_a$/, 'LoHa'], [/\.lokr_w1(_a)?$/, 'LoKr'], [/\.(diff|diff_b)$/, 'difference'], [/[._](lora_down|lora_A|lora\.down)(\.|$)/, 'LoRA'],
+];
+
+const isAdapter = ({ tensors, metadata }: WeightFile): boolean =>
+  !metadata.has('adora.checkpoint') && [...tensors.keys()].some((key) => OTHER_ADAPTERS.some(([pattern]) => pattern.test(key)) || Object.values(formats).some((format) => format.parse(key)?.part === 'lora_A.weight'));
+
+function adapterOf({ tensors, metadata }: WeightFile): AdapterSummary {
+  const keys = [...tensors.keys()];
+  const shapesOf = (format: AdapterFormat, part: AdapterPart) => keys.filter((key) => format.parse(key)?.part === part).map((key) => tensors.get(key)!.shape);
+  const read = Object.entries(formats).map(([layout, format]) => ({ layout, format, down: shapesOf(format, 'lora_A.weight') }));
+  const { layout, format, down } = read.reduce((best, next) => (next.down.length > best.down.length ? next : best));
+  const magnitudes = shapesOf(format, 'lora_magnitude_vector');
+  const text = (...names: string[]): string | null => names.flatMap((name) => metadata.get(name) ?? []).filter((value) => value !== '' && value !== 'None').map(shown)[0] ?? null;
+  const other = OTHER_ADAPTERS.find(([pattern]) => keys.some((key) => pattern.test(key)))?.[1] ?? 'LoRA';
+  return {
+    kind: magnitudes.length > 0 ? 'DoRA' : down.length > 0 ? 'LoRA' : other,
+    layout: down.length > 0 ? layout : null,
+    rank: down.length > 0 ? Math.max(...down.map((shape) => shape[0] ?? 0)) : null,
+    axis: axisOf(magnitudes, format),
+    base: text('adora.base', 'ss_sd_model_name', 'modelspec.architecture', 'ss_base_model_version'),
+    trigger: text('modelspec.trigger_phrase', 'modelspec.usage_hint'),
+  };
+}
+
+function axisOf(magnitudes: readonly (readonly number[])[], { axes }: AdapterFormat): DoraAxis | null {
+  if (magnitudes.length === 0) return null;
+  if (axes.length === 1) return axes[0]!;
+  if (magnitudes.every((shape) => shape.length > 1 && shape[0] === 1)) return 'input';
+  return magnitudes.every((shape) => shape.length > 1 && shape.slice(1).every((extent) => extent === 1)) ? 'output' : null;
+}
+
+/** By the width of what the cross-attention reads. */
+function adapterFamily({ tensors }: WeightFile): string | null {
+  const key = [...tensors.keys()].find((name) => /attn2[._](processor[._])?to_[kv](_lora)?[._](lora_down|lora_A|down|lora\.down)/.test(name));
+  const width = key === undefined ? 0 : tensors.get(key)!.shape[1];
+  return { 768: 'Stable Diffusion 1.x', 1024: 'Stable Diffusion 2.x', 2048: 'Stable Diffusion XL' }[width ?? 0] ?? null;
+}

@@ -1,0 +1,77 @@
+// One command in a trainer process of its own, from its start to its end.
+
+import { UserError } from '../../base/errors.ts';
+import type { TrainEvent } from '../../contract/events.ts';
+import type { CommandName, ControlAction, FromTrainer, RequestOf, ResultOf } from '../../contract/trainer.ts';
+import type { WorkerHost } from './worker-host.ts';
+
+export interface CallListeners {
+  readonly onEvent?: (event: TrainEvent) => void;
+  readonly onProgress?: (label: string, done: number, total: number) => void;
+  /** Asks for an orderly stop when it is aborted. */
+  readonly signal?: AbortSignal;
+}
+
+export interface TrainerCall<Result> {
+  /** Errors: those of the command; `trainer.crashed`, `trainer.silent` when the process ended or hung. */
+  readonly result: Promise<Result>;
+  /** Settles when the process is gone, which is when the device is free. */
+  readonly gone: Promise<void>;
+  control(action: ControlAction): void;
+  kill(): void;
+}
+
+/** A process from which nothing was heard for so long is ended. Compiling a large model keeps one silent for minutes. */
+const SILENCE_MILLISECONDS = 15 * 60 * 1000;
+/** An orderly stop that takes longer is one no more. */
+const STOP_MILLISECONDS = 5 * 60 * 1000;
+
+export function callTrainer<Name extends CommandName>(
+  host: WorkerHost, command: Name, request: RequestOf<Name>, { onEvent, onProgress, signal }: CallListeners = {},
+): TrainerCall<ResultOf<Name>> {
+  const worker = host.start();
+  let heardAt = Date.now();
+  let isSilent = false;
+  let stopBy = Infinity;
+  const control = (action: ControlAction): void => {
+    if (action === 'stop') stopBy = Math.min(stopBy, Date.now() + STOP_MILLISECONDS);
+    worker.send({ kind: 'control', action });
+  };
+  let markGone: () => void;
+  const gone = new Promise<void>((resolve) => { markGone = resolve; });
+  const result = new Promise<ResultOf<Name>>((resolve, reject) => {
+    const watch = setInterval(() => {
+      if (Date.now() - heardAt < SILENCE_MILLISECONDS && Date.now() < stopBy) return;
+      isSilent = true;
+      worker.kill();
+    }, 5000);
+    watch.unref();
+    const stop = (): void => control('stop');
+    signal?.addEventListener('abort', stop);
+    worker.onMessage((message: FromTrainer) => {
+      heardAt = Date.now();
+      switch (message.kind) {
+        case 'beat': return;
+        case 'event': return onEvent?.(message.event);
+        case 'progress': return onProgress?.(message.label, message.done, message.total);
+        case 'done': return resolve(message.result as ResultOf<Name>);
+        case 'failed': return reject(new UserError(message.problem.code, message.problem.message, message.problem.details ?? {}));
+        default: return message satisfies never;
+      }
+    });
+    worker.onExit(({ code, signal: by }) => {
+      clearInterval(watch);
+      signal?.removeEventListener('abort', stop);
+      markGone();
+      // Without effect when the command had its end before.
+      reject(isSilent
+        ? new UserError('trainer.silent', 'The trainer did not answer any more and was ended: resume from the last checkpoint.')
+        : new UserError('trainer.crashed', `The trainer process ended by itself (${by ?? `code ${code}`}): resume from the last checkpoint. If it happens again, lower the batch or the resolution, or choose another device.`, { code, signal: by }));
+    });
+  });
+  // Whoever does not look at the result has looked at `gone`.
+  result.catch(() => {});
+  worker.send({ kind: 'start', command, request });
+  if (signal?.aborted) control('stop');
+  return { result, gone, control, kill: () => worker.kill() };
+}

@@ -1,0 +1,21 @@
+// diffusers with PEFT (loaders/lora_pipeline.py; peft: tuners/lora/dora.py). The strength stands inside the normalisation: at 0
+// a DoRA is still m·W0/‖W0‖.
+import { changed, norms, scaleVectors, type ConsumerProgram } from '../define/consumer.ts';
+
+export const diffusers: ConsumerProgram = {
+  label: 'diffusers',
+  help: 'Reads LoRA, and DoRA with magnitudes per output.',
+  naming: 'dotted',
+  axis: 'output',
+  readsDifferences: false,
+  modulesOf: (path) => [path],
+  endings: { 'lora_B.weight': ['lora_B.weight'], 'lora_A.weight': ['lora_A.weight'], lora_magnitude_vector: ['lora_magnitude_vector', 'lora_magnitude_vector.weight'], alpha: [] },
+  weight: (layer, strength) => {
+    // Without a configuration in the file alpha is the rank.
+    const weight = changed(layer, strength);
+    const { magnitude, shape } = layer;
+    if (magnitude === null) return weight;
+    if (magnitude.shape.reduce((a, b) => a * b, 1) !== shape[0]) return null;
+    return scaleVectors(weight, layer, 'output', norms(weight, layer, 'output').map((size, i) => magnitude.values[i]! / size));
+  },
+};

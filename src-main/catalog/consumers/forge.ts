@@ -1,0 +1,22 @@
+// Forge (backend/patcher/lora.py, extensions-builtin/sd_forge_lora): keys and arithmetic of ComfyUI.
+import { webuiCard } from '../define/beside.ts';
+import type { ConsumerProgram } from '../define/consumer.ts';
+import { byFirstExtent } from '../define/first-extent-magnitudes.ts';
+import { flat, originalName, splitPath, textPrefixes } from '../define/module-names.ts';
+
+export const forge: ConsumerProgram = {
+  label: 'Forge',
+  help: 'Reads LoRA, and DoRA with magnitudes per input.',
+  naming: 'flat',
+  axis: 'input',
+  readsDifferences: true,
+  modulesOf: (path, model) => {
+    const { component, module } = splitPath(path);
+    if (component !== model.denoiser) return textPrefixes(component, model).map((prefix) => prefix + flat(module));
+    const original = originalName(module, model);
+    return [...(original === null ? [] : [`lora_unet_${flat(original)}`, `diffusion_model.${original}`]), `lora_unet_${flat(module)}`, `lycoris_${flat(module)}`];
+  },
+  endings: { 'lora_B.weight': ['lora_up.weight', 'lora_B.weight'], 'lora_A.weight': ['lora_down.weight', 'lora_A.weight'], lora_magnitude_vector: ['dora_scale'], alpha: ['alpha'] },
+  beside: webuiCard,
+  weight: byFirstExtent,
+};

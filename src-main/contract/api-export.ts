@@ -1,0 +1,57 @@
+// Exports: which programs show exactly what was trained, writing, and the proof.
+
+import { z } from 'zod';
+
+import { count, fileSchema, idSchema, imageUrlSchema, startedTaskSchema } from './api-parts.ts';
+
+const toolSchema = z.strictObject({
+  /** Id for export.start, as comfyui. */
+  id: z.string(), label: z.string(),
+  /** Layout that this program gets; '' when it gets none. */
+  layout: z.string(),
+  exact: z.boolean(),
+  /** Why not, or what will be exact; one sentence. */
+  text: z.string(),
+  alternatives: z.array(z.strictObject({ kind: z.enum(['merged', 'other-tool', 'train-again']), text: z.string() })),
+});
+
+const exportSchema = z.strictObject({
+  id: idSchema, step: count, tool: z.string(), merged: z.boolean(), dtype: z.string(), time: z.number(),
+  files: z.array(z.strictObject({ ...fileSchema.shape, bytes: count })),
+  ok: z.boolean(),
+  /** What reading the files again has shown. */
+  proof: z.array(z.strictObject({ ok: z.boolean(), text: z.string() })),
+  warnings: z.array(z.string()),
+  /** Painted by the trained values and by the file that was written. */
+  pictures: z.strictObject({ trained: imageUrlSchema, exported: imageUrlSchema, worstDifference: z.number() }).nullable(),
+});
+export type ExportEntry = z.infer<typeof exportSchema>;
+
+const dtypes = z.enum(['f16', 'bf16', 'f32']);
+
+export const exportApi = {
+  'export.options': {
+    input: z.strictObject({ runId: idSchema }),
+    output: z.strictObject({
+      steps: z.array(count),
+      tools: z.array(toolSchema),
+      merged: z.strictObject({ possible: z.boolean(), bytes: count, text: z.string() }),
+      dtypes: z.array(dtypes), defaultDtype: dtypes, defaultTool: z.string(),
+      isAdapter: z.boolean(),
+    }),
+  },
+  'export.start': {
+    input: z.strictObject({
+      runId: idSchema, step: count.optional(), tool: z.string(), merged: z.boolean().default(false), dtype: dtypes.optional(),
+      /** Folder to write to; the run's own exports if left out. */
+      folderId: idSchema.optional(),
+      /** Paint one picture with the trained values and one with the file. */
+      picture: z.boolean().default(true),
+    }),
+    output: startedTaskSchema,
+  },
+  /** Newest first. */
+  'export.list': { input: z.strictObject({ runId: idSchema }), output: z.strictObject({ exports: z.array(exportSchema) }) },
+  /** A ComfyUI workflow that loads the file; text to copy or save. */
+  'export.workflow': { input: z.strictObject({ runId: idSchema, exportId: idSchema }), output: z.strictObject({ name: z.string(), json: z.string() }) },
+} as const;

@@ -1,0 +1,156 @@
+// Checkpoints and adapters on disk, the catalog, recipes, and checking a draft.
+
+import { z } from 'zod';
+
+import { byId, count, idSchema, imageUrlSchema, nothing } from './api-parts.ts';
+import { draftSchema } from './api-projects.ts';
+
+const modelSchema = z.strictObject({
+  id: idSchema, name: z.string(), path: z.string(), bytes: count,
+  layout: z.enum(['folder', 'single-file']),
+  /** As the family names itself; null when no family knows it. */
+  family: z.string().nullable(), label: z.string(),
+  isStarter: z.boolean(),
+  /** False: it can be looked at but not trained; `text` says why. */
+  usable: z.boolean(), text: z.string(),
+});
+export type ModelEntry = z.infer<typeof modelSchema>;
+
+const adapterSchema = z.strictObject({
+  id: idSchema, name: z.string(), path: z.string(), bytes: count,
+  layout: z.string().nullable(), kind: z.string(), rank: z.number().nullable(), axis: z.string().nullable(),
+  /** From the file's metadata, if it says so. */
+  base: z.string().nullable(), trigger: z.string().nullable(), thumbUrl: imageUrlSchema.nullable(),
+});
+export type AdapterEntry = z.infer<typeof adapterSchema>;
+
+/** Rows of a table for people. */
+const facts = z.array(z.strictObject({ label: z.string(), value: z.string() }));
+
+const inspection = z.strictObject({
+  facts,
+  /** Adapters: one row a layer. */
+  layers: z.array(z.strictObject({ path: z.string(), rank: z.number().nullable(), shape: z.string(), norm: z.number().nullable() })),
+  metadata: z.array(z.strictObject({ key: z.string(), value: z.string() })),
+});
+
+const fieldText = { label: z.string(), help: z.string(), why: z.string().optional() };
+export const fieldSchema = z.discriminatedUnion('kind', [
+  z.strictObject({
+    kind: z.literal('number'), ...fieldText, default: z.number().nullable(), min: z.number(), max: z.number(),
+    integer: z.boolean().optional(), step: z.number().optional(), unit: z.string().optional(), scale: z.literal('log').optional(),
+  }),
+  z.strictObject({
+    kind: z.literal('choice'), ...fieldText, default: z.string(),
+    options: z.array(z.strictObject({ value: z.string(), label: z.string(), help: z.string() })),
+  }),
+  z.strictObject({ kind: z.literal('flag'), ...fieldText, default: z.boolean() }),
+  z.strictObject({ kind: z.literal('text'), ...fieldText, default: z.string().nullable() }),
+  /** Several texts, as preview.prompts. */
+  z.strictObject({ kind: z.literal('texts'), ...fieldText, default: z.array(z.string()) }),
+  /** A number or the word 'auto', or two numbers: shown as text, read as JSON where it parses. */
+  z.strictObject({ kind: z.literal('free'), ...fieldText, default: z.unknown(), example: z.string() }),
+]);
+
+const settingSchema = z.strictObject({
+  /** Key in the draft, as train.steps. */
+  path: z.string(),
+  /** First part of the path, and its heading. */
+  group: z.string(), groupLabel: z.string(),
+  field: fieldSchema,
+  /** The setting exists only while the draft's `path` is `is`. */
+  when: z.strictObject({ path: z.string(), is: z.string() }).nullable(),
+  /** Shown only in the full list. */
+  advanced: z.boolean(),
+});
+export type SettingDescription = z.infer<typeof settingSchema>;
+
+const choiceSchema = z.strictObject({ id: z.string(), label: z.string(), help: z.string() });
+
+const recipeSchema = z.strictObject({
+  id: idSchema, name: z.string(), text: z.string(), isOwn: z.boolean(),
+});
+
+const ofDraft = z.strictObject({ projectId: idSchema, draft: draftSchema });
+
+export const goals = ['style', 'fidelity', 'speed'] as const;
+
+export const modelsApi = {
+  'models.list': {
+    input: z.strictObject({ refresh: z.boolean().default(false) }),
+    output: z.strictObject({ models: z.array(modelSchema), taskId: idSchema.nullable() }),
+  },
+  /** A picked file or folder becomes an entry of the list. */
+  'models.add': { input: z.strictObject({ fileId: idSchema }), output: modelSchema },
+  'models.inspect': { input: byId, output: inspection },
+  'adapters.list': {
+    input: z.strictObject({ refresh: z.boolean().default(false) }),
+    output: z.strictObject({ adapters: z.array(adapterSchema), taskId: idSchema.nullable() }),
+  },
+  'adapters.inspect': { input: byId, output: inspection },
+  /** A picture with this adapter at this strength; ask again when the task is done. */
+  'adapters.try': {
+    input: z.strictObject({
+      id: idSchema, modelId: idSchema, strength: z.number().min(-4).max(4), prompt: z.string().max(2000),
+      seed: z.int().min(0), steps: z.int().min(1).max(200).default(20), guidance: z.number().min(0).max(100).default(7),
+    }),
+    output: z.strictObject({ imageUrl: imageUrlSchema.nullable(), taskId: idSchema.nullable() }),
+  },
+  'catalog.describe': {
+    input: nothing,
+    output: z.strictObject({
+      /** Every setting of a job except the model and the folders. */
+      settings: z.array(settingSchema),
+      adapters: z.array(choiceSchema), optimizers: z.array(choiceSchema), schedules: z.array(choiceSchema),
+      objectives: z.array(choiceSchema), samplers: z.array(choiceSchema),
+      /** Programs that read exports. */
+      consumers: z.array(choiceSchema),
+      /** JSON Schema of job files. */
+      jobSchema: z.record(z.string(), z.unknown()),
+    }),
+  },
+  'recipes.list': { input: nothing, output: z.strictObject({ recipes: z.array(recipeSchema) }) },
+  'recipes.open': { input: byId, output: z.strictObject({ draft: draftSchema, notes: z.array(z.string()) }) },
+  /** A job file of the user's. */
+  'recipes.openFile': { input: z.strictObject({ fileId: idSchema }), output: z.strictObject({ draft: draftSchema, notes: z.array(z.string()) }) },
+  'recipes.save': { input: z.strictObject({ projectId: idSchema, name: z.string().trim().min(1).max(80), draft: draftSchema }), output: recipeSchema },
+  /** The answers to the three questions as settings, each with its reason. */
+  'recipes.recommend': {
+    input: z.strictObject({
+      projectId: idSchema, consumer: z.string(), goal: z.enum(goals),
+      /** 0 weak, 0.5 usual, 1 strong. */
+      intensity: z.number().min(0).max(1).default(0.5),
+    }),
+    output: z.strictObject({
+      draft: draftSchema,
+      reasons: z.array(z.strictObject({ path: z.string(), value: z.unknown(), text: z.string() })),
+    }),
+  },
+  'job.validate': {
+    input: ofDraft,
+    output: z.strictObject({
+      issues: z.array(z.strictObject({ path: z.string(), text: z.string() })),
+      /** Every default filled in; null with issues. */
+      job: z.record(z.string(), z.unknown()).nullable(),
+      /** The same as a .toml file. */
+      toml: z.string().nullable(),
+    }),
+  },
+  /** Asks the trainer (a second or two). With issues in the draft: error `job.invalid`. */
+  'job.forecast': {
+    input: ofDraft,
+    output: z.strictObject({
+      /** Bytes on the device while training, with what it is made of. */
+      memory: z.number(), memoryParts: z.array(z.strictObject({ label: z.string(), bytes: z.number() })),
+      /** Bytes free on the device, where known. */
+      memoryFree: z.number().nullable(),
+      secondsPerStep: z.number().nullable(), seconds: z.number().nullable(),
+      /** Where the seconds come from, for people. */
+      basis: z.string(),
+      disk: z.number(), diskFree: z.number().nullable(),
+      trained: count, frozen: count, pictures: count, epochs: z.number(),
+      device: z.string(), warnings: z.array(z.string()), fits: z.boolean(),
+    }),
+  },
+} as const;
+

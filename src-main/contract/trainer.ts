@@ -1,0 +1,116 @@
+// What the app and a trainer process say to each other: structured clones over the process's own channel. A process does
+// one command and ends; its end is what gives the device back.
+
+import type { Problem } from './api-parts.ts';
+import type { TrainEvent } from './events.ts';
+import type { Consumer, Job } from './job.ts';
+
+/** A picture to paint, with what a run has learnt up to `step`, or with adapters on a base model. */
+export interface PaintRequest {
+  readonly run?: string;
+  /** 0: the run's base model alone. */
+  readonly step?: number;
+  readonly base?: string;
+  readonly adapters?: readonly string[];
+  readonly strength: number;
+  readonly prompt: string;
+  readonly negative: string;
+  readonly seed: number;
+  readonly guidance: number;
+  readonly steps: number;
+  readonly sampler: string;
+  /** PNG file to write. */
+  readonly out: string;
+}
+
+export interface ExportOutcome {
+  readonly ok: boolean;
+  readonly step: number;
+  readonly files: readonly string[];
+  readonly proof: readonly { readonly ok: boolean; readonly text: string }[];
+  readonly warnings: readonly string[];
+  readonly pictures: { readonly trained: string; readonly exported: string; readonly worstDifference: number } | null;
+}
+
+export interface ModelFacts {
+  readonly family: string;
+  readonly label: string;
+  readonly nativeSide: number;
+  readonly pixelStep: number;
+  /** Bytes of the weights on disk. */
+  readonly bytes: number;
+  readonly targets: readonly string[];
+}
+
+export interface ForecastFacts {
+  readonly parts: readonly { readonly label: string; readonly bytes: number }[];
+  readonly trained: number;
+  readonly frozen: number;
+  /** Bytes of one checkpoint and of an export. */
+  readonly checkpoint: number;
+  readonly exported: number;
+  readonly device: string;
+  readonly memoryFree: number | null;
+  readonly warnings: readonly string[];
+}
+
+export interface AnalysisFacts {
+  readonly steps: readonly number[];
+  readonly adapter: string;
+}
+
+/** The commands of a trainer: what each is given and gives back. */
+export interface TrainerCommands {
+  readonly train: {
+    readonly request: { readonly job: Job; readonly runFolder: string; readonly resume: boolean; readonly cacheFolder: string };
+    readonly result: 'finished' | 'interrupted';
+  };
+  readonly export: {
+    readonly request: {
+      readonly run: string; readonly step?: number; readonly for?: Consumer; readonly merge: boolean;
+      readonly dtype?: 'f16' | 'bf16' | 'f32'; readonly out?: string; readonly device: string;
+      /** Folder for the two pictures of the proof; none are painted without. */
+      readonly pictures?: string;
+    };
+    readonly result: ExportOutcome;
+  };
+  /** Progress counts the pictures that are written. */
+  readonly paint: { readonly request: { readonly pictures: readonly PaintRequest[]; readonly device: string }; readonly result: null };
+  readonly analyze: { readonly request: { readonly run: string }; readonly result: AnalysisFacts };
+  readonly inspect: { readonly request: { readonly file: string }; readonly result: { readonly text: string; readonly data: unknown } };
+  readonly model: { readonly request: { readonly path: string }; readonly result: ModelFacts };
+  readonly forecast: { readonly request: { readonly job: Job }; readonly result: ForecastFacts };
+  readonly devices: {
+    readonly request: Readonly<Record<string, never>>;
+    readonly result: readonly { readonly name: string; readonly isUsable: boolean; readonly isSoftware: boolean; readonly hasF16: boolean; readonly text: string }[];
+  };
+  /** Examines one device in this process. */
+  readonly doctor: { readonly request: { readonly device: string }; readonly result: { readonly text: string; readonly data: unknown; readonly ok: boolean } };
+  readonly tag: {
+    readonly request: {
+      readonly model: string; readonly csv: string; readonly pictures: readonly string[];
+      readonly threshold: number; readonly characterThreshold: number; readonly underscores: boolean;
+    };
+    /** Tags of each picture, in the order of the request; null for one that cannot be read. */
+    readonly result: readonly (readonly string[] | null)[];
+  };
+}
+
+export type CommandName = keyof TrainerCommands;
+export type RequestOf<Name extends CommandName> = TrainerCommands[Name]['request'];
+export type ResultOf<Name extends CommandName> = TrainerCommands[Name]['result'];
+
+/** `stop` saves first where there is something to save. */
+export type ControlAction = 'stop' | 'pause' | 'resume' | 'sample' | 'save';
+
+export type ToTrainer =
+  | { readonly kind: 'start'; readonly command: CommandName; readonly request: unknown }
+  | { readonly kind: 'control'; readonly action: ControlAction };
+
+export type FromTrainer =
+  /** Every few seconds, between two calls of the device. */
+  | { readonly kind: 'beat' }
+  | { readonly kind: 'event'; readonly event: TrainEvent }
+  | { readonly kind: 'progress'; readonly label: string; readonly done: number; readonly total: number; readonly unit: string }
+  | { readonly kind: 'done'; readonly result: unknown }
+  | { readonly kind: 'failed'; readonly problem: Problem };

@@ -1,0 +1,80 @@
+// Which files a program gets, and whether they can be exact there.
+import { UserError } from '../base/errors.ts';
+import { consumers } from '../catalog/consumers/index.ts';
+import type { AdapterFormat, DoraAxis, Program } from '../catalog/define/format.ts';
+import { formats } from '../catalog/formats/index.ts';
+import type { Consumer } from '../contract/job.ts';
+import { axisOfRun, fileStem, type ExportSource } from './export-source.ts';
+import { namedModel } from './named-model.ts';
+import type { OpenRun } from './run-job.ts';
+
+const programs = Object.keys(consumers) as Program[];
+
+export const list = (names: readonly string[]): string => (names.length < 2 ? names.join('') : `${names.slice(0, -1).join(', ')} and ${names.at(-1)}`);
+
+/** Whether the program renders an adapter as trained; `null` is one without magnitudes. */
+export const exactIn = (program: Program, axis: DoraAxis | null): boolean => axis === null || consumers[program].axis === axis;
+
+export interface LayoutChoice {
+  readonly layout: string;
+  readonly format: AdapterFormat;
+  readonly programs: readonly Program[];
+}
+
+/** The layouts that a program (or any) reads, with the programs that each is for. */
+export function layoutsFor(target: Consumer): LayoutChoice[] {
+  return Object.entries(formats).flatMap(([layout, format]) => {
+    const own = programs.filter((program) => consumers[program].naming === format.naming && (target === 'all' || target === program));
+    return own.length > 0 ? [{ layout, format, programs: own }] : [];
+  });
+}
+
+/** The layout that is written for a program. */
+export const formatOf = (program: Program): AdapterFormat => layoutsFor(program)[0]!.format;
+
+/** Name that A1111 calls a run's adapter file by, without its ending; null when the run leaves no such file. */
+export function webuiName(run: Pick<OpenRun, 'job' | 'plan'>): string | null {
+  const { job, plan } = run;
+  const { naming, axis } = consumers.a1111;
+  const found = layoutsFor(job.output.for).find((choice) => choice.format.naming === naming);
+  const own = axisOfRun(run);
+  return found && plan.layers.length > 0 && (own === null || own === axis) ? `${fileStem(job)}-${found.layout}` : null;
+}
+
+/**
+ * Refuses a program that would not show what is (or would be) trained: before training, so that nobody trains for nothing.
+ * Errors: `export.not-exact`, `export.unnamed-layer`.
+ */
+export function checkExact(run: Pick<OpenRun, 'job' | 'plan' | 'model' | 'modelFolder'>, program: Program): void {
+  const { plan, model, modelFolder } = run;
+  checkAxis(program, axisOfRun(run));
+  checkNames({ named: namedModel(modelFolder.files, model.denoiserComponent), layers: plan.layers }, program);
+}
+
+/** Error: `export.not-exact`. */
+export function checkAxis(program: Program, axis: DoraAxis | null): void {
+  if (exactIn(program, axis)) return;
+  const { label, axis: wanted } = consumers[program];
+  const others = programs.filter((other) => exactIn(other, axis)).map((other) => consumers[other].label);
+  throw new UserError('export.not-exact', `${label} would not show what was trained: the adapter's magnitudes are per ${axis}, and it applies them per ${wanted}. ` +
+    `What is exact: --as merged, or a file for ${list(others)}. What comes close, with the error measured: --as lora. For a new training set adapter.axis = "auto" and output.for = "${program}".`, { program, axis });
+}
+
+/** Error: `export.unnamed-layer`. */
+export function checkNames({ named, layers }: { readonly named: ExportSource['named']; readonly layers: readonly { readonly path: string }[] }, program: Program): void {
+  const { label, modulesOf, refuses } = consumers[program];
+  const format = formatOf(program);
+  const modules = layers.map(({ path }) => {
+    const [module] = format.modulesOf(path, named);
+    if (module !== undefined && modulesOf(path, named).includes(module)) return module;
+    throw new UserError('export.unnamed-layer', `${label} has no name for the layer "${path}", so it could not be exported for it: choose other targets (adapter.targets), another program (output.for), or --as merged afterwards.`, { layer: path, program });
+  });
+  const refusal = refuses?.(modules, named) ?? null;
+  if (refusal !== null) throw new UserError('export.refused', `${label} would not take the file: ${refusal}. Choose other targets (adapter.targets) or another program (output.for).`, { program });
+}
+
+/** What a user of a file with magnitudes must know. */
+export function noteFor({ axis }: Pick<ExportSource, 'axis'>, exact: readonly Program[]): string {
+  if (axis === null) return '';
+  return `DoRA with magnitudes per ${axis}: ${list(exact.map((program) => consumers[program].label))} apply it as it was trained. Programs that ignore magnitudes or take them for others show something else.`;
+}

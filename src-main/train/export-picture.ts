@@ -1,0 +1,79 @@
+// One picture painted twice: with the trained values, and with a file read again.
+import type { NoiseSettings, Prediction } from '../catalog/define/family.ts';
+import type { TrainEventBody } from '../contract/events.ts';
+import { sizeOf } from '../base/shape.ts';
+import type { Runtime } from '../runtime/runtime.ts';
+import { MAGNITUDE, type ExportSource } from './export-source.ts';
+import { valuesInFile } from './export-values.ts';
+import { mergedFile, withWeights, type FileAdapter } from './merged-weights.ts';
+import type { OpenModel } from './open-model.ts';
+import { Painter } from './painter.ts';
+import { savePicture, type Picture, type PictureSettings } from './picture.ts';
+import { readAdapter } from './read-adapter.ts';
+
+export interface PictureOfExport {
+  readonly settings: PictureSettings;
+  readonly runtime: Runtime;
+  readonly noise: { readonly noise: NoiseSettings; readonly prediction: Prediction };
+}
+
+export interface PaintedPair {
+  readonly trained: string;
+  readonly exported: string;
+  /** Largest and mean difference of a channel of a pixel, of 255. */
+  readonly worst: number;
+  readonly mean: number;
+}
+
+/** Parameters of a denoiser with which a picture takes seconds anywhere. */
+const SMALL = 60e6;
+
+export function isSmall({ files }: Pick<OpenModel, 'files'>, denoiser: string): boolean {
+  return [...(files.get(denoiser)?.tensors.values() ?? [])].reduce((sum, { shape }) => sum + sizeOf(shape), 0) <= SMALL;
+}
+
+/** Pictures are saved beside the file. Errors: those of painting. */
+export async function paintBoth(source: ExportSource, path: string, picture: PictureOfExport, emit: (event: TrainEventBody) => void): Promise<PaintedPair> {
+  const phase = (done: number): void => emit({ kind: 'phase', name: 'paint with the file', done, total: 2, unit: 'pictures' });
+  phase(0);
+  const trained = await paintWith(source, asAdapter(source), picture);
+  phase(1);
+  const exported = await paintWith(source, readAdapter(path, source.named), picture);
+  phase(2);
+  const stem = path.replace(/\.safetensors$/, '');
+  const files = { trained: `${stem}.trained.png`, exported: `${stem}.exported.png` };
+  await savePicture(files.trained, trained, picture.settings);
+  await savePicture(files.exported, exported, picture.settings);
+  return { ...files, ...difference(trained, exported) };
+}
+
+/** What was trained, as if it had been read from a file without rounding. */
+export function asAdapter({ layers, axis, values, scale }: ExportSource): FileAdapter {
+  return {
+    axis, values: valuesInFile(values, scale, 'f32'),
+    layers: layers.map(({ path, rank }) => ({ path, rank, scale: 1, hasMagnitude: values.has(`${path}.${MAGNITUDE}`) })),
+  };
+}
+
+async function paintWith({ model, modelFolder, named }: ExportSource, adapter: FileAdapter, { settings, runtime, noise }: PictureOfExport): Promise<Picture> {
+  const changes = new Map<string, Float32Array>();
+  for await (const { path, merged } of mergedFile(adapter, modelFolder, runtime, named.layers)) changes.set(path, merged);
+  const painted = withWeights(modelFolder, changes);
+  const painter = new Painter({ model, modelFolder: painted, runtime, noise, builder: { storedDType: painted.storedDType }, trainsText: false });
+  try {
+    return (await painter.paint(new Map(), [settings]))[0]!;
+  } finally {
+    await painter.dispose();
+  }
+}
+
+export function difference({ rgb: a }: Picture, { rgb: b }: Picture): { worst: number; mean: number } {
+  let worst = 0;
+  let sum = 0;
+  for (let i = 0; i < a.length; i++) {
+    const distance = Math.abs(a[i]! - b[i]!);
+    worst = Math.max(worst, distance);
+    sum += distance;
+  }
+  return { worst, mean: sum / a.length };
+}

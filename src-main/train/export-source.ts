@@ -1,0 +1,179 @@
+// What an export starts from: low-rank values of layers of a model, from a run's checkpoint or from an adapter file.
+import { createHash } from 'node:crypto';
+import { createReadStream, statSync } from 'node:fs';
+import { basename } from 'node:path';
+import { UserError } from '../base/errors.ts';
+import { adapters } from '../catalog/adapters/index.ts';
+import type { AdaptedLayer } from '../catalog/define/adapter.ts';
+import type { Model } from '../catalog/define/family.ts';
+import type { AdapterFacts, BaseFacts, DoraAxis, NamedModel, TrainingFacts } from '../catalog/define/format.ts';
+import { detectModel } from '../catalog/families/index.ts';
+import type { Job } from '../contract/job.ts';
+import { DOWN } from '../nn/low-rank.ts';
+import { dataFacts, folderName, lastOf } from './export-data-facts.ts';
+import { trainedScale } from './export-values.ts';
+import { namedModel } from './named-model.ts';
+import { openModel, type OpenModel } from './open-model.ts';
+import { readAdapter } from './read-adapter.ts';
+import type { OpenRun } from './run-job.ts';
+import type { TrainedValues } from './trained.ts';
+
+export const MAGNITUDE = 'lora_magnitude_vector';
+
+export interface SourceLayer extends AdaptedLayer {
+  readonly rank: number;
+}
+
+export type SourceFacts = Omit<AdapterFacts, 'hash' | 'note'>;
+
+export interface ExportSource {
+  /** Name for files. */
+  readonly stem: string;
+  readonly model: Model;
+  readonly modelFolder: OpenModel;
+  readonly named: NamedModel;
+  readonly layers: readonly SourceLayer[];
+  /** Axis of the magnitudes; null without any. */
+  readonly axis: DoraAxis | null;
+  /** Factor of B·A, as the values are. */
+  readonly scale: number;
+  /** `<layer path>.lora_A.weight` and so on, f32, in the shapes of training. */
+  readonly values: TrainedValues;
+  /** Reads the base's files for their hashes: takes as long as that does. */
+  facts(): Promise<SourceFacts>;
+}
+
+/** A job's name as a file name: letters, digits, dot, dash and underscore. */
+export const fileStem = ({ name }: Pick<Job, 'name'>): string => name.replaceAll(/[^\p{L}\p{N}._-]+/gu, '-').replace(/^[.-]+/, '') || 'adapter';
+
+/** Axis of the magnitudes that a run trains; null without magnitudes. */
+export function axisOfRun({ plan, job }: Pick<OpenRun, 'plan' | 'job'>): DoraAxis | null {
+  const hasMagnitude = plan.tensors.some(({ name }) => name.endsWith(`.${MAGNITUDE}`));
+  return hasMagnitude ? ((job.adapter as Readonly<Record<string, unknown>>)['axis'] === 'input' ? 'input' : 'output') : null;
+}
+
+type SourceRun = Pick<OpenRun, 'job' | 'model' | 'modelFolder' | 'plan'>;
+
+/** Error: `export.kind` for an adapter that is not made of two low-rank matrices. */
+export function sourceOfRun(run: SourceRun, values: TrainedValues, step: number): ExportSource {
+  const { job, model, modelFolder, plan } = run;
+  const layers = plan.layers.map((layer): SourceLayer => {
+    const down = values.get(`${layer.path}.${DOWN}`);
+    if (!down) throw new UserError('export.kind', `Adapters of the kind "${job.adapter.kind}" have no layout that other programs read exactly: export with --as merged.`, { kind: job.adapter.kind });
+    return { ...layer, rank: down.shape[0]! };
+  });
+  return {
+    stem: fileStem(job), model, modelFolder, layers, values, scale: trainedScale(job), axis: axisOfRun(run),
+    named: namedModel(modelFolder.files, model.denoiserComponent),
+    facts: once(() => factsOfRun(run, layers, step)),
+  };
+}
+
+/** Errors: those of opening the base and of `readAdapter`. */
+export function sourceOfFile(path: string, base: string): ExportSource {
+  const modelFolder = openModel(base);
+  const model = detectModel(modelFolder.files);
+  const named = namedModel(modelFolder.files, model.denoiserComponent);
+  const read = readAdapter(path, named);
+  const layers = read.layers.map(({ path: layer, rank }): SourceLayer => {
+    const shape = named.layers.get(layer)!;
+    return { path: layer, shape, rank, kind: shape.length === 2 ? 'linear' : 'conv' };
+  });
+  const title = read.metadata.get('ss_output_name') ?? read.metadata.get('modelspec.title') ?? basename(path).replace(/\.safetensors$/, '');
+  const rank = Math.max(0, ...layers.map((layer) => layer.rank));
+  const facts = async (): Promise<SourceFacts> => ({
+    title, kind: kindOf(read.axis), axis: read.axis, rank, alpha: rank,
+    trigger: (read.metadata.get('modelspec.trigger_phrase') ?? read.metadata.get('modelspec.usage_hint') ?? '').slice(0, 1000),
+    base: await baseFacts(base, model, modelFolder, layers), training: null, data: null,
+  });
+  return { stem: fileStem({ name: basename(path).replace(/\.safetensors$/, '') }), model, modelFolder, named, layers, axis: read.axis, scale: 1, values: read.values, facts: once(facts) };
+}
+
+
+/** Name of the adapter that has (or has not) magnitudes. */
+const kindOf = (axis: DoraAxis | null): string =>
+  Object.entries(adapters).find(([, adapter]) => (adapter as unknown) === (axis === null ? adapters.lora : adapters.dora))![0];
+
+function once<T>(make: () => Promise<T>): () => Promise<T> {
+  let made: Promise<T> | undefined;
+  return () => (made ??= make());
+}
+
+async function factsOfRun(run: SourceRun, layers: readonly SourceLayer[], step: number): Promise<SourceFacts> {
+  const { job, model, modelFolder } = run;
+  const { rank = 0, alpha = rank } = job.adapter as Readonly<Record<string, number>>;
+  return {
+    title: job.name, kind: job.adapter.kind, axis: axisOfRun(run), rank, alpha, trigger: job.data.caption.prefix.trim(),
+    base: await baseFacts(job.base.model, model, modelFolder, layers), training: trainingFacts(job, step), data: await dataFacts(job, model),
+  };
+}
+
+function trainingFacts(job: Job, step: number): TrainingFacts {
+  const learningRate = Number((job.optimizer as Readonly<Record<string, unknown>>)['learningRate']);
+  const { adapter, train, objective } = job;
+  return {
+    steps: step, totalSteps: train.steps, seed: train.seed, learningRate,
+    textLearningRate: adapter.textEncoder ? adapter.textEncoderLearningRate ?? learningRate : null,
+    optimizer: job.optimizer.kind, schedule: job.schedule.kind, warmup: job.schedule.warmup,
+    batch: train.batch, accumulate: train.accumulate, checkpointing: train.checkpointing,
+    dropout: Number((adapter as Readonly<Record<string, unknown>>)['dropout'] ?? 0),
+    noiseOffset: objective.noiseOffset, minSnrGamma: objective.weighting === 'min-snr' ? objective.minSnrGamma : null,
+    clipSkip: job.base.clipSkip ?? null, job: JSON.stringify(withoutPaths(job)),
+  };
+}
+
+/** A job that names no folder of its author. */
+function withoutPaths(job: Job): unknown {
+  const { base, data } = job;
+  return {
+    ...job,
+    base: {
+      ...base, model: lastOf(base.model), ...(base.vae === undefined ? {} : { vae: lastOf(base.vae) }),
+      ...(base.textEncoders === undefined ? {} : { textEncoders: base.textEncoders.map(lastOf) }),
+    },
+    data: {
+      ...data,
+      folders: data.folders.map((folder, index) => ({ ...folder, path: folderName(folder.path, index) })),
+      holdout: typeof data.holdout === 'string' ? 'holdout' : data.holdout,
+    },
+  };
+}
+
+async function baseFacts(root: string, model: Model, { stored }: OpenModel, layers: readonly SourceLayer[]): Promise<BaseFacts> {
+  const components = [...new Set(layers.map(({ path }) => path.slice(0, path.indexOf('.'))))];
+  const isFile = statSync(root).isFile();
+  const hashes = new Map<string, string>();
+  for (const component of isFile ? [] : components) {
+    const found = stored.get(component);
+    if (found) hashes.set(component, await hashOf(found.file.files.map(({ path }) => path)));
+  }
+  return {
+    name: basename(root).replace(/\.safetensors$/, ''), ...model.knownAs, prediction: model.noise.prediction, side: model.nativeSide,
+    hashes, fileHash: isFile ? await hashOf([root]) : null,
+  };
+}
+
+/** Of files that have not changed since. */
+const known = new Map<string, Promise<string>>();
+
+/** SHA-256 of files, one after the other by name. */
+function hashOf(files: readonly string[]): Promise<string> {
+  const sorted = [...files].sort();
+  const key = sorted.map((file) => {
+    const { size, mtimeMs, ino } = statSync(file);
+    return `${file} ${size} ${mtimeMs} ${ino}`;
+  }).join('\n');
+  let found = known.get(key);
+  if (!found) {
+    found = digestOf(sorted);
+    known.set(key, found);
+    found.catch(() => known.delete(key));
+  }
+  return found;
+}
+
+async function digestOf(files: readonly string[]): Promise<string> {
+  const hash = createHash('sha256');
+  for (const file of files) for await (const chunk of createReadStream(file, { highWaterMark: 1 << 22 })) hash.update(chunk as Buffer);
+  return hash.digest('hex');
+}

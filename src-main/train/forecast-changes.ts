@@ -1,0 +1,86 @@
+// Settings that make a job smaller, and how small.
+import type { Job } from '../contract/job.ts';
+import type { Bucket } from '../dataset/types.ts';
+import { jobGraphs, type JobGraphs } from './forecast-graphs.ts';
+import { forecastMemory, largestOf, type MemoryForecast, type MemorySettings } from './forecast-memory.ts';
+
+/** Settings, and what the job would need with them. */
+export interface Change {
+  readonly settings: readonly string[];
+  readonly host: number;
+  readonly device: number | null;
+  readonly fits: boolean;
+}
+
+interface Step {
+  readonly setting: string;
+  readonly changed: MemorySettings;
+}
+
+/** Number of single changes that are offered. */
+const MOST = 3;
+/** Scales of the resolution that are offered. */
+const SMALLER = [0.75, 0.5];
+
+/**
+ * Tries settings one by one, in the order in which they hurt: first what costs time, then what costs quality. Those that
+ * fit alone are given; if none does, those that help together, until it fits or nothing is left.
+ */
+export function changesThatFit(settings: MemorySettings, fits: (memory: MemoryForecast) => boolean, graphs: JobGraphs = jobGraphs(settings)): Change[] {
+  const changeOf = (names: readonly string[], changed: MemorySettings): Change => {
+    const own = jobGraphs(changed);
+    // Encoders are the same, but for the size of the pictures.
+    const isSameSize = changed.dataset.buckets.every((bucket) => settings.dataset.buckets.some(({ width, height }) => bucket.width === width && bucket.height === height));
+    const memory = forecastMemory(changed, { ...own, text: graphs.text, ...(isSameSize ? { encode: graphs.encode } : {}) });
+    return { settings: names, host: memory.host, device: memory.device, fits: fits(memory) };
+  };
+  const alone: Change[] = [];
+  for (const { setting, changed } of candidates(settings)) {
+    const change = changeOf([setting], changed);
+    if (change.fits && alone.push(change) === MOST) return alone;
+  }
+  if (alone.length > 0) return alone;
+  const needOf = ({ host, device }: Pick<Change, 'host' | 'device'>): number => device ?? host;
+  let best: Change = { settings: [], ...forecastMemory(settings, graphs), fits: false };
+  let base = settings;
+  // Of several values of a setting the strongest; what does not help is left out.
+  for (const key of new Set(candidates(settings).map(({ setting }) => keyOf(setting)))) {
+    const step = candidates(base).findLast(({ setting }) => keyOf(setting) === key);
+    if (!step) continue;
+    const change = changeOf([...best.settings, step.setting], step.changed);
+    if (needOf(change) > 0.995 * needOf(best)) continue;
+    best = change;
+    base = step.changed;
+    if (best.fits) break;
+  }
+  return best.settings.length > 0 ? [best] : [];
+}
+
+const keyOf = (setting: string): string => setting.slice(0, setting.indexOf(' '));
+
+function candidates(settings: MemorySettings): Step[] {
+  const { job, dataset, model } = settings;
+  const with_ = (setting: string, changes: Partial<Job>, changed: Partial<MemorySettings['dataset']> = {}): Step => ({
+    setting, changed: { ...settings, job: { ...job, ...changes }, dataset: { ...dataset, ...changed } },
+  });
+  const inOne = <T extends { readonly bucket: number }>(items: readonly T[]): T[] => items.map((item) => ({ ...item, bucket: 0 }));
+  const { train, adapter, preview } = job;
+  const rank = Number((adapter as Readonly<Record<string, unknown>>)['rank'] ?? 0);
+  const used = dataset.buckets.filter(({ pictures }) => pictures > 0);
+  const isLowRank = job.task === 'adapter' && rank > 0;
+  const targets = ['attention', 'attention+feed-forward', 'linear', 'linear+conv'] as const;
+  return [
+    ...(train.checkpointing ? [with_('train.checkpointing = false', { train: { ...train, checkpointing: false } })] : [with_('train.checkpointing = true', { train: { ...train, checkpointing: true } })]),
+    ...(train.batch > 1 ? [with_(`train.batch = 1 (with train.accumulate = ${train.batch * train.accumulate})`, { train: { ...train, batch: 1, accumulate: train.batch * train.accumulate } })] : []),
+    ...(preview.every > 0 ? [with_('preview.every = 0', { preview: { ...preview, every: 0 } })] : []),
+    ...(used.length > 1 ? [with_('data.buckets.enabled = false', { data: { ...job.data, buckets: { ...job.data.buckets, enabled: false } } }, { buckets: [largestOf(used)] as Bucket[], items: inOne(dataset.items), heldOut: inOne(dataset.heldOut) })] : []),
+    ...SMALLER.map((scale) => {
+      const smaller = (side: number): number => Math.max(1, Math.round((side * scale) / model.pixelStep)) * model.pixelStep;
+      const sizes = dataset.buckets.map((bucket) => ({ ...bucket, width: smaller(bucket.width), height: smaller(bucket.height) }));
+      const side = Math.round(Math.sqrt(Math.max(...sizes.map(({ width, height }) => width * height))) / model.pixelStep) * model.pixelStep;
+      return with_(`data.resolution = ${side}`, {}, { buckets: sizes });
+    }),
+    ...(isLowRank && rank > 4 ? [with_(`adapter.rank = ${rank >> 1}`, { adapter: { ...adapter, rank: rank >> 1 } })] : []),
+    ...(isLowRank && adapter.targets !== 'attention' && (targets as readonly string[]).includes(adapter.targets) ? [with_('adapter.targets = "attention"', { adapter: { ...adapter, targets: 'attention' } })] : []),
+  ];
+}

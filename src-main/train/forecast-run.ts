@@ -1,0 +1,51 @@
+// The forecast of a run as it begins: memory and disk before anything is encoded, times once some steps have been made.
+import type { TrainEventBody } from '../contract/events.ts';
+import type { PreparedDataset } from '../dataset/index.ts';
+import type { ChosenRuntime } from './choose-runtime.ts';
+import { autoencoderIdOf, encodedFolder, forecast, refuseTooLarge, withTime, type Forecast } from './forecast.ts';
+import type { OpenRun } from './run-job.ts';
+
+type Emit = (event: TrainEventBody) => void;
+
+/** The first steps compile programs; this one does not, and its pace is the fastest seen by then. */
+const TIMED_STEP = 5;
+
+export class RunForecast {
+  private made: Forecast | null = null;
+  private readonly run: OpenRun;
+  private readonly chosen: ChosenRuntime;
+  private readonly emit: Emit;
+  private readonly cacheFolder: string;
+
+  constructor(run: OpenRun, chosen: ChosenRuntime, emit: Emit, cacheFolder = encodedFolder()) {
+    this.run = run;
+    this.chosen = chosen;
+    this.emit = emit;
+    this.cacheFolder = cacheFolder;
+  }
+
+  /** Error: `forecast.too-large`. */
+  async onDataset(dataset: PreparedDataset): Promise<void> {
+    const { job, model, modelFolder, folder } = this.run;
+    this.made = await forecast({
+      job, model, modelFolder, dataset, chosen: this.chosen, runFolder: folder.path, cacheFolder: this.cacheFolder,
+      autoencoderId: autoencoderIdOf(modelFolder, this.chosen.runtime.device),
+    });
+    this.emit(this.made.body);
+    refuseTooLarge(this.made);
+  }
+
+  /** Passes events on, and adds the forecast with times when it can be said. */
+  watching(): Emit {
+    let fastest = Infinity;
+    let isDone = false;
+    return (event) => {
+      this.emit(event);
+      if (event.kind !== 'step' || isDone || !this.made) return;
+      fastest = Math.min(fastest, event.secondsPerStep);
+      if (event.step < Math.min(TIMED_STEP, event.total)) return;
+      isDone = true;
+      if (event.step < event.total) this.emit(withTime(this.made, fastest, event.step));
+    };
+  }
+}

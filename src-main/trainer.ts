@@ -1,0 +1,73 @@
+// Entry of the trainer process. It is told one command, does it and ends. It also ends, with a checkpoint, when the app
+// that started it is gone.
+
+import { UserError } from './base/errors.ts';
+import type { FromTrainer, ToTrainer } from './contract/trainer.ts';
+import { commands } from './trainer/commands.ts';
+import { createControl } from './trainer/control.ts';
+
+/** Electron's utility processes have a port; forked processes a channel. */
+interface ParentPort {
+  postMessage(message: unknown): void;
+  on(event: 'message', listener: (event: { readonly data: unknown }) => void): unknown;
+}
+
+const BEAT_MILLISECONDS = 2000;
+/** For what is still on its way to the app when the work is done. */
+const LAST_WORDS_MILLISECONDS = 3000;
+
+const port = (process as NodeJS.Process & { readonly parentPort?: ParentPort }).parentPort;
+const control = createControl();
+let isBusy = false;
+
+/** True once the app has taken it. A message to an app that is gone is dropped. */
+function send(message: FromTrainer): Promise<void> {
+  if (port) {
+    port.postMessage(message);
+    return Promise.resolve();
+  }
+  return new Promise((resolve) => {
+    if (!process.connected) resolve();
+    else process.send!(message, undefined, undefined, () => resolve());
+  });
+}
+
+async function start({ command, request }: Extract<ToTrainer, { kind: 'start' }>): Promise<void> {
+  isBusy = true;
+  const beat = setInterval(() => void send({ kind: 'beat' }), BEAT_MILLISECONDS);
+  try {
+    const work = commands[command] as (request: unknown, context: unknown) => Promise<unknown>;
+    const result = await work(request, {
+      control,
+      onEvent: (event: never) => void send({ kind: 'event', event }),
+      onProgress: (label: string, done: number, total: number, unit: string) => void send({ kind: 'progress', label, done, total, unit }),
+    });
+    await send({ kind: 'done', result });
+  } catch (error) {
+    const { code, message, data } = error instanceof UserError ? error : { code: 'internal', message: error instanceof Error ? error.message : String(error), data: {} };
+    if (!(error instanceof UserError)) process.stderr.write(`${error instanceof Error ? error.stack ?? error.message : String(error)}\n`);
+    await send({ kind: 'failed', problem: { code, message, details: { ...data } } });
+  }
+  clearInterval(beat);
+  // Libraries may keep threads that would hold the process.
+  setTimeout(() => process.exit(0), LAST_WORDS_MILLISECONDS).unref();
+  if (!port) process.disconnect?.();
+  else process.exit(0);
+}
+
+function receive(message: ToTrainer): void {
+  if (message.kind === 'control') control.act(message.action);
+  else if (!isBusy) void start(message);
+}
+
+if (port) port.on('message', ({ data }) => receive(data as ToTrainer));
+else {
+  process.on('message', (message) => receive(message as ToTrainer));
+  process.on('disconnect', () => {
+    if (isBusy) control.act('stop');
+    else process.exit(0);
+  });
+}
+// A terminal sends Ctrl-C to the whole group; the app decides what happens then and says so.
+process.on('SIGINT', () => {});
+process.on('SIGTERM', () => control.act('stop'));

@@ -1,0 +1,90 @@
+// Reading and changing a draft, and which settings a form shows. Pure.
+import type { Draft, SettingDescription } from '../../src-main/contract/api.ts';
+
+/** The value at `path` ('train.steps'), or undefined where the draft says nothing. */
+export function valueAt(draft: Draft, path: string): unknown {
+  let at: unknown = draft;
+  for (const key of path.split('.')) {
+    if (typeof at !== 'object' || at === null) return undefined;
+    at = (at as Record<string, unknown>)[key];
+  }
+  return at;
+}
+
+/** A copy with `value` at `path`; undefined takes the key out, so that the default holds. */
+export function withValue(draft: Draft, path: string, value: unknown): Draft {
+  const [key = '', ...rest] = path.split('.');
+  const copy = { ...draft };
+  if (rest.length > 0) {
+    const inner = copy[key];
+    copy[key] = withValue(typeof inner === 'object' && inner !== null ? (inner as Draft) : {}, rest.join('.'), value);
+  } else if (value === undefined) {
+    delete copy[key];
+  } else {
+    copy[key] = value;
+  }
+  return copy;
+}
+
+export function effective(draft: Draft, setting: SettingDescription): unknown {
+  return valueAt(draft, setting.path) ?? setting.field.default;
+}
+
+export interface SettingGroup { readonly name: string; readonly label: string; readonly settings: SettingDescription[] }
+
+/** The settings that exist for this draft, fit the search and the level, in groups. A search looks at advanced ones too. */
+export function settingGroups(settings: readonly SettingDescription[], draft: Draft, search: string, advanced: boolean): SettingGroup[] {
+  const words = search.toLowerCase().split(/\s+/).filter((word) => word !== '');
+  const byPath = new Map(settings.map((setting) => [setting.path, setting]));
+  const shown = settings.filter((setting) => {
+    if (setting.when !== null) {
+      const decider = byPath.get(setting.when.path);
+      const value = decider === undefined ? valueAt(draft, setting.when.path) : effective(draft, decider);
+      if (String(value) !== setting.when.is) return false;
+    }
+    if (words.length === 0) return advanced || !setting.advanced;
+    const { label, help, why } = setting.field;
+    const text = `${setting.path} ${label} ${help} ${why ?? ''} ${setting.groupLabel}`.toLowerCase();
+    return words.every((word) => text.includes(word));
+  });
+  const groups = new Map<string, SettingGroup>();
+  for (const setting of shown) {
+    const group = groups.get(setting.group) ?? { name: setting.group, label: setting.groupLabel, settings: [] };
+    groups.set(setting.group, group);
+    group.settings.push(setting);
+  }
+  return [...groups.values()];
+}
+
+/** What a person typed, as the value a field wants; an error text otherwise. */
+export function readField(field: SettingDescription['field'], text: string): { readonly value: unknown } | { readonly error: string } {
+  if (field.kind === 'number') {
+    if (text.trim() === '') return { value: undefined };
+    const value = Number(text);
+    const unit = field.unit === undefined ? '' : ` ${field.unit}`;
+    if (!Number.isFinite(value)) return { error: 'Type a number.' };
+    if (field.integer === true && !Number.isInteger(value)) return { error: 'Type a whole number.' };
+    if (value < field.min) return { error: `At least ${field.min}${unit}.` };
+    if (value > field.max) return { error: `At most ${field.max}${unit}.` };
+    return { value };
+  }
+  if (field.kind === 'free') {
+    if (text.trim() === '') return { value: undefined };
+    try {
+      return { value: JSON.parse(text) as unknown };
+    } catch {
+      return { value: text };
+    }
+  }
+  if (field.kind === 'texts') return { value: text.split('\n').map((line) => line.trim()).filter((line) => line !== '') };
+  return { value: text };
+}
+
+/** Paths at which two drafts differ, with the newer value. */
+export function differences(before: Draft, after: Draft, settings: readonly SettingDescription[]): { path: string; label: string; from: unknown; to: unknown }[] {
+  return settings.flatMap((setting) => {
+    const from = effective(before, setting);
+    const to = effective(after, setting);
+    return JSON.stringify(from) === JSON.stringify(to) ? [] : [{ path: setting.path, label: setting.field.label, from, to }];
+  });
+}

@@ -1,0 +1,160 @@
+// The library: what lies in folders of other programs, from headers; one bad file stops nothing; files are read once.
+import { cpSync, mkdirSync, rmSync, statSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { afterEach, describe, expect, test, vi } from 'vitest';
+import { libraryCommand } from '../../src-main/app/library-command.ts';
+import { listLibrary, usualFolders, type LibraryEntry } from '../../src-main/app/library.ts';
+import { extraPaths } from '../../src-main/app/library/places.ts';
+import { refusalOf, temporaryFolder } from '../files/temporary.ts';
+import { goldenPath } from '../nn/golden.ts';
+import { keyList, rename, writeSparse, type Shapes } from '../train/checkpoint-files.ts';
+
+const lists = { sd15: keyList('sd15'), sdxl: keyList('sdxl') };
+
+afterEach(() => vi.unstubAllEnvs());
+
+/** Writes files into a fresh folder and gives it. */
+function tree(files: Readonly<Record<string, Shapes | string>>, dtype = 'F16', metadata?: Readonly<Record<string, string>>): string {
+  const root = temporaryFolder();
+  for (const [name, content] of Object.entries(files)) {
+    const path = join(root, name);
+    mkdirSync(dirname(path), { recursive: true });
+    if (typeof content === 'string') writeFileSync(path, content);
+    else writeSparse(path, content, dtype, metadata);
+  }
+  return root;
+}
+
+async function list(root: string, cacheFolder = temporaryFolder(), onProgress?: (done: number, path: string) => void): Promise<Record<string, LibraryEntry>> {
+  const { entries } = await listLibrary([root], { cacheFolder, ...(onProgress ? { onProgress } : {}) });
+  return Object.fromEntries(entries.map((entry) => [entry.path.slice(root.length + 1), entry]));
+}
+
+const lora: Shapes = { 'lora_unet_down_blocks_1_attentions_0_transformer_blocks_0_attn2_to_k.lora_down.weight': [8, 768], 'lora_unet_down_blocks_1_attentions_0_transformer_blocks_0_attn2_to_k.lora_up.weight': [640, 8] };
+const dora: Shapes = {
+  'lora_unet_input_blocks_4_1_transformer_blocks_0_attn2_to_k.lora_down.weight': [16, 2048], 'lora_unet_input_blocks_4_1_transformer_blocks_0_attn2_to_k.lora_up.weight': [640, 16],
+  'lora_unet_input_blocks_4_1_transformer_blocks_0_attn2_to_k.dora_scale': [1, 2048],
+};
+
+describe('what is found', () => {
+  test('in a folder of ComfyUI: each kind by its contents', async () => {
+    const root = tree({
+      'comfy/x.py': '', 'models/checkpoints/illustrious.safetensors': { ...lists.sdxl.ldm, v_pred: [0], ztsnr: [0] }, 'models/checkpoints/sd/v1.safetensors': lists.sd15.ldm,
+      'models/unet/unet.safetensors': rename(lists.sd15.ldm, 'model.diffusion_model.', ''), 'models/vae/vae.safetensors': rename(lists.sd15.ldm, 'first_stage_model.', ''),
+      'models/text_encoders/clip_l.safetensors': lists.sd15.diffusers['text_encoder']!, 'models/loras/style.safetensors': lora, 'models/loras/weight.safetensors': dora,
+      'output/no-model.safetensors': lists.sd15.ldm, 'models/checkpoints/put_checkpoints_here': '', 'models/checkpoints/preview.png': 'x',
+    });
+    const found = await list(root);
+    expect(Object.fromEntries(Object.entries(found).map(([name, { kind, family, dtype, prediction, zeroTerminalSnr, isUsable }]) => [name, [kind, family, dtype, prediction, zeroTerminalSnr, isUsable]]))).toEqual({
+      'models/checkpoints/illustrious.safetensors': ['model', 'Stable Diffusion XL', 'F16', 'v', true, true],
+      'models/checkpoints/sd/v1.safetensors': ['model', 'Stable Diffusion 1.x', 'F16', 'epsilon', false, true],
+      'models/unet/unet.safetensors': ['unet', 'Stable Diffusion 1.x', 'F16', 'epsilon', false, true],
+      'models/vae/vae.safetensors': ['autoencoder', 'Autoencoder, 4 channels', 'F16', null, false, true],
+      'models/text_encoders/clip_l.safetensors': ['text-encoder', 'Text encoder (CLIP)', 'F16', null, false, true],
+      'models/loras/style.safetensors': ['adapter', 'Stable Diffusion 1.x', 'F16', null, false, true],
+      'models/loras/weight.safetensors': ['adapter', 'Stable Diffusion XL', 'F16', null, false, true],
+    });
+    expect(found['models/loras/weight.safetensors']!.adapter).toEqual({ kind: 'DoRA', layout: 'kohya', rank: 16, axis: 'input', base: null, trigger: null });
+    expect(found['models/checkpoints/sd/v1.safetensors']!.bytes).toBe(statSync(join(root, 'models/checkpoints/sd/v1.safetensors')).size);
+  });
+
+  test('in folders of A1111 and InvokeAI, and a folder in the diffusers layout', async () => {
+    const webui = tree({ 'models/Stable-diffusion/a.safetensors': lists.sd15.ldm, 'models/Lora/b.safetensors': lora, 'embeddings/c.safetensors': { emb: [1, 768] } });
+    expect(Object.keys(await list(webui))).toEqual(['models/Lora/b.safetensors', 'models/Stable-diffusion/a.safetensors']);
+    const { unet, vae, text_encoder: text } = lists.sd15.diffusers;
+    const invoke = tree({
+      'invokeai.yaml': 'x: y', 'databases/d.safetensors': lora, 'models/sd-1/main/mine/model_index.json': '{}',
+      'models/sd-1/main/mine/unet/diffusion_pytorch_model.fp16.safetensors': unet!, 'models/sd-1/main/mine/vae/diffusion_pytorch_model.fp16.safetensors': vae!, 'models/sd-1/main/mine/text_encoder/model.fp16.safetensors': text!,
+      ...Object.fromEntries(Object.entries(lists.sd15.configs).map(([part, config]) => [`models/sd-1/main/mine/${part}/${part === 'scheduler' ? 'scheduler_config' : 'config'}.json`, JSON.stringify(config)])),
+    });
+    const found = await list(invoke);
+    expect(found).toEqual({ 'models/sd-1/main/mine': expect.objectContaining({ kind: 'model', layout: 'folder', family: 'Stable Diffusion 1.x', dtype: 'F16', prediction: 'epsilon', isUsable: true }) as LibraryEntry });
+    rmSync(join(invoke, 'models/sd-1/main/mine/unet/diffusion_pytorch_model.fp16.safetensors'));
+    expect((await list(invoke))['models/sd-1/main/mine']).toMatchObject({ isUsable: false, reason: expect.stringContaining('.safetensors') as string });
+  });
+
+  test('in further folders that ComfyUI is told of', () => {
+    const webui = tree({ 'models/Lora/b.safetensors': lora, 'models/Stable-diffusion/a.safetensors': lists.sd15.ldm, 'more models/x': '' });
+    const file = join(tree({ 'extra_model_paths.yaml': [
+      '# comment', 'a111:', `    base_path: ${webui} # here`, '    checkpoints: models/Stable-diffusion', '    loras: |', '        models/Lora', '        models/none', '    is_default: true', '',
+      'other:', `  base_path: "${webui}"`, "  vae: 'more models'", '',
+    ].join('\n') }), 'extra_model_paths.yaml');
+    expect(extraPaths(file)).toEqual([join(webui, 'models/Stable-diffusion'), join(webui, 'models/Lora'), join(webui, 'more models')]);
+  });
+
+  test('a checkpoint that carries its own configuration', async () => {
+    const { entries } = await listLibrary([goldenPath('checkpoints')], { cacheFolder: temporaryFolder() });
+    expect(entries.map(({ name, kind, family, dtype, prediction, isUsable }) => [name, kind, family, dtype, prediction, isUsable])).toEqual([
+      ['sd15', 'model', 'Custom UNet', 'F32', 'epsilon', true], ['sd21', 'model', 'Custom UNet', 'BF16', 'v', true], ['sdxl', 'model', 'Custom UNet', 'F16', 'epsilon', true],
+    ]);
+  });
+
+  test('shards of one model are one entry; links that lead in circles end', async () => {
+    const shard = tree({ 'm/model-00001-of-00002.safetensors': { 'text_model.embeddings.token_embedding.weight': [4, 768] }, 'm/model-00002-of-00002.safetensors': { 'text_model.x': [1] },
+      'm/model.safetensors.index.json': JSON.stringify({ weight_map: { 'text_model.embeddings.token_embedding.weight': 'model-00001-of-00002.safetensors', 'text_model.x': 'model-00002-of-00002.safetensors' } }) });
+    symlinkSync(shard, join(shard, 'm', 'again'));
+    const found = await list(shard);
+    expect(Object.keys(found)).toEqual(['m/model.safetensors.index.json']);
+    expect(found['m/model.safetensors.index.json']).toMatchObject({ kind: 'text-encoder', isUsable: true });
+  });
+});
+
+describe('what cannot be used', () => {
+  test('is listed with its reason and stops nothing', async () => {
+    const root = tree({
+      'a.safetensors': '', 'b.safetensors': 'garbage that is no header', 'c.ckpt': 'PK\u0003\u0004x', 'd.gguf': 'GGUF....', 'e.safetensors': { 'double_blocks.0.img_attn.norm.key_norm.scale': [1] },
+      'f.safetensors': { ...lists.sdxl.ldm, scaled_fp8: [1] }, 'g.safetensors': { x: [1] }, 'h.safetensors.index.json': '{"weight_map": {"a": "../../etc/passwd"}}', 'sub/good.safetensors': lora,
+    });
+    const found = await list(root);
+    const reasons: Record<string, string> = { 'a.safetensors': 'empty', 'b.safetensors': 'header', 'c.ckpt': 'pickled', 'd.gguf': 'GGUF', 'e.safetensors': 'FLUX.1', 'f.safetensors': 'scaled_fp8', 'g.safetensors': 'looked for', 'h.safetensors.index.json': 'same folder' };
+    for (const [name, reason] of Object.entries(reasons)) expect(found[name], name).toMatchObject({ kind: 'other', isUsable: false, reason: expect.stringContaining(reason) as string });
+    expect(found['sub/good.safetensors']!.isUsable).toBe(true);
+    vi.stubEnv('ADORA_HOME', temporaryFolder());
+    const { text } = await libraryCommand({ folders: [root] });
+    expect(text).toContain('Not usable (8)');
+    expect(text).toContain('sub/good.safetensors  LoRA of rank 8, Stable Diffusion 1.x');
+  });
+
+  test('a folder that is not there is said', async () => {
+    await refusalOf('library.missing', () => listLibrary([join(temporaryFolder(), 'none')]));
+  });
+});
+
+describe('what is known of files', () => {
+  test('is kept as long as their size and time stay', async () => {
+    const root = tree({ 'a.safetensors': lora, 'b.safetensors': dora });
+    const cache = temporaryFolder();
+    const read: string[] = [];
+    const again = () => list(root, cache, (_, path) => read.push(path.slice(root.length + 1)));
+    const path = join(root, 'a.safetensors');
+    utimesSync(path, 1000, 1000);
+    const first = await again();
+    expect(read.splice(0)).toEqual(['a.safetensors', 'b.safetensors']);
+    expect(await again()).toEqual(first);
+    expect(read).toEqual([]);
+    writeFileSync(path, Buffer.alloc(statSync(path).size));
+    utimesSync(path, 1000, 1000);
+    expect((await again())['a.safetensors']!.isUsable).toBe(true);
+    utimesSync(path, 1001, 1001);
+    expect((await again())['a.safetensors']!.isUsable).toBe(false);
+    expect(read).toEqual(['a.safetensors']);
+  });
+
+  test('is read anew when the cache is damaged', async () => {
+    const root = tree({ 'a.safetensors': lora });
+    const cache = temporaryFolder();
+    const first = await list(root, cache);
+    for (const text of ['{', '[]', '{"version":1,"entries":[null,{}]}', '{"version":99,"entries":[]}']) {
+      writeFileSync(join(cache, 'library.json'), text);
+      expect(await list(root, cache)).toEqual(first);
+    }
+  });
+});
+
+test('the usual places are those of the settings and the installed programs', () => {
+  const home = tree({ 'ComfyUI/x': '', 'models/y': '' });
+  const config = tree({ 'settings.json': JSON.stringify({ folders: [join(home, 'models'), join(home, 'gone'), 7] }) });
+  expect(usualFolders(config, home)).toEqual([join(home, 'models'), join(home, 'ComfyUI')]);
+  cpSync(join(home, 'ComfyUI'), join(home, 'Documents', 'ComfyUI'), { recursive: true });
+  expect(usualFolders(config, home)).toContain(join(home, 'Documents', 'ComfyUI'));
+});
