@@ -59,7 +59,7 @@ export function createTasks(bus: Bus, now: () => number = Date.now): Tasks {
       tasks.set(id, entry);
       const run = async (): Promise<void> => {
         // The caller gets the id before anything is told about it.
-        await null;
+        await Promise.resolve();
         set({}, true);
         try {
           await work({

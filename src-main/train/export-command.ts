@@ -13,6 +13,7 @@ import { chooseRuntime, type ChosenRuntime } from './choose-runtime.ts';
 import { checkAxis, checkNames, formatOf, layoutsFor } from './export-choice.ts';
 import { differencesOf, writeDifferences, type Difference } from './export-diff.ts';
 import { approximate, RANKS_OF_DORA, type Approximation } from './export-lora.ts';
+import type { ProgramProof } from './export-proof.ts';
 import { isSmall, type PictureOfExport } from './export-picture.ts';
 import { ALLOWED, exportAdapter, pictureOfRun, unprovedPath, type AdapterExport, type ExportOutcome } from './export-run.ts';
 import { fileStem, sourceOfFile, sourceOfRun, type ExportSource } from './export-source.ts';
@@ -273,9 +274,11 @@ async function proved(source: ExportSource, more: Pick<AdapterExport, 'kind' | '
   return resultOf(await exportAdapter(source, { for: target, folder, dtype, picture, pause, ...more }, emit), lines, task);
 }
 
+const withoutLayers = ({ program, label, ok, overall, worst, problems }: ProgramProof): Omit<ProgramProof, 'layers'> => ({ program, label, ok, overall, worst, problems });
+
 function resultOf({ files, exported, ok }: ExportOutcome, lines: readonly string[], task: Task): ExportResult {
   if (files.length === 0 && ok) throw new UserError('export.nothing', 'No layout that this program reads can carry the adapter: export with --as merged.', { run: task.request.run });
-  const data = { files, proofs: exported.map(({ path, layout, proof, pictures }) => ({ file: path, layout, compared: proof.compared, programs: proof.programs.map(({ layers: _, ...rest }) => rest), pictures })) };
+  const data = { files, proofs: exported.map(({ path, layout, proof, pictures }) => ({ file: path, layout, compared: proof.compared, programs: proof.programs.map(withoutLayers), pictures })) };
   return { text: [`${task.what}:`, ...files, ...lines].join('\n'), data: { ...stepOf(task), ...data }, ok };
 }
 

@@ -10,6 +10,7 @@ import type { WeightFile } from '../files/weight-file.ts';
 import { DOWN, UP } from '../nn/low-rank.ts';
 import { allVectors, extentsOf, pieces, type LayerPart } from './layer-part.ts';
 import { MAGNITUDE, type ExportSource, type SourceLayer } from './export-source.ts';
+import { productError, type LowRankPair } from './low-rank-norms.ts';
 import { trainedWeight } from './trained-weight.ts';
 
 export interface LayerProof {
@@ -39,6 +40,10 @@ export interface FileProof {
 export interface ProofSettings {
   /** Relative error that rounding (or a chosen approximation) explains. */
   allowed(layer: SourceLayer): number;
+  /** The file holds the source itself, not an approximation: where vectors are left out, whole products are compared too. */
+  readonly isSame?: boolean;
+  /** Multiplications it may take. */
+  readonly budget?: number;
   readonly onProgress?: (done: number, total: number) => void;
   /** Between pieces of work; may throw to stop. */
   readonly pause?: () => Promise<void>;
@@ -58,7 +63,7 @@ export async function proveFile(source: ExportSource, path: string, programs: re
   const axis = source.axis ?? 'output';
   let compared = 0;
   let all = 0;
-  const share = Math.min(1, BUDGET / source.layers.reduce((sum, layer) => sum + costOf(layer), 1));
+  const share = Math.min(1, (settings.budget ?? BUDGET) / source.layers.reduce((sum, layer) => sum + costOf(layer), 1));
   for (const [index, layer] of source.layers.entries()) {
     settings.onProgress?.(index, source.layers.length);
     const vectors = chosenVectors(layer, axis, share);
@@ -78,6 +83,7 @@ export async function proveFile(source: ExportSource, path: string, programs: re
       for (const sum of sums) sum.error += squaredDistance(sum.written === null ? own : sum.reader.weight(sum.written, layer, part, own, products), wanted);
       await settings.pause?.();
     }
+    if (settings.isSame && vectors.length < layer.shape[axis === 'output' ? 0 : 1]!) for (const { reader, written } of sums) reader.judgeProduct(layer, written, settings.allowed(layer));
     for (const { reader, error } of sums) reader.judge(layer.path, Math.sqrt(error), Math.sqrt(change), Math.sqrt(size), settings.allowed(layer));
   }
   settings.onProgress?.(source.layers.length, source.layers.length);
@@ -169,6 +175,16 @@ class Reader {
       magnitude: magnitude && { shape: magnitude.shape, values: part.takeVector(magnitude.values) },
     };
     return this.consumer.weight(layer, 1) ?? base;
+  }
+
+  /** All of B·A in factored form: what the chosen vectors do not see of A. */
+  judgeProduct({ path, rank }: SourceLayer, written: ReadTensors | null, allowed: number): void {
+    if (written === null) return;
+    const { values, scale } = this.source;
+    const pair = (down: Float32Array, up: Float32Array, own: number, factor: number): LowRankPair => ({ down, rank: own, up: factor === 1 ? up : up.map((value) => value * factor) });
+    const trained = pair(values.get(`${path}.${DOWN}`)!.data as Float32Array, values.get(`${path}.${UP}`)!.data as Float32Array, rank, scale);
+    const found = pair(written.down, written.up, written.rank, written.alpha === null ? 1 : written.alpha / written.rank);
+    if (!(productError(found, trained) <= allowed + ARITHMETIC)) this.wrong.push(path);
   }
 
   /** Sizes are norms of differences and of the base. */

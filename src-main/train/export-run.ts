@@ -138,6 +138,7 @@ async function writeAndProve(source: ExportSource, held: ExportSource, one: OneF
 export const ALLOWED: Readonly<Record<FileDType, number>> = { f32: 1e-5, f16: 5e-3, bf16: 2e-2 };
 
 const proofSettings = ({ dtype, held, layout, pause }: OneFile, emit: Emit): ProofSettings => ({
+  isSame: held === undefined,
   allowed: ({ path }) => ALLOWED[dtype] + 1.01 * (held?.errors.get(path) ?? 0),
   onProgress: (done, total) => emit({ kind: 'phase', name: `prove ${layout}`, done, total, unit: 'layers' }),
   ...(pause ? { pause } : {}),

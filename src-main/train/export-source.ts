@@ -9,7 +9,7 @@ import type { Model } from '../catalog/define/family.ts';
 import type { AdapterFacts, BaseFacts, DoraAxis, NamedModel, TrainingFacts } from '../catalog/define/format.ts';
 import { detectModel } from '../catalog/families/index.ts';
 import type { Job } from '../contract/job.ts';
-import { DOWN } from '../nn/low-rank.ts';
+import { DOWN, MAGNITUDE } from '../nn/low-rank.ts';
 import { dataFacts, folderName, lastOf } from './export-data-facts.ts';
 import { trainedScale } from './export-values.ts';
 import { namedModel } from './named-model.ts';
@@ -18,7 +18,7 @@ import { readAdapter } from './read-adapter.ts';
 import type { OpenRun } from './run-job.ts';
 import type { TrainedValues } from './trained.ts';
 
-export const MAGNITUDE = 'lora_magnitude_vector';
+export { MAGNITUDE };
 
 export interface SourceLayer extends AdaptedLayer {
   readonly rank: number;

@@ -15,7 +15,7 @@ import { openSafetensors } from '../files/safetensors.ts';
 import { writeSafetensors, type TensorToWrite } from '../files/safetensors-write.ts';
 import type { WeightFile } from '../files/weight-file.ts';
 import { f32, type HostTensor } from '../runtime/runtime.ts';
-import { DOWN, UP } from '../nn/low-rank.ts';
+import { DOWN, MAGNITUDE, UP } from '../nn/low-rank.ts';
 import { chooseRuntime } from './choose-runtime.ts';
 import { openModel, type OpenModel } from './open-model.ts';
 import { namedModel } from './named-model.ts';

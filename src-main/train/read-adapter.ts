@@ -6,11 +6,11 @@ import { magnitudeShape, type AdapterFormat, type AdapterPart, type DoraAxis, ty
 import { openSafetensors } from '../files/safetensors.ts';
 import { ADAPTER_LIMITS, shown } from '../files/safetensors-header.ts';
 import type { WeightFile } from '../files/weight-file.ts';
-import { DOWN, lowRankShapes, UP } from '../nn/low-rank.ts';
+import { DOWN, lowRankShapes, MAGNITUDE, UP } from '../nn/low-rank.ts';
 import { f32, type HostTensor } from '../runtime/runtime.ts';
+import { canonicalKey, MIDDLE, otherKind, vectorAxis } from './adapter-tools/foreign-keys.ts';
+import { foldMiddle } from './adapter-tools/tucker.ts';
 import type { TrainedValues } from './trained.ts';
-
-const MAGNITUDE = 'lora_magnitude_vector';
 
 /** An adapter file as its header shows it; no model is needed. */
 export interface AdapterFile {
@@ -21,6 +21,8 @@ export interface AdapterFile {
   readonly format: AdapterFormat;
   /** Keys of the tensors of each layer; layers as the layout spells them. */
   readonly modules: ReadonlyMap<string, ReadonlyMap<AdapterPart, string>>;
+  /** Keys of the middle tensors of convolutions in Tucker form, by layer. */
+  readonly middles: ReadonlyMap<string, string>;
   /** Tensors that the layout does not know. */
   readonly unknown: readonly string[];
 }
@@ -53,6 +55,8 @@ export function openAdapter(path: string): AdapterFile {
   const file = openSafetensors(path, ADAPTER_LIMITS);
   const found = adapterOfFile(path, file);
   if (found) return found;
+  const kind = otherKind(file.tensors.keys());
+  if (kind !== null) throw new UserError('adapter.other-kind', `"${path}" is ${kind}, which Adora cannot apply: choose a LoRA or DoRA file.`, { path, kind });
   throw new UserError('adapter.unknown-layout', `"${path}" is no adapter that Adora can read (${namesOf([...file.tensors.keys()])}): ` +
     'choose a LoRA or DoRA file in the layout of kohya or of diffusers.', { path });
 }
@@ -65,33 +69,43 @@ export function adapterOfFile(path: string, file: WeightFile): AdapterFile | nul
   if (known === 0) return null;
   const modules = new Map<string, Map<AdapterPart, string>>();
   const unknown: string[] = [];
+  const middles = new Map<string, string>();
   for (const key of keys) {
-    const parsed = format.parse(key);
+    const middle = MIDDLE.exec(key)?.[1];
+    if (middle !== undefined) {
+      middles.set(middle, key);
+      continue;
+    }
+    const parsed = format.parse(canonicalKey(key));
     const module = parsed && (modules.get(parsed.module) ?? new Map<AdapterPart, string>());
     if (!parsed || !module || module.has(parsed.part)) unknown.push(key);
     else modules.set(parsed.module, module.set(parsed.part, key));
   }
-  return { path, file, layout, format, modules, unknown };
+  for (const [module, key] of middles) if (!modules.has(module)) unknown.push(key);
+  return { path, file, layout, format, modules, middles, unknown };
 }
 
 const isMatrix = (format: AdapterFormat, key: string): boolean => {
-  const part = format.parse(key)?.part;
+  const part = format.parse(canonicalKey(key))?.part;
   return part === DOWN || part === UP;
 };
 
 /**
  * Reads an adapter for a model. Every tensor must find its place.
- * Errors: `adapter.unknown-layout`, `adapter.unknown-keys`, `adapter.other-model`, `adapter.incomplete`, `adapter.shape`,
+ * @param asked axis of magnitudes where the file leaves it open
+ * Errors: `adapter.unknown-layout`, `adapter.other-kind`, `adapter.unknown-keys`, `adapter.other-model`, `adapter.incomplete`, `adapter.shape`,
  * `adapter.axis`, `adapter.alpha`, `adapter.not-finite`.
  */
-export function readAdapter(path: string, model: NamedModel): ReadAdapter {
+export function readAdapter(path: string, model: NamedModel, asked?: DoraAxis): ReadAdapter {
   const adapter = openAdapter(path);
   if (adapter.unknown.length > 0) {
+    const kind = otherKind(adapter.unknown);
+    if (kind !== null) throw new UserError('adapter.other-kind', `"${path}" is in part ${kind} (${namesOf(adapter.unknown)}), which Adora cannot apply: choose a LoRA or DoRA file.`, { path, kind });
     throw new UserError('adapter.unknown-keys', `"${path}" holds tensors that Adora cannot apply (${namesOf(adapter.unknown)}), so the result ` +
       'would not be what the file means: choose a LoRA or DoRA file.', { path, keys: adapter.unknown.slice(0, 100) });
   }
   const modules = inModel(adapter, model);
-  const axis = axisOf(adapter, modules, model);
+  const axis = axisOf(adapter, modules, model, asked);
   const values = new Map<string, HostTensor>();
   const keys = new Map<string, string>();
   const layers = [...modules].map(([layerPath, parts]) => {
@@ -131,24 +145,24 @@ function inModel({ path, format, modules }: AdapterFile, model: NamedModel): Map
 }
 
 /** The one axis that fits all magnitudes. Square layers leave it open when they are stored as plain vectors. */
-function axisOf({ path, file, format }: AdapterFile, modules: ReadonlyMap<string, Parts>, model: NamedModel): DoraAxis | null {
+function axisOf({ path, file, format }: AdapterFile, modules: ReadonlyMap<string, Parts>, model: NamedModel, asked?: DoraAxis): DoraAxis | null {
   let possible: readonly DoraAxis[] | null = null;
   for (const [layer, parts] of modules) {
     const key = parts.get(MAGNITUDE);
     if (key === undefined) continue;
     const { shape } = file.tensors.get(key)!;
     const weight = model.layers.get(layer)!;
-    const own = format.axesOf(shape, weight);
+    const own = format.axesOf(shape, weight).filter((axis) => axis === (vectorAxis(key) ?? axis));
     if (own.length === 0) throw wrongShape(path, key, shape, `${showShape(format.magnitudeShape(weight, 'output'))} or ${showShape(format.magnitudeShape(weight, 'input'))}`);
     possible = possible === null ? own : possible.filter((axis) => own.includes(axis));
   }
   if (possible === null) return null;
-  const stated = file.metadata.get('adora.dora_axis') ?? axisOfArguments(file.metadata.get('ss_network_args'));
+  const stated = asked ?? file.metadata.get('adora.dora_axis') ?? axisOfArguments(file.metadata.get('ss_network_args'));
   const axis = possible.length === 1 ? possible[0] : possible.find((one) => one === stated);
   if (axis) return axis;
   throw new UserError('adapter.axis', possible.length === 0
     ? `"${path}" has magnitudes of rows in some layers and of columns in others: it cannot be applied as one DoRA.`
-    : `"${path}" does not say whether its magnitudes belong to rows or columns of the weights: export it again with a newer version of the program that made it.`, { path });
+    : `"${path}" does not say whether its magnitudes belong to rows or columns of the weights: say it with --axis output (rows) or --axis input (columns), or export it again with a newer version of the program that made it.`, { path });
 }
 
 function axisOfArguments(text: string | undefined): DoraAxis | undefined {
@@ -166,14 +180,16 @@ function readLayer(adapter: AdapterFile, layer: string, parts: Parts, weight: Sh
   const { path, file } = adapter;
   const rank = file.tensors.get(parts.get(DOWN)!)!.shape[0] ?? 0;
   const { down, up } = lowRankShapes(weight, rank);
+  const spelling = [...adapter.modules].find(([, own]) => own === parts)![0];
+  const middle = adapter.middles.get(spelling);
   const scale = scaleOf(adapter, layer, parts, rank);
   const tensors = new Map<AdapterPart, HostTensor>();
   const read = (part: AdapterPart, wanted: Shape, isFree = false): void => {
     const key = parts.get(part)!;
     const { shape } = file.tensors.get(key)!;
-    const fits = isFree ? sizeOf(shape) === sizeOf(wanted) : sameShape(withoutOnes(shape), withoutOnes(wanted));
+    const fits = part === DOWN && middle !== undefined ? sameShape(file.tensors.get(middle)!.shape, [rank, rank, ...wanted.slice(2)]) && shape[1] === wanted[1] : isFree ? sizeOf(shape) === sizeOf(wanted) : sameShape(withoutOnes(shape), withoutOnes(wanted));
     if (!fits || rank === 0) throw wrongShape(path, key, shape, showShape(wanted));
-    const data = file.readF32(key);
+    const data = part === DOWN && middle !== undefined ? foldMiddle(file, key, middle) : file.readF32(key);
     if (!data.every(Number.isFinite)) {
       throw new UserError('adapter.not-finite', `"${shown(key)}" in "${path}" holds values that are not numbers: the training that made it failed, use an earlier file.`, { path, key });
     }

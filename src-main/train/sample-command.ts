@@ -8,7 +8,7 @@ import { makeFolder } from '../files/atomic-write.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { UserError } from '../base/errors.ts';
 import { chooseRuntime, type ChosenRuntime } from './choose-runtime.ts';
-import { roundForExport } from './export-values.ts';
+import { roundTrained, trainedScale } from './export-values.ts';
 import { mergedFile, mergedWeights, withWeights } from './merged-weights.ts';
 import { openModel, type OpenModel } from './open-model.ts';
 import { namedModel } from './named-model.ts';
@@ -100,8 +100,8 @@ export async function openBasePainting({ base = '', adapter, strength }: Pick<Sa
 export async function openTrainedPainting(path: string, { step, strength }: Pick<SampleSettings, 'step' | 'strength'>, chosen: ChosenRuntime): Promise<OpenedModel> {
   const run = openRun(path, chosen);
   const saved = openSavedValues(chooseCheckpoint(run, step).path);
-  const exact = new Map(run.plan.tensors.map(({ name }) => [name, chosen.runtime.upload(saved(name))]));
-  const rounded = await roundForExport(exact, run);
+  const exact = new Map(run.plan.tensors.map(({ name }) => [name, saved(name)]));
+  const rounded = roundTrained(exact, trainedScale(run.job), run.job.output.dtype);
   const changes = new Map<string, Float32Array>();
   for await (const { path: parameter, merge } of mergedWeights(run)) {
     addChange(changes, parameter, await merge((name) => rounded.get(name)!), run.modelFolder, strength);

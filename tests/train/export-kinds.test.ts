@@ -137,6 +137,23 @@ describe('a proof fails', () => {
     }
   });
 
+  test('also in what a proof of some vectors alone does not see', async () => {
+    const wide = sourceAt(base, { axis: 'input', layers: (path) => path.includes('ff.net.2') });
+    const path = await write(wide, kohya);
+    const settings = { allowed: () => 1e-5, budget: 1, isSame: true };
+    const some = await proveFile(wide, path, ['comfyui'], settings);
+    expect(some.compared).toBeLessThan(1);
+    expect(some.programs[0]!.problems).toEqual([]);
+    const file = openSafetensors(path);
+    // Every column of A in turn would be looked at or not; a change of all that are not cannot hide.
+    const tensors = [...file.tensors].map(([name, { dtype, shape }]): TensorToWrite => {
+      const values = file.readF32(name);
+      return { name, dtype, shape, data: name.endsWith('lora_down.weight') ? values.map((value, i) => ((i % shape[1]!) === 1 ? value * 1.5 : value)) : values };
+    });
+    await writeSafetensors(path, tensors, file.metadata);
+    expect((await proveFile(wide, path, ['comfyui'], settings)).programs[0]!.ok).toBe(false);
+  });
+
   test('and then no file is left', async () => {
     const folder = temporaryFolder();
     const path = await write(source, kohya);

@@ -1,4 +1,6 @@
 // What is made on the device is given back when something fails later.
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { InferenceSession } from 'onnxruntime-node';
 import { describe, expect, test, vi } from 'vitest';
 import { keptUnlessFailed, scoped } from '../../src-main/base/dispose.ts';
@@ -6,7 +8,7 @@ import { createBuilder } from '../../src-main/graph/builder.ts';
 import { createOnnxRuntime } from '../../src-main/runtime/onnx/onnx-runtime.ts';
 import type { DeviceTensor, Program, Runtime } from '../../src-main/runtime/runtime.ts';
 import { temporaryFolder } from '../files/temporary.ts';
-import { eventsOf, jobAt, train, usePlace } from './run.ts';
+import { eventsOf, jobAt, train, usePlace, writePictures } from './run.ts';
 
 const place = usePlace();
 const lora = { kind: 'lora', targets: 'attention', rank: 2, alpha: 2 } as const;
@@ -76,7 +78,7 @@ test('a program whose second part cannot be compiled releases its first', async 
   const x = g.input('x', [2]);
   const first = g.region('a', () => g.mul(x, 2));
   const graph = g.graph({ y: g.region('b', () => g.add(first, 1)) });
-  const release = vi.fn(async () => undefined);
+  const release = vi.fn<() => Promise<void>>(async () => {});
   const create = vi.spyOn(InferenceSession, 'create').mockImplementationOnce((async () => ({ release })) as never).mockImplementationOnce(async () => Promise.reject(new Error('no memory')));
   try {
     await expect(createOnnxRuntime({ device: 'cpu' }).compile(graph, { weights: () => expect.fail(), name: 'two' })).rejects.toMatchObject({ code: 'device.cannot-compile' });
@@ -107,6 +109,15 @@ describe('previews that could not be painted', () => {
     await expect(train(place, job, { onEvent: ({ kind }) => seen.push(kind) })).rejects.toMatchObject({ code, message: expect.stringMatching(text) as string });
     expect(seen).toEqual(['failed']);
   });
+});
+
+test('a damaged picture of an autoencoder is found before training, with all others', async () => {
+  const pictures = await writePictures(join(temporaryFolder(), 'set'), 4);
+  for (const name of ['1.png', '3.png']) writeFileSync(join(pictures, name), readFileSync(join(pictures, name)).subarray(0, -30));
+  const seen: string[] = [];
+  const failed = train(place, { ...jobAt({ ...place, pictures }), task: 'autoencoder' }, { onEvent: ({ kind }) => seen.push(kind) });
+  await expect(failed).rejects.toMatchObject({ code: 'dataset.bad-files', message: expect.stringMatching(/^2 files.*1\.png.*3\.png/) as string });
+  expect(seen).not.toContain('started');
 });
 
 test('epsilon with zero terminal SNR is warned of', async () => {

@@ -107,6 +107,19 @@ describe('a run', () => {
     expect(error.message).toContain('1 of 3 trained tensors did not move in 8 steps, first "layer.idle"');
   });
 
+  test('that explodes stops with the name of the tensor', async () => {
+    const job = toyJob({ optimizer: { kind: 'adamw', learningRate: 10 }, train: { steps: 50 } });
+    const error = await refusalOf('train.nothing-learnt', () => runToy({ job }));
+    expect(error.message).toMatch(/of 2 trained tensors changed out of all bounds in 20 steps, first "w" .*: lower the learning rate\.$/);
+  });
+
+  test.each([
+    { kind: 'lion', learningRate: 0.003 }, { kind: 'adafactor', learningRate: 0.01 }, { kind: 'prodigy', learningRate: 1 }, { kind: 'adafactor', learningRate: 0.01, beta1: 0.9 },
+  ] as NonNullable<JobInput['optimizer']>[])('with $kind moves as far as it says', async (optimizer) => {
+    const { events } = await runToy({ job: toyJob({ optimizer, schedule: { kind: 'cosine', warmup: 2 }, train: { steps: 24 } }) });
+    expect(events.find((event) => event.kind === 'verdict')).toMatchObject({ name: 'movement', ok: true });
+  });
+
   test('whose first steps are all left out is judged when the first one counts', async () => {
     const task = toyTask({ spoil: (x, index) => { if (index < 22) x[0] = Number.POSITIVE_INFINITY; } });
     const { events } = await runToy({ job: toyJob({ train: { steps: 30 } }), task, scalesLoss: true });

@@ -77,7 +77,7 @@ test('bytes beyond 4 GB are found where they lie', async () => {
   const graph = g.graph(Object.fromEntries(Object.keys(wanted).map((name) => [name, g.mul(g.param(name, [1280]), g.input('one', [1]))])));
   const program = await runtime.compile(graph, { weights: model.weights, name: 'large' });
   const results = await program.run(new Map([['one', runtime.upload(f32(Float32Array.of(1), [1]))]]));
-  const first = await Promise.all(Object.keys(wanted).map(async (name) => [...(await results.get(name)!.read() as Float32Array).slice(0, 3)]));
+  const first = await Promise.all(Object.keys(wanted).map(async (name) => Array.from((await results.get(name)!.read() as Float32Array).slice(0, 3))));
   expect(first).toEqual([[1, -2, 0], [2, -2, 0], [7, 8, 0]]);
   await program.dispose();
 });
