@@ -15,6 +15,13 @@ const engine: Engine = {
   sample: async (request, context) => (await import('./train/sample-command.ts')).sampleCommand(request, context),
   export: async (request, context) => (await import('./train/export-command.ts')).exportCommand(request, context),
   inspect: async (request) => (await import('./train/inspect.ts')).inspectCommand(request),
+  adapterTools: {
+    convert: async (request) => (await import('./train/adapter-tools/convert.ts')).convertCommand(request),
+    resize: async (request) => (await import('./train/adapter-tools/resize.ts')).resizeCommand(request),
+    extract: async (request, context) => (await import('./train/adapter-tools/extract.ts')).extractCommand(request, context),
+    merge: async (request) => (await import('./train/adapter-tools/merge-adapters.ts')).mergeCommand(request),
+  },
+  importSettings: async (request) => (await import('./app/import-command.ts')).importCommand(request, await engine.catalogFields()),
   library: async (request) => (await import('./app/library-command.ts')).libraryCommand(request),
   probe: async (request) => (await import('./train/probe.ts')).probeCommand(request),
   analyze: async (request, context) => (await import('./train/analyze.ts')).analyzeCommand(request, context),

@@ -3,11 +3,13 @@
 import { Command, CommanderError } from 'commander';
 
 import { version } from '../../package.json';
+import { addAdapterTools, type AdapterTools } from './commands/adapter-tools.ts';
 import { addAnalyze, type AnalyzeRequest } from './commands/analyze.ts';
 import { addBench, type BenchRequest } from './commands/bench.ts';
 import { addDemo, type DemoRequest } from './commands/demo.ts';
 import { addDoctor, type DoctorRequest } from './commands/doctor.ts';
 import { addExport, type ExportRequest } from './commands/export.ts';
+import { addImport, type ImportRequest } from './commands/import.ts';
 import { addInspect, type InspectRequest } from './commands/inspect.ts';
 import { addLibrary, type LibraryRequest } from './commands/library.ts';
 import { addProbe, type ProbeRequest } from './commands/probe.ts';
@@ -28,6 +30,8 @@ export interface Engine {
   readonly sample?: Work<SampleRequest>;
   readonly export?: Work<ExportRequest>;
   readonly inspect?: Work<InspectRequest>;
+  readonly adapterTools?: AdapterTools;
+  readonly importSettings?: Work<ImportRequest>;
   readonly analyze?: Work<AnalyzeRequest>;
   readonly doctor?: Work<DoctorRequest>;
   readonly bench?: Work<BenchRequest>;
@@ -56,6 +60,8 @@ export async function runCli(args: readonly string[], io: CommandLineIo, engine:
   if (engine.sample) addSample(program, inSession, engine.sample);
   if (engine.export) addExport(program, inSession, engine.export);
   if (engine.inspect) addInspect(program, inSession, engine.inspect);
+  if (engine.adapterTools) addAdapterTools(program, inSession, engine.adapterTools);
+  if (engine.importSettings) addImport(program, inSession, engine.importSettings);
   if (engine.analyze) addAnalyze(program, inSession, engine.analyze);
   if (engine.doctor) addDoctor(program, inSession, engine.doctor);
   if (engine.bench) addBench(program, inSession, engine.bench);

@@ -51,9 +51,10 @@ export interface ExportResult {
   readonly ok: boolean;
 }
 
-interface Context {
+/** What a command gets besides its request. */
+export interface CommandContext {
   readonly onEvent: (event: TrainEventBody) => void;
-  readonly shouldStop?: () => boolean;
+  readonly shouldStop: () => boolean;
 }
 
 interface Task {
@@ -71,7 +72,7 @@ interface Task {
 }
 
 /** Errors: `run.*`, `export.*`, `adapter.*`, `files.*`. */
-export async function exportCommand(request: ExportRequest, { onEvent, shouldStop = () => false }: Context): Promise<ExportResult> {
+export async function exportCommand(request: ExportRequest, { onEvent, shouldStop = () => false }: Pick<CommandContext, 'onEvent'> & Partial<CommandContext>): Promise<ExportResult> {
   const kind = request.merge ? EXPORT.merged : request.as;
   checkRequest(request, kind);
   const chosen = await chooseRuntime({ train: { device: 'cpu', dtype: 'f32' } });

@@ -52,7 +52,7 @@ export interface ProofSettings {
 /** Multiplications that a proof may take: about a minute of one core. */
 const BUDGET = 4e10;
 /** Vectors of a layer that are compared at least. */
-const LEAST_VECTORS = 64;
+const LEAST_VECTORS = 16;
 /** What f32 arithmetic, and small constants that programs add to norms, leave of a weight. */
 const ARITHMETIC = 1e-6;
 

@@ -91,7 +91,7 @@ export function sourceOfFile(path: string, base: string): ExportSource {
 
 
 /** Name of the adapter that has (or has not) magnitudes. */
-const kindOf = (axis: DoraAxis | null): string =>
+export const kindOf = (axis: DoraAxis | null): string =>
   Object.entries(adapters).find(([, adapter]) => (adapter as unknown) === (axis === null ? adapters.lora : adapters.dora))![0];
 
 function once<T>(make: () => Promise<T>): () => Promise<T> {
@@ -139,7 +139,7 @@ function withoutPaths(job: Job): unknown {
   };
 }
 
-async function baseFacts(root: string, model: Model, { stored }: OpenModel, layers: readonly SourceLayer[]): Promise<BaseFacts> {
+export async function baseFacts(root: string, model: Model, { stored }: OpenModel, layers: readonly SourceLayer[]): Promise<BaseFacts> {
   const components = [...new Set(layers.map(({ path }) => path.slice(0, path.indexOf('.'))))];
   const isFile = statSync(root).isFile();
   const hashes = new Map<string, string>();

@@ -206,7 +206,7 @@ function readLayer(adapter: AdapterFile, layer: string, parts: Parts, weight: Sh
 const withoutOnes = (shape: Shape): Shape => (shape.length === 4 && shape[2] === 1 && shape[3] === 1 ? shape.slice(0, 2) : shape);
 
 /** alpha / rank: from the layer's alpha, else from metadata, else 1. */
-function scaleOf({ path, file }: AdapterFile, layer: string, parts: Parts, rank: number): number {
+export function scaleOf({ path, file }: Pick<AdapterFile, 'path' | 'file'>, layer: string, parts: Parts, rank: number): number {
   const key = parts.get('alpha');
   if (key === undefined) return scaleOfMetadata(file.metadata, layer, rank);
   const { shape } = file.tensors.get(key)!;

@@ -2,6 +2,7 @@
 import { join, resolve } from 'node:path';
 import { detectModel } from '../catalog/families/index.ts';
 import type { Model } from '../catalog/define/family.ts';
+import type { DoraAxis } from '../catalog/define/format.ts';
 import type { TrainEventBody } from '../contract/events.ts';
 import type { Job } from '../contract/job.ts';
 import { makeFolder } from '../files/atomic-write.ts';
@@ -24,6 +25,8 @@ export interface SampleSettings {
   readonly step?: number;
   readonly base?: string;
   readonly adapter: readonly string[];
+  /** Axis of magnitudes where an adapter's file leaves it open. */
+  readonly axis?: DoraAxis;
   /** Factor of the change that adapters (or the run) make. */
   readonly strength: number;
   readonly prompt: readonly string[];
@@ -82,13 +85,13 @@ function picturesOf(settings: SampleSettings, model: Model): PictureSettings[] {
 type OpenedModel = Pick<PaintingModel, 'model' | 'modelFolder' | 'noise'>;
 
 /** Adapters are merged into the weights: any number, each in its own layout, at full speed afterwards. */
-export async function openBasePainting({ base = '', adapter, strength }: Pick<SampleSettings, 'base' | 'adapter' | 'strength'>, runtime: Runtime): Promise<OpenedModel> {
+export async function openBasePainting({ base = '', adapter, axis, strength }: Pick<SampleSettings, 'base' | 'adapter' | 'axis' | 'strength'>, runtime: Runtime): Promise<OpenedModel> {
   const modelFolder = openModel(base);
   const model = detectModel(modelFolder.files);
   const named = namedModel(modelFolder.files, model.denoiserComponent);
   const changes = new Map<string, Float32Array>();
   for (const path of adapter) {
-    for await (const { path: parameter, merged } of mergedFile(readAdapter(path, named), modelFolder, runtime, named.layers)) {
+    for await (const { path: parameter, merged } of mergedFile(readAdapter(path, named, axis), modelFolder, runtime, named.layers)) {
       addChange(changes, parameter, merged, modelFolder, strength);
     }
   }

@@ -79,12 +79,3 @@ export function readField(field: SettingDescription['field'], text: string): { r
   if (field.kind === 'texts') return { value: text.split('\n').map((line) => line.trim()).filter((line) => line !== '') };
   return { value: text };
 }
-
-/** Paths at which two drafts differ, with the newer value. */
-export function differences(before: Draft, after: Draft, settings: readonly SettingDescription[]): { path: string; label: string; from: unknown; to: unknown }[] {
-  return settings.flatMap((setting) => {
-    const from = effective(before, setting);
-    const to = effective(after, setting);
-    return JSON.stringify(from) === JSON.stringify(to) ? [] : [{ path: setting.path, label: setting.field.label, from, to }];
-  });
-}

@@ -19,7 +19,6 @@ export function duration(seconds: number): string {
 }
 
 export const compact = (value: number): string => new Intl.NumberFormat(undefined, { notation: 'compact', maximumFractionDigits: 1 }).format(value);
-export const whole = (value: number): string => new Intl.NumberFormat().format(value);
 
 /** Four digits that matter; small ones as powers of ten. */
 export function short(value: number | null | undefined): string {

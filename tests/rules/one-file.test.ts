@@ -38,6 +38,8 @@ describe('lists', () => {
   });
 });
 
+const importedNames = ['dora', 'lora', 'adamw', 'lion', 'prodigy', 'adafactor', 'rex', 'cosine-restarts', 'min-snr', 'debiased'];
+
 /** Ids that are also plain words of the program, and where a job's defaults name a choice. */
 const mayName: Readonly<Record<string, readonly string[]>> = {
   // Programs that jobs can name, before the catalog is there.
@@ -46,6 +48,11 @@ const mayName: Readonly<Record<string, readonly string[]>> = {
   'src-main/contract/export-kinds.ts': ['dora', 'lora'],
   // A family says which tokenizer its text encoders were trained with.
   'src-main/catalog/families/stable-diffusion.ts': ['clip-bpe'],
+  // Importers translate the names of other programs into ours.
+  'src-main/catalog/define/imported-settings.ts': importedNames,
+  'src-main/catalog/importers/ai-toolkit.ts': importedNames,
+  'src-main/catalog/importers/kohya-settings.ts': importedNames,
+  'src-main/catalog/importers/one-trainer.ts': importedNames,
 };
 const plainWords = new Set(['constant', 'cosine', 'epsilon', 'full', 'linear', 'v', 'v-prediction', 'diffusers', 'none']);
 

@@ -1,5 +1,6 @@
 // Proof of learning.
 import { describe, expect, test } from 'vitest';
+import type { JobInput } from '../../src-main/contract/job.ts';
 import { f32 } from '../../src-main/runtime/runtime.ts';
 import { judgeLoss, judgeMovement, movements, type Reach } from '../../src-main/train/proof.ts';
 import { reachWithin } from '../../src-main/train/rates.ts';

@@ -1,6 +1,6 @@
 // adora sample: pictures from a base model, with or without adapters, or from a run.
 
-import type { Command } from 'commander';
+import { Option, type Command } from 'commander';
 
 import { defaultSampler } from '../../contract/job.ts';
 import { collect, deviceOption, dtypeOption, jsonOption, numberBetween, wholeNumber } from '../arguments.ts';
@@ -20,6 +20,7 @@ export function addSample(
     .option('--step <n>', 'checkpoint of the run (default: the last)', wholeNumber(0))
     .option('--base <model>', 'model folder in the diffusers layout')
     .option('--adapter <file>', 'adapter file; may be repeated', collect, [])
+    .addOption(new Option('--axis <axis>', 'what magnitudes of an adapter belong to, where its file does not say').choices(['output', 'input']))
     .option('--strength <factor>', 'strength of the adapters', numberBetween(-4, 4), 1)
     .option('--prompt <text>', 'what to show; may be repeated', collect, [])
     .option('--negative <text>', 'what not to show', '')

@@ -1,0 +1,73 @@
+// adora convert, resize, extract, merge: adapter files from other files.
+
+import { InvalidArgumentError, Option, type Command } from 'commander';
+
+import { jsonOption, wholeNumber } from '../arguments.ts';
+import type { ConvertRequest } from '../../train/adapter-tools/convert.ts';
+import type { ExtractRequest } from '../../train/adapter-tools/extract.ts';
+import type { MergeRequest } from '../../train/adapter-tools/merge-adapters.ts';
+import type { ResizeRequest } from '../../train/adapter-tools/resize.ts';
+import type { RunInSession } from '../run-cli.ts';
+import type { CommandContext, CommandResult } from '../session.ts';
+
+type Work<Request> = (request: Request, context: CommandContext) => Promise<CommandResult>;
+
+export interface AdapterTools {
+  readonly convert: Work<ConvertRequest>;
+  readonly resize: Work<ResizeRequest>;
+  readonly extract: Work<ExtractRequest>;
+  readonly merge: Work<MergeRequest>;
+}
+
+function share(text: string): number {
+  const value = Number(text);
+  if (text.trim() === '' || !(value > 0 && value <= 1)) throw new InvalidArgumentError('must be above 0 and at most 1, such as 0.9.');
+  return value;
+}
+
+type Json = { readonly json: boolean };
+
+export function addAdapterTools(program: Command, inSession: RunInSession, tools: AdapterTools): void {
+  program.command('convert')
+    .description('write an adapter in another layout, exactly or not at all')
+    .argument('<file>', 'adapter file (.safetensors)')
+    .requiredOption('--to <layout>', 'kohya or peft')
+    .requiredOption('--base <model>', 'base model of the adapter')
+    .requiredOption('--out <file>', 'file to write')
+    .addOption(jsonOption())
+    .action(async (file: string, { json, ...options }: Omit<ConvertRequest, 'file'> & Json) => {
+      await inSession(json, async (session) => session.result('convert', await tools.convert({ file, ...options }, session)));
+    });
+  program.command('resize')
+    .description('write a LoRA with another rank, and say what is lost')
+    .argument('<file>', 'adapter file (.safetensors)')
+    .option('--rank <n>', 'largest rank', wholeNumber(1))
+    .option('--energy <share>', 'share of the change that stays, such as 0.9', share)
+    .requiredOption('--out <file>', 'file to write')
+    .addOption(jsonOption())
+    .action(async (file: string, { json, ...options }: Omit<ResizeRequest, 'file'> & Json) => {
+      await inSession(json, async (session) => session.result('resize', await tools.resize({ file, ...options }, session)));
+    });
+  program.command('extract')
+    .description('write the difference of two checkpoints as a LoRA')
+    .requiredOption('--base <model>', 'the model that was the start')
+    .requiredOption('--tuned <model>', 'the model that came of it')
+    .requiredOption('--rank <n>', 'rank of the LoRA', wholeNumber(1))
+    .requiredOption('--layout <name>', 'kohya or peft')
+    .addOption(new Option('--dtype <format>', 'number format').choices(['f16', 'bf16', 'f32']).default('f16'))
+    .requiredOption('--out <file>', 'file to write')
+    .addOption(jsonOption())
+    .action(async ({ json, ...options }: ExtractRequest & Json) => {
+      await inSession(json, async (session) => session.result('extract', await tools.extract(options, session)));
+    });
+  program.command('merge')
+    .description('write one adapter that does what several do together')
+    .argument('<files...>', 'adapter files, each with its strength: style.safetensors:0.7')
+    .option('--rank <n>', 'rank of the result (default: the sum of the ranks, which is exact)', wholeNumber(1))
+    .option('--base <model>', 'base model, which a DoRA needs')
+    .requiredOption('--out <file>', 'file to write')
+    .addOption(jsonOption())
+    .action(async (files: readonly string[], { json, ...options }: Omit<MergeRequest, 'files'> & Json) => {
+      await inSession(json, async (session) => session.result('merge', await tools.merge({ files, ...options }, session)));
+    });
+}

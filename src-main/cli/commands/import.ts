@@ -1,0 +1,24 @@
+// adora import: settings of another trainer as a job.
+
+import type { Command } from 'commander';
+
+import { jsonOption } from '../arguments.ts';
+import type { ImportRequest } from '../../app/import-command.ts';
+import type { RunInSession } from '../run-cli.ts';
+import type { CommandContext, CommandResult } from '../session.ts';
+
+export type { ImportRequest };
+
+export function addImport(
+  program: Command, inSession: RunInSession,
+  work: (request: ImportRequest, context: CommandContext) => Promise<CommandResult>,
+): void {
+  program.command('import')
+    .description("turn another trainer's settings (kohya TOML or JSON, OneTrainer JSON, ai-toolkit JSON) into a job")
+    .argument('<file>', 'file with settings (.toml or .json)')
+    .requiredOption('--to <job>', 'job file to write (.toml)')
+    .addOption(jsonOption())
+    .action(async (file: string, { json, ...options }: Omit<ImportRequest, 'file'> & { json: boolean }) => {
+      await inSession(json, async (session) => session.result('import', await work({ file, ...options }, session)));
+    });
+}

@@ -1,0 +1,28 @@
+// `adora convert`: the same adapter in the names of another layout, exactly or not at all.
+import { UserError } from '../../base/errors.ts';
+import { formats } from '../../catalog/formats/index.ts';
+import { sourceOfFile } from '../export-source.ts';
+import { openAdapter } from '../read-adapter.ts';
+import { writeAdapter } from '../write-adapter.ts';
+import { dtypeOf } from './plain-layers.ts';
+import type { ToolResult } from './resize.ts';
+
+export interface ConvertRequest {
+  readonly file: string;
+  readonly to: string;
+  readonly base: string;
+  readonly out: string;
+}
+
+/** Errors: `convert.layout`, `convert.axis`, those of reading and writing. */
+export async function convertCommand({ file, to, base, out }: ConvertRequest): Promise<ToolResult> {
+  const format = Object.hasOwn(formats, to) ? formats[to] : undefined;
+  if (!format) throw new UserError('convert.layout', `There is no layout "${to}": choose ${Object.keys(formats).join(' or ')}.`, { to });
+  const source = sourceOfFile(file, base);
+  if (source.axis !== null && !format.axes.includes(source.axis)) {
+    throw new UserError('convert.axis', `"${file}" has its magnitudes on the ${source.axis} axis, and the layout ${format.label} has a place for ${format.axes.join(' and ')} only; one cannot be computed from the other. ` +
+      'Make a plain LoRA with "adora export FILE --base MODEL --as lora", which measures its error, or merge it into the model with --as merged.', { file, to, axis: source.axis });
+  }
+  await writeAdapter(source, format, out, { dtype: dtypeOf(openAdapter(file)), note: '' });
+  return { text: `${out}: ${source.layers.length} layers in the layout ${format.label}.`, data: { out, layout: to, layers: source.layers.length, axis: source.axis } };
+}

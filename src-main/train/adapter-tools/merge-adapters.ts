@@ -1,0 +1,112 @@
+// `adora merge`: one adapter that does what several do together, each with its strength.
+import { truncatedSvd } from '../../base/linear-algebra/svd.ts';
+import { UserError } from '../../base/errors.ts';
+import { formats } from '../../catalog/formats/index.ts';
+import { shown } from '../../files/safetensors-header.ts';
+import { changeOf } from '../export-lora.ts';
+import { kindOf, sourceOfFile, type ExportSource, type SourceLayer } from '../export-source.ts';
+import { openAdapter } from '../read-adapter.ts';
+import { writeAdapter } from '../write-adapter.ts';
+import { dtypeOf, isDora, readPlain, sameWeight, writePlain, type PlainLayer } from './plain-layers.ts';
+import { errorsOf, shrink, type ToolResult } from './resize.ts';
+import { pairOf } from './pair-of.ts';
+
+export interface MergeRequest {
+  /** `FILE` or `FILE:strength`. */
+  readonly files: readonly string[];
+  readonly rank?: number;
+  readonly base?: string;
+  readonly out: string;
+}
+
+interface Part {
+  readonly path: string;
+  readonly strength: number;
+}
+
+/** Errors: `merge.files`, `merge.layouts`, `merge.shape`, `merge.needs-base`, `merge.needs-rank`, those of reading and writing. */
+export async function mergeCommand({ files, rank, base, out }: MergeRequest): Promise<ToolResult> {
+  const parts = files.map(partOf);
+  if (parts.length === 0) throw new UserError('merge.files', 'Name the adapters to merge: adora merge one.safetensors:0.7 two.safetensors:0.5 --out both.safetensors');
+  const hasDora = parts.some(({ path }) => isDora(openAdapter(path)));
+  if (!hasDora) return mergePlain(parts, rank, out);
+  if (base === undefined) throw new UserError('merge.needs-base', 'One of the adapters is a DoRA: what it changes depends on the base weights. Name them with --base MODEL, and the rank of the LoRA that comes out with --rank N.');
+  if (rank === undefined) throw new UserError('merge.needs-rank', 'A DoRA changes weights with full rank, so that the LoRA that comes out is an approximation: choose its size with --rank, four times that of the DoRA for example.');
+  return mergeChanges(parts, rank, base, out);
+}
+
+function partOf(text: string): Part {
+  const [, path, strength] = /^(.*?)(?::(-?\d*\.?\d+))?$/s.exec(text)!;
+  return { path: path!, strength: strength === undefined ? 1 : Number(strength) };
+}
+
+/** Σ sᵢ·Bᵢ·Aᵢ = [s₁B₁ s₂B₂ …]·[A₁; A₂; …]: ranks add up, nothing is lost. */
+async function mergePlain(parts: readonly Part[], rank: number | undefined, out: string): Promise<ToolResult> {
+  const read = parts.map(({ path, strength }) => ({ ...readPlain(path, ''), strength, path }));
+  const [first] = read;
+  const stranger = read.find(({ adapter }) => adapter.layout !== first!.adapter.layout);
+  if (stranger) throw new UserError('merge.layouts', `"${first!.path}" is in the layout ${first!.adapter.format.label} and "${stranger.path}" in ${stranger.adapter.format.label}: bring them to one with "adora convert".`, { paths: [first!.path, stranger.path] });
+  const byModule = new Map<string, PlainLayer[]>();
+  for (const { layers, strength, path } of read) {
+    for (const layer of layers) {
+      const known = byModule.get(layer.module) ?? [];
+      if (known[0] && !sameWeight(known[0], layer)) throw new UserError('merge.shape', `"${shown(layer.module)}" in "${path}" has another shape than in "${first!.path}": they were made for different models.`, { path, module: layer.module });
+      byModule.set(layer.module, [...known, { ...layer, up: layer.up.map((value) => value * strength) }]);
+    }
+  }
+  const joined = [...byModule.values()].map(joinedLayer);
+  const done = joined.map((layer) => (rank === undefined ? { layer, total: 0, lost: 0 } : shrink(layer, { rank })));
+  const { overall, text } = errorsOf(done);
+  await writePlain(out, first!.adapter, done.map(({ layer }) => layer), { 'adora.merged_from': String(parts.length), ...(rank === undefined ? {} : { 'adora.svd_error': overall.toPrecision(4) }) });
+  const ranks = [...new Set(done.map(({ layer }) => layer.rank))].sort((a, b) => a - b);
+  return { text: `${out}: ${done.length} layers, rank ${ranks.join(', ')}. ${rank === undefined ? 'The sum is exact.' : text}`, data: { out, ranks, layers: done.length, error: rank === undefined ? 0 : overall } };
+}
+
+function joinedLayer(layers: readonly PlainLayer[]): PlainLayer {
+  const [first] = layers;
+  const rank = layers.reduce((sum, layer) => sum + layer.rank, 0);
+  const rows = first!.upShape[0]!;
+  const up = new Float32Array(rows * rank);
+  let at = 0;
+  for (const layer of layers) {
+    for (let row = 0; row < rows; row++) up.set(layer.up.subarray(row * layer.rank, (row + 1) * layer.rank), row * rank + at);
+    at += layer.rank;
+  }
+  const down = new Float32Array(layers.reduce((sum, layer) => sum + layer.down.length, 0));
+  let start = 0;
+  for (const layer of layers) {
+    down.set(layer.down, start);
+    start += layer.down.length;
+  }
+  return { module: first!.module, rank, down, downShape: [rank, ...first!.downShape.slice(1)], up, upShape: [rows, rank, ...first!.upShape.slice(2)] };
+}
+
+/** Changes of the weights, added up as strength·(W' − W0), as one LoRA. */
+async function mergeChanges(parts: readonly Part[], rank: number, base: string, out: string): Promise<ToolResult> {
+  const sources = parts.map(({ path, strength }) => ({ source: sourceOfFile(path, base), strength }));
+  const layers = new Map<string, SourceLayer>();
+  for (const { source } of sources) for (const layer of source.layers) layers.set(layer.path, layer);
+  const values = new Map<string, ReturnType<typeof pairOf>['values'][number][1]>();
+  const written: SourceLayer[] = [];
+  let [total, lost] = [0, 0];
+  for (const layer of layers.values()) {
+    const sum = new Float64Array(layer.shape.reduce((a, b) => a * b, 1));
+    for (const { source, strength } of sources) {
+      const own = source.layers.find(({ path }) => path === layer.path);
+      if (!own) continue;
+      (await changeOf(source, own)).forEach((value, i) => { sum[i]! += strength * value; });
+    }
+    const svd = await truncatedSvd(sum, layer.shape[0]!, sum.length / layer.shape[0]!, { rank });
+    const pair = pairOf(layer, svd);
+    for (const [name, tensor] of pair.values) values.set(name, tensor);
+    written.push({ ...layer, rank: pair.rank });
+    total += svd.total;
+    lost += pair.lost;
+  }
+  const first = sources[0]!.source;
+  const error = total > 0 ? Math.sqrt(lost / total) : 0;
+  const source: ExportSource = { ...first, layers: written, values, axis: null, scale: 1, facts: async () => ({ ...await first.facts(), kind: kindOf(null), axis: null, rank, alpha: rank }) };
+  const opened = openAdapter(parts[0]!.path);
+  await writeAdapter(source, formats[opened.layout]!, out, { dtype: dtypeOf(opened), note: '', approximation: { error, of: 'merged adapters' } });
+  return { text: `${out}: a LoRA of ${written.length} layers, rank ${rank}. What is lost is ${(100 * error).toPrecision(3)} % of the change.`, data: { out, rank, layers: written.length, error } };
+}

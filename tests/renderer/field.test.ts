@@ -1,0 +1,33 @@
+// A field of the generated form, as a person uses it.
+import { cleanup, fireEvent, render, screen } from '@testing-library/svelte';
+import { afterEach, expect, test, vi } from 'vitest';
+
+import type { SettingDescription } from '../../src-main/contract/api.ts';
+import Field from '../../src-renderer/ui/Field.svelte';
+
+afterEach(cleanup);
+
+const setting: SettingDescription = {
+  path: 'adapter.rank', group: 'adapter', groupLabel: 'Adapter', when: null, advanced: false,
+  field: { kind: 'number', label: 'Rank', help: 'Size of the adapter.', why: 'More room for detail.', default: 16, min: 1, max: 64, integer: true },
+};
+
+test('a number is handed on, a wrong one is explained and is not', async () => {
+  const onchange = vi.fn<(value: unknown) => void>();
+  render(Field, { setting, value: 16, onchange });
+  const input = screen.getByLabelText('Rank');
+  await fireEvent.change(input, { target: { value: '32' } });
+  expect(onchange).toHaveBeenCalledExactlyOnceWith(32);
+  await fireEvent.change(input, { target: { value: '99' } });
+  expect(onchange).toHaveBeenCalledTimes(1);
+  expect(screen.getByRole('alert').textContent).toBe('At most 64.');
+});
+
+test('the reason opens, and a changed value can go back to its default', async () => {
+  const onchange = vi.fn<(value: unknown) => void>();
+  render(Field, { setting, value: 8, onchange });
+  await fireEvent.click(screen.getByRole('button', { name: 'Why: Rank' }));
+  expect(screen.getByText('More room for detail.')).toBeTruthy();
+  await fireEvent.click(screen.getByRole('button', { name: 'Reset Rank to 16' }));
+  expect(onchange).toHaveBeenCalledExactlyOnceWith(undefined);
+});
