@@ -2,7 +2,7 @@
 // one command and ends; its end is what gives the device back.
 
 import type { Problem } from './api-parts.ts';
-import type { TrainEvent } from './events.ts';
+import type { TrainEvent, TrainEventOf } from './events.ts';
 import type { Consumer, Job } from './job.ts';
 
 /** A picture to paint, with what a run has learnt up to `step`, or with adapters on a base model. */
@@ -43,14 +43,10 @@ export interface ModelFacts {
 }
 
 export interface ForecastFacts {
-  readonly parts: readonly { readonly label: string; readonly bytes: number }[];
+  readonly body: Omit<TrainEventOf<'forecast'>, 'seq' | 'time'>;
   readonly trained: number;
   readonly frozen: number;
-  /** Bytes of one checkpoint and of an export. */
-  readonly checkpoint: number;
-  readonly exported: number;
   readonly device: string;
-  readonly memoryFree: number | null;
   readonly warnings: readonly string[];
 }
 
@@ -68,9 +64,9 @@ export interface TrainerCommands {
   readonly export: {
     readonly request: {
       readonly run: string; readonly step?: number; readonly for?: Consumer; readonly merge: boolean;
-      readonly dtype?: 'f16' | 'bf16' | 'f32'; readonly out?: string; readonly device: string;
-      /** Folder for the two pictures of the proof; none are painted without. */
-      readonly pictures?: string;
+      readonly dtype?: 'f16' | 'bf16' | 'f32'; readonly out?: string;
+      /** Paint with the trained values and with the file. */
+      readonly picture: boolean;
     };
     readonly result: ExportOutcome;
   };
@@ -79,7 +75,7 @@ export interface TrainerCommands {
   readonly analyze: { readonly request: { readonly run: string }; readonly result: AnalysisFacts };
   readonly inspect: { readonly request: { readonly file: string }; readonly result: { readonly text: string; readonly data: unknown } };
   readonly model: { readonly request: { readonly path: string }; readonly result: ModelFacts };
-  readonly forecast: { readonly request: { readonly job: Job }; readonly result: ForecastFacts };
+  readonly forecast: { readonly request: { readonly job: Job; readonly runFolder: string; readonly cacheFolder: string }; readonly result: ForecastFacts };
   readonly devices: {
     readonly request: Readonly<Record<string, never>>;
     readonly result: readonly { readonly name: string; readonly isUsable: boolean; readonly isSoftware: boolean; readonly hasF16: boolean; readonly text: string }[];

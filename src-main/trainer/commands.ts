@@ -32,7 +32,7 @@ export const commands: Commands = {
   },
   inspect: async ({ file }) => (await import('../train/inspect.ts')).inspectCommand({ file, tensors: false }),
   model: async ({ path }) => (await import('./forecast.ts')).modelFacts(path),
-  forecast: async ({ job }) => (await import('./forecast.ts')).forecast(job),
+  forecast: async (request) => (await import('./forecast.ts')).forecastFacts(request),
   devices: async () => (await import('../runtime/onnx/find-devices.ts')).findDevices(),
   doctor: async ({ device }, context) => (await import('../train/doctor.ts')).doctorCommand({ device }, { onEvent: phases(context) }, ''),
   tag: async (request, context) => (await import('../train/tagger.ts')).tagPictures(request, {

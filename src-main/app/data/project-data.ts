@@ -1,0 +1,214 @@
+// The pictures of one project in memory: what lies in its folders, what was measured, what was decided by hand.
+
+import { existsSync } from 'node:fs';
+import { basename } from 'node:path';
+
+import { UserError } from '../../base/errors.ts';
+import { mapAhead } from '../../base/async.ts';
+import type { Item, ItemFilter, ItemFlag } from '../../contract/api.ts';
+import type { Job } from '../../contract/job.ts';
+import { nearestBucket, planBuckets } from '../../dataset/buckets.ts';
+import { withPrefix } from '../../dataset/caption.ts';
+import { findDuplicates } from '../../dataset/duplicates.ts';
+import type { PictureFacts } from '../../dataset/picture-facts.ts';
+import { scanFolders } from '../../dataset/scan.ts';
+import type { Choice, Selection } from '../../dataset/selection.ts';
+import type { Size } from '../../dataset/types.ts';
+import { coverSize, focusCorner } from '../../dataset/variants.ts';
+import type { StoredProject } from '../projects/project-file.ts';
+import type { Ids } from '../ids.ts';
+import { FactsCache } from './facts-cache.ts';
+import { readChoices } from './picture-choices.ts';
+
+export interface Picture {
+  readonly path: string;
+  readonly id: string;
+  /** The data folder of the project that it was found in. */
+  readonly dataFolder: string;
+  readonly regularization: boolean;
+  /** Of the folder. */
+  readonly folderRepeats: number;
+  caption: string;
+  choice: Choice;
+  facts: PictureFacts | null;
+  /** Why it cannot be read. */
+  problem: string | null;
+  group: number | null;
+  isExactDouble: boolean;
+}
+
+/** What decides how pictures are cut and what they are trained with. */
+export interface TrainingView {
+  readonly data: Job['data'];
+  readonly model: { readonly nativeSide: number; readonly pixelStep: number } | null;
+}
+
+/** Below this the variance of the Laplacian tells of blur, at 512 pixels. */
+const BLURRED = 60;
+const CLIPPED = 0.35;
+
+export class ProjectData {
+  readonly folder: string;
+  readonly cache: FactsCache;
+  pictures: Picture[] = [];
+  choices: Map<string, Choice>;
+  revision = 0;
+  /** Data folders that are gone, and texts of files that stopped the reading of a folder. */
+  problems: string[] = [];
+  readonly #ids: Ids;
+
+  constructor(folder: string, cacheFolder: string, ids: Ids) {
+    this.folder = folder;
+    this.#ids = ids;
+    this.cache = new FactsCache(cacheFolder, folder);
+    this.choices = readChoices(folder);
+  }
+
+  /** Lists the folders anew; measurements that are still valid come from the cache. */
+  async list({ dataFolders }: StoredProject): Promise<void> {
+    const pictures: Picture[] = [];
+    const problems: string[] = [];
+    for (const { path, repeats, regularization } of dataFolders) {
+      if (!existsSync(path)) {
+        problems.push(`The folder "${path}" is not there any more.`);
+        continue;
+      }
+      try {
+        const { items } = await scanFolders([{ path, regularization, ...(repeats === null ? {} : { repeats }) }]);
+        for (const item of items) {
+          pictures.push({
+            path: item.path, id: this.#ids.of(item.path), dataFolder: path, regularization, folderRepeats: item.repeats, caption: item.caption ?? '',
+            choice: this.choices.get(item.path) ?? {}, facts: this.cache.get(item.path), problem: this.cache.problem(item.path), group: null, isExactDouble: false,
+          });
+        }
+      } catch (error) {
+        if (!(error instanceof UserError)) throw error;
+        if (error.code !== 'dataset.empty-folder') problems.push(error.message);
+      }
+    }
+    const seen = new Set<string>();
+    this.pictures = pictures.filter(({ path }) => !seen.has(path) && seen.add(path));
+    this.problems = problems;
+    this.#group();
+    this.revision++;
+  }
+
+  /** Measures what was not measured yet. */
+  async measure(signal: AbortSignal, onProgress: (done: number, total: number) => void): Promise<void> {
+    const { pictureFacts } = await import('../../dataset/picture-facts.ts');
+    const wanted = this.pictures.filter(({ facts, problem }) => problem === null && (facts === null || !this.cache.hasThumbnail(this.cache.thumbnail(facts.contentHash))));
+    let done = 0;
+    onProgress(0, wanted.length);
+    const work = async (picture: Picture): Promise<void> => {
+      signal.throwIfAborted();
+      try {
+        picture.facts = await pictureFacts(picture.path, (hash) => this.cache.thumbnail(hash), (file) => this.cache.hasThumbnail(file));
+        this.cache.set(picture.path, picture.facts);
+      } catch (error) {
+        picture.problem = error instanceof Error ? error.message : String(error);
+        this.cache.setBad(picture.path, picture.problem);
+      }
+    };
+    try {
+      for await (const _ of mapAhead(wanted, 3, work)) onProgress(++done, wanted.length);
+    } finally {
+      // What was measured before a stop is not measured again.
+      await this.cache.save(new Set(this.pictures.map(({ path }) => path)));
+      this.#group();
+      this.revision++;
+    }
+  }
+
+  #group(): void {
+    const { groups, exact } = findDuplicates(this.pictures.map(({ facts }) => facts));
+    this.pictures.forEach((picture, index) => {
+      picture.group = groups[index]!;
+      picture.isExactDouble = exact[index]!;
+    });
+  }
+
+  get isScanned(): boolean {
+    return this.pictures.every(({ facts, problem }) => facts !== null || problem !== null);
+  }
+
+  /** What a run shall do with single pictures. */
+  selection(): Selection {
+    return new Map(this.pictures.filter(({ choice }) => Object.keys(choice).length > 0).map(({ path, choice }) => [path, choice]));
+  }
+}
+
+export const isIncluded = ({ choice, problem }: Picture): boolean => choice.included !== false && problem === null;
+export const repeatsOf = ({ choice, folderRepeats }: Picture): number => choice.repeats ?? folderRepeats;
+
+export const tagsOf = (caption: string, separator: string): string[] =>
+  caption.split(separator.trim() === '' ? separator : separator.trim()).map((tag) => tag.trim()).filter((tag) => tag !== '');
+
+export function flagsOf({ facts, problem, group, isExactDouble, caption }: Picture, target: Size | null): ItemFlag[] {
+  const flags: ItemFlag[] = [];
+  if (problem !== null) flags.push('unreadable');
+  if (caption === '') flags.push('no-caption');
+  if (facts === null) return flags;
+  if (isExactDouble) flags.push('duplicate-exact');
+  else if (group !== null) flags.push('duplicate-near');
+  if (target && Math.max(target.width / facts.width, target.height / facts.height) > 1) flags.push('too-small');
+  if (facts.sharpness < BLURRED) flags.push('blurred');
+  if (facts.bright > CLIPPED) flags.push('over-exposed');
+  if (facts.dark > CLIPPED) flags.push('under-exposed');
+  if (facts.hasBorder) flags.push('border');
+  if (facts.mayHaveWatermark) flags.push('watermark-suspect');
+  if (facts.hasAlpha) flags.push('alpha');
+  return flags;
+}
+
+/** The training sizes of a view; null while the model is not known. */
+export function sizesOf({ data, model }: TrainingView): readonly Size[] | null {
+  if (model === null) return null;
+  try {
+    return planBuckets(data, { width: model.nativeSide, height: model.nativeSide }, model.pixelStep).sizes;
+  } catch (error) {
+    if (error instanceof UserError) return null;
+    throw error;
+  }
+}
+
+/** A picture as a window sees it. */
+export function itemOf(picture: Picture, { data }: TrainingView, sizes: readonly Size[] | null, ids: Ids, cache: FactsCache): Item {
+  const { facts, choice, caption, path } = picture;
+  const bucket = facts && sizes ? sizes[nearestBucket(facts, sizes)]! : null;
+  const focus = choice.focus ?? { x: 0.5, y: 0.5 };
+  let crop: Item['crop'] = null;
+  if (facts && bucket) {
+    const resized = coverSize(facts, bucket);
+    const [left, top] = focusCorner(resized, bucket, focus);
+    const scale = facts.width / resized.width;
+    crop = { x: left * scale, y: top * (facts.height / resized.height), width: bucket.width * scale, height: bucket.height * (facts.height / resized.height) };
+  }
+  const { prefix, separator } = data.caption;
+  return {
+    id: picture.id, name: basename(path), folderId: ids.of(picture.dataFolder),
+    imageUrl: ids.image(path, facts?.contentHash), thumbUrl: facts ? ids.image(cache.thumbnail(facts.contentHash)) : null,
+    width: facts?.width ?? 0, height: facts?.height ?? 0, bytes: facts?.bytes ?? 0,
+    caption, tags: tagsOf(caption, separator), included: isIncluded(picture), repeats: repeatsOf(picture), focus,
+    flags: flagsOf(picture, bucket), group: picture.group,
+    sharpness: facts?.sharpness ?? null, bright: facts?.bright ?? null, dark: facts?.dark ?? null,
+    bucket: bucket && { width: bucket.width, height: bucket.height }, crop,
+    trainedText: withPrefix(prefix, caption, separator),
+  };
+}
+
+export function fits(picture: Picture, flags: readonly ItemFlag[], filter: ItemFilter, separator: string, folderId: string): boolean {
+  const { text, tags, flags: wanted, included, group } = filter;
+  if (included !== undefined && isIncluded(picture) !== included) return false;
+  if (filter.folderId !== undefined && filter.folderId !== folderId) return false;
+  if (group !== undefined && picture.group !== group) return false;
+  if (wanted && wanted.length > 0 && !wanted.some((flag) => flags.includes(flag))) return false;
+  if (tags && tags.length > 0) {
+    const own = new Set(tagsOf(picture.caption, separator).map((tag) => tag.toLowerCase()));
+    if (!tags.every((tag) => own.has(tag.toLowerCase()))) return false;
+  }
+  if (text !== undefined && text !== '') {
+    const low = text.toLowerCase();
+    if (!basename(picture.path).toLowerCase().includes(low) && !picture.caption.toLowerCase().includes(low)) return false;
+  }
+  return true;
+}
