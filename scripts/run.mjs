@@ -28,6 +28,19 @@ const commands = {
     // npm changes to the project folder; paths on the command line are meant from where the user stands.
     return run(['--enable-source-maps', join(built, 'cli.js'), ...args], { cwd: process.env['INIT_CWD'] ?? process.cwd(), env: engineEnv });
   },
+  /** The desktop app; without Electron's program the same studio in the browser. */
+  start: async (args) => {
+    await build();
+    const electron = electronProgram();
+    if (electron !== null) return run([root, ...args], { program: electron, env: engineEnv });
+    process.stderr.write('The program of Electron is not here (npx install-electron gets it; it needs Node 22.12 or newer), so the studio opens in the browser.\n');
+    return run(['--enable-source-maps', join(built, 'cli.js'), 'serve', ...args], { env: engineEnv });
+  },
+  /** Installers for this system into out/packages. Electron-builder is large and needed by few, so it is fetched by npx when it is used. */
+  package: async (args) => {
+    await build();
+    return run(['--yes', 'electron-builder@26.17.0', '--config', 'packaging/electron-builder.json', ...args], { program: 'npx', shell: process.platform === 'win32' });
+  },
   /** Runs tools/<name>.ts. */
   tool: async ([name = '', ...args]) => {
     await build();
@@ -70,6 +83,15 @@ function run(args, { cwd = root, quiet = false, env = process.env, program = pro
   });
 }
 
+/** Path of Electron's program; null where it was not fetched. Asking the package itself would begin a download. */
+function electronProgram() {
+  const own = process.env.ELECTRON_OVERRIDE_DIST_PATH;
+  const named = bin('electron', 'path.txt');
+  if (!existsSync(named)) return null;
+  const program = join(own ?? bin('electron', 'dist'), readFileSync(named, 'utf8').trim());
+  return existsSync(program) ? program : null;
+}
+
 /** True when node_modules holds the versions of package-lock.json (optional packages of other systems aside). */
 function isInstalled() {
   const installedFile = bin('.package-lock.json');
@@ -97,18 +119,23 @@ async function install() {
   return code;
 }
 
-/** Names, sizes and times of everything that the build depends on, as one hash. */
-function sourcesHash() {
+/** Names, sizes and times of everything that a build depends on, as one hash. */
+function sourcesHash(names) {
   const hash = createHash('sha256').update(process.version);
   const add = (path) => {
     const facts = statSync(path);
     if (facts.isDirectory()) for (const name of readdirSync(path).sort()) add(join(path, name));
     else hash.update(`${relative(root, path)}\0${facts.size}\0${facts.mtimeMs}\0`);
   };
-  for (const name of ['src-main', 'tools', 'shaders', 'electron.config.ts', 'package.json', 'package-lock.json']) {
+  for (const name of [...names, 'package.json', 'package-lock.json']) {
     if (existsSync(join(root, name))) add(join(root, name));
   }
   return hash.digest('hex');
+}
+
+/** One of the builds of electron.config.ts, into an absolute folder. */
+function vite(mode, folder) {
+  return run([bin('vite', 'bin', 'vite.js'), 'build', '-c', 'electron.config.ts', '--mode', mode, '--outDir', folder, '--logLevel', 'warn'], { quiet: true, env: { ...process.env, NODE_ENV: 'production' } });
 }
 
 /**
@@ -116,13 +143,13 @@ function sourcesHash() {
  * a training that is running still finds the (content-named) chunks of its own build.
  */
 async function build() {
+  await buildPage();
   const stamp = join(built, '.sources');
-  const sources = sourcesHash();
+  const sources = sourcesHash(['src-main', 'tools', 'electron.config.ts', 'src-renderer/vite.config.ts']);
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === sources) return;
   const aside = join(root, 'out', `.build-${process.pid}`);
   try {
-    const vite = [bin('vite', 'bin', 'vite.js'), 'build', '-c', 'electron.config.ts', '--outDir', aside, '--logLevel', 'warn'];
-    const code = await run(vite, { quiet: true });
+    const code = await vite('main', aside) || await vite('preload', aside);
     if (code !== 0) {
       process.stderr.write('The build failed.\n');
       process.exit(1);
@@ -135,6 +162,27 @@ async function build() {
       renameSync(join(aside, path), join(built, path));
     }
     removeOld(join(built, 'chunks'), new Set(files.filter(isChunk).map((path) => path.slice('chunks'.length + 1))));
+    writeFileSync(stamp, sources);
+  } finally {
+    rmSync(aside, { recursive: true, force: true });
+  }
+}
+
+/** Builds the page of the studio into out/renderer when a source changed: aside, then swapped in as a whole. */
+async function buildPage() {
+  const stamp = join(root, 'out', '.renderer-sources');
+  const sources = sourcesHash(['src-renderer', 'shaders', 'src-main/contract', 'electron.config.ts']);
+  if (existsSync(stamp) && readFileSync(stamp, 'utf8') === sources) return;
+  const aside = join(root, 'out', `.renderer-${process.pid}`);
+  const page = join(root, 'out', 'renderer');
+  try {
+    const code = await vite('page', aside);
+    if (code !== 0) {
+      process.stderr.write('The page could not be built.\n');
+      process.exit(1);
+    }
+    rmSync(page, { recursive: true, force: true });
+    renameSync(aside, page);
     writeFileSync(stamp, sources);
   } finally {
     rmSync(aside, { recursive: true, force: true });

@@ -27,6 +27,7 @@ const engine: Engine = {
   analyze: async (request, context) => (await import('./train/analyze.ts')).analyzeCommand(request, context),
   doctor: async (request, context) => (await import('./train/doctor.ts')).doctorCommand(request, context, process.argv[1]!),
   bench: async (request, context) => (await import('./train/bench.ts')).benchCommand(request, context, { entry: process.argv[1]!, assets: join(import.meta.dirname, '../../assets') }),
+  serve: async (request, context) => (await import('./app/serve-command.ts')).serveCommand(request, context, process.argv[1]!),
   demo: async (request, context) => (await import('./train/demo.ts')).demoCommand(request, context, readJob),
 };
 

@@ -20,7 +20,7 @@ const port = (process as NodeJS.Process & { readonly parentPort?: ParentPort }).
 const control = createControl();
 let isBusy = false;
 
-/** True once the app has taken it. A message to an app that is gone is dropped. */
+/** Settles once the app has taken it. A message to an app that is gone is dropped. */
 function send(message: FromTrainer): Promise<void> {
   if (port) {
     port.postMessage(message);
@@ -51,8 +51,8 @@ async function start({ command, request }: Extract<ToTrainer, { kind: 'start' }>
   clearInterval(beat);
   // Libraries may keep threads that would hold the process.
   setTimeout(() => process.exit(0), LAST_WORDS_MILLISECONDS).unref();
-  if (!port) process.disconnect?.();
-  else process.exit(0);
+  if (port) process.exit(0);
+  if (process.connected) process.disconnect();
 }
 
 function receive(message: ToTrainer): void {

@@ -20,8 +20,8 @@ export interface Ids {
   imagePath(id: string): string | null;
 }
 
-/** @param scheme `/img/` or `img://`, put before ids of images */
-export function createIds(scheme: '/img/' | 'img://', secret: Uint8Array = randomBytes(32)): Ids {
+/** @param secret makes ids unguessable; kept, so that ids outlive a restart */
+export function createIds(secret: Uint8Array = randomBytes(32)): Ids {
   const paths = new Map<string, string>();
   const images = new Map<string, string>();
   const hash = (kind: string, text: string): string =>
@@ -43,7 +43,7 @@ export function createIds(scheme: '/img/' | 'img://', secret: Uint8Array = rando
     image: (path, version = '') => {
       const id = hash('image', `${resolve(path)}\0${version}`);
       images.set(id, resolve(path));
-      return `${scheme}${id}`;
+      return `/img/${id}`;
     },
     imagePath: (id) => images.get(id) ?? null,
   };

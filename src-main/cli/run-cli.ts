@@ -15,6 +15,7 @@ import { addLibrary, type LibraryRequest } from './commands/library.ts';
 import { addProbe, type ProbeRequest } from './commands/probe.ts';
 import { addSample, type SampleRequest } from './commands/sample.ts';
 import { addSchema } from './commands/schema.ts';
+import { addServe, type Serve } from './commands/serve.ts';
 import { addTrain, type Forecast, type RunJob } from './commands/train.ts';
 import type { CatalogFields } from '../contract/parse-job.ts';
 import { exitCodes, type ExitCode } from './exit-codes.ts';
@@ -38,6 +39,7 @@ export interface Engine {
   readonly probe?: Work<ProbeRequest>;
   readonly library?: Work<LibraryRequest>;
   readonly demo?: Work<DemoRequest>;
+  readonly serve?: Serve;
 }
 
 /** Runs a command's body in a session; the command's exit code becomes that of the program. */
@@ -68,6 +70,7 @@ export async function runCli(args: readonly string[], io: CommandLineIo, engine:
   if (engine.library) addLibrary(program, inSession, engine.library);
   if (engine.probe) addProbe(program, inSession, engine.probe);
   if (engine.demo) addDemo(program, inSession, engine.demo);
+  if (engine.serve) addServe(program, inSession, engine.serve, io);
   addSchema(program, inSession, engine.catalogFields, io.out);
 
   try {

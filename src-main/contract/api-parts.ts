@@ -5,8 +5,8 @@ import { z } from 'zod';
 /** An opaque name that the app gave out. The page never sees or sends a path that it could act on. */
 export const idSchema = z.string().regex(/^[A-Za-z0-9_-]{1,64}$/);
 
-/** `/img/<id>` in the browser, `img://<id>` in the desktop app. */
-export const imageUrlSchema = z.string().regex(/^(\/img\/|img:\/\/)[A-Za-z0-9_-]{1,64}$/);
+/** Of the page's own origin, so that its pixels may be read: http://127.0.0.1 in the browser, app:// in the desktop app. */
+export const imageUrlSchema = z.string().regex(/^\/img\/[A-Za-z0-9_-]{1,64}$/);
 
 export const nothing = z.strictObject({});
 export const byId = z.strictObject({ id: idSchema });

@@ -34,6 +34,7 @@ const packagePlaces: Readonly<Record<string, string>> = {
   zod: '^src-main/contract/',
   'smol-toml': '^src-main/app/',
   commander: '^src-main/cli',
+  ws: '^src-main/app/',
 };
 
 const packages: IForbiddenRuleType[] = Object.entries(packagePlaces).map(([name, place]) => ({
@@ -97,6 +98,13 @@ export const importRules: readonly IForbiddenRuleType[] = [
     to: { path: '^(node_modules/)?electron(/|$)' },
   },
   {
+    name: 'app-without-engine',
+    comment: 'The app stays alive when a driver crashes: what computes runs in the trainer process only.',
+    severity: 'error',
+    from: { path: '^src-main/app/' },
+    to: { path: '^(src-main/(runtime|train)/|node_modules/onnxruntime)', reachable: true },
+  },
+  {
     name: 'command-line-without-electron',
     comment: 'What the command line can reach works without electron, which would start a download.',
     severity: 'error',
@@ -122,7 +130,8 @@ export const importRules: readonly IForbiddenRuleType[] = [
     comment: 'What the product imports stands in dependencies.',
     severity: 'error',
     from: { path: '^src-main/' },
-    to: { dependencyTypes: ['npm-dev', 'npm-no-pkg', 'npm-unknown'], dependencyTypesNot: ['type-only'] },
+    // Electron's program brings its module along.
+    to: { dependencyTypes: ['npm-dev', 'npm-no-pkg', 'npm-unknown'], dependencyTypesNot: ['type-only'], pathNot: '^node_modules/electron/' },
   },
   {
     name: 'no-unresolved',

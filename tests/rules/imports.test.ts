@@ -52,6 +52,7 @@ const broken: Readonly<Record<string, Files>> = {
   'package-zod': packageUse('train/a.ts', 'zod'),
   'package-smol-toml': packageUse('train/a.ts', 'smol-toml'),
   'package-commander': packageUse('train/a.ts', 'commander'),
+  'package-ws': packageUse('train/a.ts', 'ws'),
   'pure-folders': { 'src-main/graph/a.ts': "import { x } from 'node:fs';\nexport const y = x;" },
   'one-op-one-file': pair('graph/ops/a.ts', './b.ts', 'graph/ops/b.ts'),
   'one-choice-one-file': pair('catalog/adapters/a.ts', './b.ts', 'catalog/adapters/b.ts'),
@@ -59,6 +60,11 @@ const broken: Readonly<Record<string, Files>> = {
   'define-is-types': pair('catalog/define/a.ts', '../families/b.ts', 'catalog/families/b.ts'),
   'entries-are-not-imported': pair('train/a.ts', '../cli/b.ts', 'cli/b.ts'),
   'electron-only-in-app': packageUse('train/a.ts', 'electron'),
+  'app-without-engine': {
+    'src-main/app/a.ts': "import { y } from '../catalog/b.ts';\nexport const z = y;",
+    'src-main/catalog/b.ts': "import { x } from '../runtime/c.ts';\nexport const y = x;",
+    'src-main/runtime/c.ts': 'export const x = 1;',
+  },
   'command-line-without-electron': {
     ...packageUse('app/b.ts', 'electron'), 'src-main/cli.ts': "import { y } from './app/b.ts';\nexport const z = y;",
   },

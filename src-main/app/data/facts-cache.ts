@@ -9,19 +9,25 @@ import type { PictureFacts } from '../../dataset/picture-facts.ts';
 import { readObject } from '../settings.ts';
 
 type Cached = PictureFacts & { readonly stamp: string };
+interface Bad {
+  readonly stamp: string;
+  readonly text: string;
+}
 
 export class FactsCache {
   readonly #file: string;
   readonly #thumbnails: string;
   readonly #facts: Map<string, Cached>;
   /** Pictures that cannot be read, with the sentence that says why. */
-  readonly #bad = new Map<string, { readonly stamp: string; readonly text: string }>();
+  readonly #bad: Map<string, Bad>;
 
   constructor(cacheFolder: string, project: string) {
     const name = createHash('sha256').update(project).digest('hex').slice(0, 24);
     this.#file = join(cacheFolder, 'pictures', `${name}.json`);
     this.#thumbnails = join(cacheFolder, 'thumbnails');
-    this.#facts = new Map(Object.entries(readObject(this.#file)) as [string, Cached][]);
+    const { facts = {}, bad = {} } = readObject(this.#file);
+    this.#facts = new Map(Object.entries(facts as object) as [string, Cached][]);
+    this.#bad = new Map(Object.entries(bad as object) as [string, Bad][]);
   }
 
   get(path: string): PictureFacts | null {
@@ -53,8 +59,8 @@ export class FactsCache {
 
   /** Keeps what is known of `paths` only. */
   async save(paths: ReadonlySet<string>): Promise<void> {
-    for (const path of this.#facts.keys()) if (!paths.has(path)) this.#facts.delete(path);
-    await writeFileAtomic(this.#file, JSON.stringify(Object.fromEntries(this.#facts)));
+    for (const known of [this.#facts, this.#bad]) for (const path of known.keys()) if (!paths.has(path)) known.delete(path);
+    await writeFileAtomic(this.#file, JSON.stringify({ facts: Object.fromEntries(this.#facts), bad: Object.fromEntries(this.#bad) }));
   }
 }
 

@@ -6,7 +6,7 @@ import { extname } from 'node:path';
 
 import { mapLimit } from '../../base/async.ts';
 import type { Choice } from '../../dataset/selection.ts';
-import { decodeCaption } from '../../dataset/sidecar.ts';
+import { CAPTION_ENDINGS, decodeCaption } from '../../dataset/sidecar.ts';
 import { writeFileAtomic } from '../../files/atomic-write.ts';
 import { writeChoices } from './picture-choices.ts';
 import type { Picture, ProjectData } from './project-data.ts';
@@ -109,6 +109,6 @@ export class History {
 /** The caption file that counts for a picture: the first that says something, else the one to make. */
 function captionFile(picture: string): string {
   const stem = picture.slice(0, -extname(picture).length);
-  const found = ['.txt', '.caption'].map((ending) => stem + ending).find((file) => existsSync(file) && decodeCaption(readFileSync(file), file) !== '');
+  const found = CAPTION_ENDINGS.map((ending) => stem + ending).find((file) => existsSync(file) && decodeCaption(readFileSync(file), file) !== '');
   return found ?? `${stem}.txt`;
 }

@@ -66,7 +66,9 @@ function runTrial(name: string): Promise<Trial> {
   const models = (['f32', 'f16'] as const).map((dtype) => Buffer.from(sumModel(dtype)).toString('base64'));
   const none: Trial = { ok: false, f16: false, error: null, platform: process.platform, libraries: [], deviceNodes: [] };
   return new Promise((resolve) => {
-    const options = { timeout: TRIAL_SECONDS * 1000, encoding: 'utf8' as const, maxBuffer: 2 ** 24 };
+    // The variable makes Electron's program behave as Node; Node itself ignores it.
+    const env = { ...process.env, ELECTRON_RUN_AS_NODE: '1' };
+    const options = { timeout: TRIAL_SECONDS * 1000, encoding: 'utf8' as const, maxBuffer: 2 ** 24, env };
     execFile(process.execPath, ['-e', TRIAL, module, name, ...models], options, (error, stdout) => {
       // The last line counts: a driver that fails at f16 has told about f32 before.
       const line = stdout.split('\n').findLast((text) => text.startsWith('{'));

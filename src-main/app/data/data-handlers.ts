@@ -1,0 +1,219 @@
+// The part of the API about pictures.
+
+import { existsSync, readdirSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+
+import { UserError } from '../../base/errors.ts';
+import type { Given, Item, ItemFilter, ItemFlag, Output } from '../../contract/api.ts';
+import type { Choice, Selection } from '../../dataset/selection.ts';
+import { nearestBucket } from '../../dataset/buckets.ts';
+import type { StudioContext } from '../studio-context.ts';
+import { uploadsOf, type StoredProject } from '../projects/project-file.ts';
+import type { Handlers } from '../rpc.ts';
+import { callTrainer } from '../trainer/call.ts';
+import { editTags } from './edit-tags.ts';
+import { History } from './history.ts';
+import { fits, flagsOf, isIncluded, itemOf, ProjectData, repeatsOf, sizesOf, tagsOf, type Picture, type TrainingView } from './project-data.ts';
+
+type DataMethods = Extract<keyof Handlers, `data.${string}`>;
+
+export interface DataPart {
+  readonly handlers: Pick<Handlers, DataMethods>;
+  /** For a run: what was decided by hand. Error: `data.nothing`. */
+  selectionOf(projectId: string): Promise<Selection>;
+  /** The project's folders changed. */
+  relist(projectId: string): Promise<void>;
+  /** What decides about crops changed (the model became known, the draft changed). */
+  touch(projectId: string): void;
+  included(projectId: string): Promise<number>;
+}
+
+export interface DataNeeds {
+  readonly project: (projectId: string) => { readonly folder: string; readonly stored: StoredProject };
+  readonly view: (projectId: string) => TrainingView;
+}
+
+interface Opened {
+  readonly data: ProjectData;
+  readonly history: History;
+}
+
+type Target = Given<'data.include'>['target'];
+type Change = Output<'data.include'>;
+
+export function createData(studio: StudioContext, { project, view }: DataNeeds): DataPart {
+  const { ids, bus, tasks, host, folders } = studio;
+  const opened = new Map<string, Promise<Opened>>();
+  const open = (projectId: string): Promise<Opened> => {
+    let found = opened.get(projectId);
+    if (!found) {
+      found = (async () => {
+        const { folder, stored } = project(projectId);
+        const data = new ProjectData(folder, folders.cache, ids);
+        await data.list(stored);
+        return { data, history: new History(data) };
+      })();
+      opened.set(projectId, found);
+      found.catch(() => opened.delete(projectId));
+    }
+    return found;
+  };
+  const changed = (projectId: string, data: ProjectData): void => bus.emit('data.changed', { projectId, revision: data.revision });
+
+  /** Pictures that fit a filter, with their flags. */
+  const filtered = (data: ProjectData, projectId: string, filter: ItemFilter): { picture: Picture; flags: ItemFlag[] }[] => {
+    const { sizes, separator } = lookOf(projectId);
+    return data.pictures.flatMap((picture) => {
+      const flags = flagsOf(picture, picture.facts && sizes ? sizes[nearestBucket(picture.facts, sizes)]! : null);
+      return fits(picture, flags, filter, separator, ids.of(picture.dataFolder)) ? [{ picture, flags }] : [];
+    });
+  };
+  const lookOf = (projectId: string) => {
+    const look = view(projectId);
+    return { look, sizes: sizesOf(look), separator: look.data.caption.separator };
+  };
+  const targets = (data: ProjectData, projectId: string, target: Target): Picture[] => {
+    if ('filter' in target) return filtered(data, projectId, target.filter).map(({ picture }) => picture);
+    const wanted = new Set(target.ids);
+    return data.pictures.filter(({ id }) => wanted.has(id));
+  };
+  const edit = async (projectId: string, target: Target, label: string, change: Parameters<History['apply']>[2]): Promise<Change> => {
+    const { data, history } = await open(projectId);
+    const count = await history.apply(label, targets(data, projectId, target), change);
+    if (count > 0) changed(projectId, data);
+    return { changed: count, ...history.labels };
+  };
+  const step = async (projectId: string, way: 'undo' | 'redo'): Promise<Change> => {
+    const { data, history } = await open(projectId);
+    const count = await history[way]();
+    if (count > 0) changed(projectId, data);
+    return { changed: count, ...history.labels };
+  };
+  const withChoice = (change: (choice: Choice) => Choice) => ({ choice }: Picture) => ({ choice: change(choice) });
+
+  const handlers: Pick<Handlers, DataMethods> = {
+    'data.scan': async ({ projectId }) => {
+      const { folder } = project(projectId);
+      const taskId = tasks.start({ kind: 'scan', subject: projectId, label: 'Look at pictures', unit: 'pictures', key: `scan ${folder}` }, async ({ signal, progress }) => {
+        const { data } = await open(projectId);
+        await data.list(project(projectId).stored);
+        changed(projectId, data);
+        try {
+          await data.measure(signal, progress);
+        } finally {
+          changed(projectId, data);
+        }
+      });
+      return { taskId };
+    },
+    'data.items': async ({ projectId, offset, limit, filter, sort, descending }) => {
+      const { data } = await open(projectId);
+      const { look, sizes } = lookOf(projectId);
+      const found = filtered(data, projectId, filter).map(({ picture }) => picture);
+      found.sort(ORDERS[sort]);
+      if (descending) found.reverse();
+      const items: Item[] = found.slice(offset, offset + limit).map((picture) => itemOf(picture, look, sizes, ids, data.cache));
+      return { items, total: found.length, revision: data.revision, scanned: data.isScanned };
+    },
+    'data.setCaption': ({ projectId, target, caption }) => edit(projectId, target, 'Change caption', () => ({ caption: caption.replaceAll(/\s*[\r\n]+\s*/g, ' ').trim() })),
+    'data.editTags': ({ projectId, target, edit: change }) => {
+      const { separator } = view(projectId).data.caption;
+      return edit(projectId, target, LABELS[change.kind], ({ caption }) => ({ caption: editTags(caption, change, separator) }));
+    },
+    'data.include': ({ projectId, target, included }) => edit(projectId, target, included ? 'Include pictures' : 'Leave pictures out',
+      withChoice((choice) => (included ? without(choice, 'included') : { ...choice, included: false }))),
+    'data.setFocus': ({ projectId, target, focus }) => edit(projectId, target, 'Move focus', withChoice((choice) =>
+      (focus.x === 0.5 && focus.y === 0.5 ? without(choice, 'focus') : { ...choice, focus }))),
+    'data.setRepeats': ({ projectId, target, repeats }) => edit(projectId, target, 'Change repeats', ({ choice, folderRepeats }) =>
+      ({ choice: repeats === folderRepeats ? without(choice, 'repeats') : { ...choice, repeats } })),
+    'data.undo': ({ projectId }) => step(projectId, 'undo'),
+    'data.redo': ({ projectId }) => step(projectId, 'redo'),
+    'data.history': async ({ projectId }) => ({ changed: 0, ...(await open(projectId)).history.labels }),
+    'data.tags': async ({ projectId, filter }) => {
+      const { data } = await open(projectId);
+      const { separator } = lookOf(projectId);
+      const counts = new Map<string, number>();
+      for (const { picture } of filtered(data, projectId, filter)) {
+        for (const tag of new Set(tagsOf(picture.caption, separator))) counts.set(tag, (counts.get(tag) ?? 0) + 1);
+      }
+      const tags = [...counts].map(([tag, count]) => ({ tag, count })).sort((a, b) => b.count - a.count || (a.tag < b.tag ? -1 : 1));
+      return { tags };
+    },
+    'data.readiness': async ({ projectId }) => {
+      const { data } = await open(projectId);
+      const { sizes } = lookOf(projectId);
+      const { readiness } = await import('./readiness.ts');
+      return readiness(data, sizes, ids);
+    },
+    'data.autocaption': async ({ projectId, target, modelId, csvId, threshold, characterThreshold, mode, underscores }) => {
+      const [model, csv] = [ids.path(modelId), ids.path(csvId)];
+      const { data } = await open(projectId);
+      const wanted = targets(data, projectId, target).filter(({ caption, problem }) => problem === null && (mode !== 'empty-only' || caption === ''));
+      const taskId = tasks.start({ kind: 'autocaption', subject: projectId, label: 'Write captions', unit: 'pictures' }, async ({ signal, progress }) => {
+        const call = callTrainer(host, 'tag', { model, csv, threshold, characterThreshold, underscores, pictures: wanted.map(({ path }) => path) },
+          { signal, onProgress: (_, done, total) => progress(done, total) });
+        const tags = await call.result;
+        const { separator } = view(projectId).data.caption;
+        const found = new Map(wanted.map(({ path }, index) => [path, tags[index] ?? null]));
+        const glue = separator.trim() === '' ? separator : `${separator.trim()} `;
+        const { history } = await open(projectId);
+        await history.apply('Write captions', wanted, ({ path, caption }) => {
+          const own = found.get(path);
+          if (!own || own.length === 0) return {};
+          const added = mode === 'append' ? [...tagsOf(caption, separator), ...own.filter((tag) => !tagsOf(caption, separator).includes(tag))] : own;
+          return { caption: added.join(glue) };
+        });
+        changed(projectId, data);
+      });
+      return { taskId };
+    },
+    'data.discardUploads': async ({ projectId }) => {
+      const uploads = uploadsOf(project(projectId).folder);
+      for (const name of existsSync(uploads) ? readdirSync(uploads) : []) if (name.endsWith('.upload')) await rm(join(uploads, name), { force: true });
+      return {};
+    },
+  };
+  return {
+    handlers,
+    selectionOf: async (projectId) => {
+      const { data } = await open(projectId);
+      if (!data.pictures.some((picture) => isIncluded(picture) && !picture.regularization)) {
+        throw new UserError('data.nothing', 'There is no picture to train on: add a folder with pictures, or include some.');
+      }
+      const unreadable = data.pictures.filter(({ problem }) => problem !== null).map(({ path }) => [path, { included: false }] as const);
+      return new Map([...data.selection(), ...unreadable]);
+    },
+    relist: async (projectId) => {
+      const { data } = await open(projectId);
+      await data.list(project(projectId).stored);
+      changed(projectId, data);
+    },
+    touch: (projectId) => {
+      void opened.get(projectId)?.then(({ data }) => {
+        data.revision++;
+        changed(projectId, data);
+      });
+    },
+    included: async (projectId) => (await open(projectId)).data.pictures.filter(isIncluded).reduce((sum, picture) => sum + repeatsOf(picture), 0),
+  };
+}
+
+const without = (choice: Choice, key: keyof Choice): Choice => Object.fromEntries(Object.entries(choice).filter(([name]) => name !== key));
+
+const LABELS = { add: 'Add tags', remove: 'Remove tags', replace: 'Find and replace', prefix: 'Put before captions' } as const;
+
+const byName = (a: Picture, b: Picture): number => {
+  const [left, right] = [basename(a.path), basename(b.path)];
+  return left < right ? -1 : left > right ? 1 : a.path < b.path ? -1 : 1;
+};
+const by = (value: (picture: Picture) => number) => (a: Picture, b: Picture): number => value(a) - value(b) || byName(a, b);
+
+const ORDERS: Readonly<Record<Given<'data.items'>['sort'], (a: Picture, b: Picture) => number>> = {
+  name: byName,
+  size: by(({ facts }) => (facts ? facts.width * facts.height : 0)),
+  sharpness: by(({ facts }) => facts?.sharpness ?? Infinity),
+  caption: (a, b) => (a.caption < b.caption ? -1 : a.caption > b.caption ? 1 : byName(a, b)),
+  group: by(({ group }) => group ?? Infinity),
+  folder: (a, b) => (a.path < b.path ? -1 : 1),
+};

@@ -1,0 +1,30 @@
+// Trainings and the machine's sleep: none while one works; a checkpoint when it comes all the same, and at the end.
+
+import { app, powerMonitor, powerSaveBlocker } from 'electron';
+
+import type { Studio } from '../studio.ts';
+
+export function guardTrainings(studio: Studio): void {
+  let blocker: number | null = null;
+  studio.context.bus.onAny((event, data) => {
+    if (event !== 'queue.changed') return;
+    const { active } = data as { readonly active: { readonly state: string } | null };
+    const isWorking = active !== null && active.state !== 'paused';
+    if (isWorking && blocker === null) blocker = powerSaveBlocker.start('prevent-app-suspension');
+    else if (!isWorking && blocker !== null) {
+      powerSaveBlocker.stop(blocker);
+      blocker = null;
+    }
+  });
+  powerMonitor.on('suspend', () => studio.save());
+  let isClosed = false;
+  app.on('before-quit', (event) => {
+    if (isClosed) return;
+    // Saved first; then the quit goes on.
+    event.preventDefault();
+    void studio.dispose().finally(() => {
+      isClosed = true;
+      app.quit();
+    });
+  });
+}

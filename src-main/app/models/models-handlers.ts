@@ -1,0 +1,129 @@
+// The part of the API about checkpoints and adapters on disk.
+
+import { createHash } from 'node:crypto';
+import { existsSync, statSync } from 'node:fs';
+import { basename, join, resolve } from 'node:path';
+
+import { UserError } from '../../base/errors.ts';
+import type { AdapterEntry, ModelEntry, Output } from '../../contract/api.ts';
+import { defaultSampler } from '../../contract/job.ts';
+import type { ModelFacts } from '../../contract/trainer.ts';
+import { writeFileAtomic } from '../../files/atomic-write.ts';
+import { describeFile, describeFolder, type LibraryEntry } from '../library/entry.ts';
+import { listLibrary, usualFolders } from '../library.ts';
+import type { Handlers } from '../rpc.ts';
+import { readObject } from '../settings.ts';
+import type { StudioContext } from '../studio-context.ts';
+import { callTrainer } from '../trainer/call.ts';
+
+type ModelMethods = Extract<keyof Handlers, `models.${string}` | `adapters.${string}`>;
+type Inspection = Output<'models.inspect'>;
+
+export interface ModelsPart {
+  readonly handlers: Pick<Handlers, ModelMethods>;
+  readonly starter: string | null;
+  nameOf(path: string): string;
+  /** What is known of a model's sizes; asks a trainer when it is not, and calls back when it is. */
+  factsOf(path: string, onKnown: () => void): ModelFacts | null;
+}
+
+export function createModels(studio: StudioContext): ModelsPart {
+  const { ids, tasks, host, folders, settings, assets } = studio;
+  const starter = existsSync(join(assets, 'starter', 'unet')) ? join(assets, 'starter') : null;
+  const added = new Set<string>();
+  let entries: readonly LibraryEntry[] | null = null;
+  const factsFile = join(folders.cache, 'models.json');
+  const facts = new Map<string, ModelFacts | 'asked' | 'unknown'>(Object.entries(readObject(factsFile)) as [string, ModelFacts][]);
+  const stampOf = (path: string): string => `${path}:${statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0}`;
+
+  const look = (): string => tasks.start({ kind: 'library', subject: null, label: 'Look for models', unit: 'files', key: 'library' }, async ({ signal, progress }) => {
+    const own = settings.get().folders.filter((folder) => existsSync(folder));
+    const all = [...new Set([...own, ...usualFolders(folders.config)])];
+    entries = (await listLibrary(all, { cacheFolder: folders.cache, signal, onProgress: (done) => progress(done, 0) })).entries;
+  });
+  const listed = (refresh: boolean): { known: LibraryEntry[]; taskId: string | null } => {
+    const taskId = refresh || entries === null ? look() : null;
+    const chosen = [...(starter ? [starter] : []), ...added].map((path) => (statSync(path).isDirectory() ? describeFolder(path) : describeFile(path)));
+    const seen = new Set(chosen.map(({ path }) => path));
+    return { known: [...chosen, ...(entries ?? []).filter(({ path }) => !seen.has(path))], taskId };
+  };
+  const modelOf = (entry: LibraryEntry): ModelEntry => ({
+    id: ids.of(entry.path), name: entry.path === starter ? 'Starter model' : entry.name, path: entry.path, bytes: entry.bytes, layout: entry.layout,
+    family: entry.family, label: entry.family ?? 'Unknown', isStarter: entry.path === starter, usable: entry.isUsable,
+    text: entry.isUsable ? [entry.family, entry.dtype].filter(Boolean).join(', ') : entry.reason,
+  });
+  const adapterOf = (entry: LibraryEntry): AdapterEntry => ({
+    id: ids.of(entry.path), name: entry.name, path: entry.path, bytes: entry.bytes, layout: entry.adapter?.layout ?? null, kind: entry.adapter?.kind ?? '',
+    rank: entry.adapter?.rank ?? null, axis: entry.adapter?.axis ?? null, base: entry.adapter?.base ?? entry.family, trigger: entry.adapter?.trigger ?? null, thumbUrl: null,
+  });
+  const inspect = async (path: string): Promise<Inspection> => {
+    const { text, data } = await callTrainer(host, 'inspect', { file: path }).result;
+    return inspectionOf(text, data as Record<string, unknown>);
+  };
+  return {
+    starter,
+    nameOf: (path) => (path === starter ? 'Starter model' : basename(path).replace(/\.safetensors$/, '')),
+    factsOf: (path, onKnown) => {
+      if (!existsSync(path)) return null;
+      const key = stampOf(path);
+      const known = facts.get(key);
+      if (known === undefined) {
+        facts.set(key, 'asked');
+        void callTrainer(host, 'model', { path }).result.then(async (found) => {
+          facts.set(key, found);
+          onKnown();
+          const whole = Object.fromEntries([...facts].filter(([, value]) => typeof value === 'object'));
+          await writeFileAtomic(factsFile, `${JSON.stringify(whole, null, 1)}\n`);
+        }).catch(() => facts.set(key, 'unknown'));
+      }
+      return typeof known === 'object' ? known : null;
+    },
+    handlers: {
+      'models.list': ({ refresh }) => {
+        const { known, taskId } = listed(refresh);
+        return { models: known.filter(({ kind }) => kind === 'model' || kind === 'unet').map(modelOf), taskId };
+      },
+      'models.add': ({ fileId }) => {
+        const path = resolve(ids.path(fileId));
+        if (!existsSync(path)) throw new UserError('model.missing', `There is nothing at "${path}" any more.`);
+        const entry = statSync(path).isDirectory() ? describeFolder(path) : describeFile(path);
+        added.add(path);
+        return modelOf(entry);
+      },
+      'models.inspect': ({ id }) => inspect(ids.path(id)),
+      'adapters.list': ({ refresh }) => {
+        const { known, taskId } = listed(refresh);
+        return { adapters: known.filter(({ kind }) => kind === 'adapter').map(adapterOf), taskId };
+      },
+      'adapters.inspect': ({ id }) => inspect(ids.path(id)),
+      'adapters.try': ({ id, modelId, strength, prompt, seed, steps, guidance }) => {
+        const [adapter, base] = [ids.path(id), ids.path(modelId)];
+        const key = createHash('sha256').update(JSON.stringify([stampOf(adapter), stampOf(base), strength, prompt, seed, steps, guidance])).digest('hex').slice(0, 40);
+        const out = join(folders.cache, 'renders', `${key}.png`);
+        if (existsSync(out)) return { imageUrl: ids.image(out), taskId: null };
+        const taskId = tasks.start({ kind: 'render', subject: id, label: 'Paint', unit: 'pictures', key }, async ({ signal, progress }) => {
+          const picture = { base, adapters: [adapter], strength, prompt, negative: '', seed, steps, guidance, sampler: defaultSampler, out };
+          await callTrainer(host, 'paint', { pictures: [picture], device: settings.get().device }, { signal, onProgress: (_, done, total) => progress(done, total) }).result;
+        });
+        return { imageUrl: null, taskId };
+      },
+    },
+  };
+}
+
+/** Rows for people from what `adora inspect --json` says. */
+function inspectionOf(text: string, data: Readonly<Record<string, unknown>>): Inspection {
+  const layers = Array.isArray(data['layers']) ? data['layers'] as Record<string, unknown>[] : [];
+  const metadata = typeof data['metadata'] === 'object' && data['metadata'] !== null ? Object.entries(data['metadata']) : [];
+  const lines = text.split('\n').filter((line) => !line.startsWith('  ') || layers.length === 0);
+  return {
+    facts: lines.map((line) => {
+      const cut = line.indexOf(': ');
+      return cut < 0 ? { label: '', value: line.trim() } : { label: line.slice(0, cut).trim(), value: line.slice(cut + 2) };
+    }),
+    layers: layers.map(({ module, rank, norm, magnitude }) => ({
+      path: String(module), rank: typeof rank === 'number' ? rank : null, shape: magnitude ? 'with magnitudes' : '', norm: typeof norm === 'number' && Number.isFinite(norm) ? norm : null,
+    })),
+    metadata: metadata.map(([key, value]) => ({ key, value: String(value).slice(0, 2000) })),
+  };
+}

@@ -1,0 +1,183 @@
+// Trainings one after the other, each in a process of its own.
+
+import { UserError } from '../../base/errors.ts';
+import type { Run, RunStateName } from '../../contract/api.ts';
+import type { TrainEvent } from '../../contract/events.ts';
+import type { Job } from '../../contract/job.ts';
+import type { StudioContext } from '../studio-context.ts';
+import { callTrainer, type TrainerCall } from '../trainer/call.ts';
+import { createThrottle, forWindow } from './relay.ts';
+import { foldFacts, noFacts, readRun, type RunFacts } from './run-record.ts';
+
+export interface QueuedRun {
+  readonly id: string;
+  readonly projectId: string;
+  readonly folder: string;
+  readonly job: Job;
+  readonly resume: boolean;
+  readonly created: number;
+  /** Writes what was decided by hand about pictures, just before training looks at them. */
+  readonly prepare: () => Promise<void>;
+}
+
+interface Active extends QueuedRun {
+  call: TrainerCall<'finished' | 'interrupted'> | null;
+  state: RunStateName;
+  facts: RunFacts;
+  phase: TrainEvent | null;
+  hasStarted: boolean;
+}
+
+export interface Queue {
+  add(run: QueuedRun): void;
+  pause(id: string): void;
+  resume(id: string): Promise<void>;
+  stop(id: string): void;
+  sampleNow(id: string): void;
+  move(id: string, position: number): void;
+  /** Error: `runs.not-queued`. */
+  remove(id: string): void;
+  /** The state of a run that waits, works or failed before it had a folder; null for those on disk alone. */
+  overlay(id: string): Run | null;
+  active(): Run | null;
+  waiting(): Run[];
+  waitingIn(projectId: string): Run[];
+  phaseOf(id: string): TrainEvent | null;
+  isActive(id: string): boolean;
+  folderOf(id: string): string | null;
+  /** A checkpoint at the next step; for suspends. */
+  save(): void;
+  /** Stops with a checkpoint and waits for the process. */
+  dispose(): Promise<void>;
+}
+
+export function createQueue(studio: StudioContext, describe: (run: QueuedRun, state: RunStateName, facts: RunFacts, queue: number | null) => Run): Queue {
+  const { bus, host, folders, ids, now } = studio;
+  let waiting: QueuedRun[] = [];
+  let active: Active | null = null;
+  let isClosing = false;
+  /** Runs that left nothing on disk. */
+  const gone = new Map<string, Run>();
+
+  const activeRun = (): Run | null => active && describe(active, active.state, active.facts, null);
+  const waitingRuns = (): Run[] => waiting.map((run, at) => describe(run, 'queued', runFacts(run), at + 1));
+  const told = (): void => bus.emit('queue.changed', { active: activeRun(), waiting: waitingRuns() });
+  const setState = (state: RunStateName): void => {
+    if (!active || active.state === state) return;
+    active.state = state;
+    bus.emit('run.changed', activeRun()!);
+    told();
+  };
+  const onEvent = (run: Active, isDue: (event: TrainEvent) => boolean) => (event: TrainEvent): void => {
+    run.facts = foldFacts(run.facts, event);
+    run.phase = event.kind === 'phase' ? event : event.kind === 'step' ? null : run.phase;
+    if (event.kind === 'started') run.hasStarted = true;
+    if (isDue(event)) bus.emit('run.event', { runId: run.id, event: forWindow(event, ids) });
+    if (event.kind === 'paused') setState('paused');
+    else if (event.kind === 'resumed') setState('preparing');
+    else if (event.kind === 'step' && run.state === 'preparing') setState('running');
+    else if (event.kind === 'sample' || event.kind === 'checkpoint') bus.emit('run.changed', activeRun()!);
+  };
+  const next = (): void => {
+    if (active || isClosing) return;
+    const run = waiting.shift();
+    if (!run) return;
+    const current: Active = { ...run, call: null, state: 'preparing', facts: runFacts(run), phase: null, hasStarted: run.resume };
+    active = current;
+    told();
+    void work(current).then((ended) => {
+      active = null;
+      bus.emit('run.changed', ended);
+      told();
+      next();
+    });
+  };
+  /** Does not fail; gives what became of the run. */
+  const work = async (run: Active): Promise<Run> => {
+    let state: RunStateName = 'failed';
+    let problem: Run['problem'] = null;
+    try {
+      await run.prepare();
+      run.call = callTrainer(host, 'train', { job: run.job, runFolder: run.folder, resume: run.resume, cacheFolder: `${folders.cache}/encoded` }, { onEvent: onEvent(run, createThrottle(now)) });
+      bus.emit('run.changed', describe(run, run.state, run.facts, null));
+      if (run.state === 'stopping') run.call.control('stop');
+      state = await run.call.result === 'finished' ? 'finished' : 'interrupted';
+    } catch (error) {
+      const known = error instanceof UserError;
+      state = known && error.code.startsWith('trainer.') ? 'crashed' : 'failed';
+      problem = { code: known ? error.code : 'internal', message: error instanceof Error ? error.message : String(error) };
+    }
+    await run.call?.gone;
+    const isOnDisk = readRun(run.folder) !== null;
+    const ended: Run = { ...describe(run, state, run.facts, null), problem, canResume: isOnDisk && state !== 'finished' };
+    if (!isOnDisk || state === 'crashed') gone.set(run.id, ended);
+    return ended;
+  };
+  const runFacts = (run: QueuedRun): RunFacts => readRun(run.folder)?.facts ?? { ...noFacts, total: run.job.train.steps, adapter: run.job.adapter.kind, created: run.created };
+  const own = (id: string): Active => {
+    if (active?.id !== id) throw new UserError('runs.not-active', 'This run is not at work now.', { id });
+    return active;
+  };
+  return {
+    add: (run) => {
+      gone.delete(run.id);
+      if (active?.id === run.id || waiting.some(({ id }) => id === run.id)) return;
+      waiting.push(run);
+      told();
+      next();
+    },
+    pause: (id) => {
+      const run = own(id);
+      if (run.state !== 'running' && run.state !== 'preparing') return;
+      run.call?.control('pause');
+      setState('pausing');
+    },
+    resume: async (id) => {
+      const run = own(id);
+      if (run.state !== 'paused' && run.state !== 'pausing') return;
+      await run.prepare();
+      run.call?.control('resume');
+      setState('preparing');
+    },
+    stop: (id) => {
+      if (waiting.some((run) => run.id === id)) {
+        waiting = waiting.filter((run) => run.id !== id);
+        told();
+        return;
+      }
+      const run = own(id);
+      run.call?.control('stop');
+      setState('stopping');
+    },
+    sampleNow: (id) => own(id).call?.control('sample'),
+    move: (id, position) => {
+      const run = waiting.find((one) => one.id === id);
+      if (!run) throw new UserError('runs.not-queued', 'This run does not wait in the queue.', { id });
+      waiting = waiting.filter((one) => one.id !== id);
+      waiting.splice(position - 1, 0, run);
+      told();
+    },
+    remove: (id) => {
+      if (!waiting.some((run) => run.id === id)) throw new UserError('runs.not-queued', 'This run does not wait in the queue.', { id });
+      waiting = waiting.filter((run) => run.id !== id);
+      told();
+    },
+    overlay: (id) => (active?.id === id ? activeRun() : waitingRuns().find((run) => run.id === id) ?? gone.get(id) ?? null),
+    active: activeRun,
+    waiting: waitingRuns,
+    waitingIn: (projectId) => [...waitingRuns(), ...gone.values()].filter((run) => run.projectId === projectId),
+    phaseOf: (id) => (active?.id === id ? active.phase : null),
+    isActive: (id) => active?.id === id,
+    folderOf: (id) => (active?.id === id ? active.folder : waiting.find((run) => run.id === id)?.folder ?? null),
+    save: () => {
+      if (active?.state === 'running') active.call?.control('save');
+    },
+    dispose: async () => {
+      isClosing = true;
+      waiting = [];
+      const call = active?.call;
+      call?.control('stop');
+      await call?.gone;
+    },
+  };
+}

@@ -1,0 +1,96 @@
+// As a new user would: an empty home, the demo, Train, a reload in the middle, a trainer that dies, Resume, an exported file.
+// The real page, server and trainer on the starter model, in Chromium.
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+
+import { chromium, type Browser, type Page } from 'playwright-core';
+import { build } from 'vite';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+
+import { serveStudio, type RunningServer } from '../../src-main/app/server/serve-studio.ts';
+import { forkHost } from '../../src-main/app/trainer/fork-host.ts';
+import type { WorkerHost, WorkerProcess } from '../../src-main/app/trainer/worker-host.ts';
+import { buildTrainer, openHome, type Home } from '../app/studio-home.ts';
+
+const program = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find((path) => existsSync(path));
+if (program === undefined) process.stderr.write('No Chromium was found: the studio is not tested in a browser.\n');
+
+describe.skipIf(program === undefined)('the studio in the browser', () => {
+  const renderer = mkdtempSync(join(tmpdir(), 'adora-page-'));
+  const trainers: WorkerProcess[] = [];
+  const complaints: string[] = [];
+  let trainer: Awaited<ReturnType<typeof buildTrainer>>;
+  let home: Home;
+  let server: RunningServer;
+  let browser: Browser;
+  let page: Page;
+
+  beforeAll(async () => {
+    [trainer] = await Promise.all([
+      buildTrainer(),
+      build({ root: resolve('src-renderer'), configFile: resolve('src-renderer/vite.config.ts'), logLevel: 'error', build: { outDir: renderer, emptyOutDir: true } }),
+    ]);
+    const real = forkHost(trainer.entry);
+    const host: WorkerHost = {
+      start: () => {
+        const worker = real.start();
+        return {
+          ...worker,
+          send: (message) => {
+            if (message.kind === 'start' && message.command === 'train') trainers.push(worker);
+            worker.send(message);
+          },
+        };
+      },
+    };
+    home = openHome(host);
+    server = await serveStudio({ studio: home.studio, renderer, port: 0, onFault: (fault) => complaints.push(String(fault)) });
+    browser = await chromium.launch({ executablePath: program!, args: ['--no-sandbox'] });
+    page = await browser.newPage({ viewport: { width: 1360, height: 900 }, reducedMotion: 'reduce' });
+    page.on('pageerror', (error) => complaints.push(error.message));
+    page.on('console', (message) => { if (message.type() === 'error') complaints.push(message.text()); });
+  });
+  afterAll(async () => {
+    await browser?.close();
+    await server?.close();
+    await home?.close();
+    if (trainer) rmSync(trainer.folder, { recursive: true });
+    rmSync(renderer, { recursive: true });
+  });
+
+  test('from an empty home to an exported file', async () => {
+    await page.goto(server.url);
+    await page.getByText('Try the demo').click();
+    await page.getByRole('button', { name: 'Train', exact: true }).last().waitFor();
+    // Short: the way is tested, not the result.
+    await page.getByRole('textbox', { name: 'Steps', exact: true }).first().fill('40');
+    await page.keyboard.press('Tab');
+    await page.getByLabel('Find a setting').fill('saveEvery');
+    await page.getByRole('textbox', { name: 'Save every' }).fill('5');
+    await page.keyboard.press('Tab');
+    await expect.poll(async () => (await home.studio.handlers['projects.list']({})).projects.length).toBe(1);
+    const [{ id: projectId } = { id: '' }] = (await home.studio.handlers['projects.list']({})).projects;
+    await expect.poll(async () => (await home.studio.handlers['projects.open']({ id: projectId })).draft).toMatchObject({ train: { steps: 40, saveEvery: 5 } });
+    await page.getByRole('main').getByRole('button', { name: 'Train', exact: true }).click();
+
+    const bar = page.getByLabel('Training', { exact: true });
+    await expect.poll(async () => bar.innerText(), { timeout: 60_000 }).toMatch(/step\s+([6-9]|[1-3]\d)\s*\/ 40/);
+    await page.reload();
+    await expect.poll(async () => bar.innerText(), { timeout: 20_000 }).toMatch(/step\s+\d+\s*\/ 40/);
+
+    trainers.at(-1)!.kill();
+    await page.getByRole('button', { name: 'Resume' }).first().click({ timeout: 20_000 });
+    await expect.poll(async () => (await home.studio.handlers['projects.open']({ id: projectId })).runs[0]!.state, { timeout: 90_000 }).toBe('finished');
+
+    await page.getByRole('navigation').getByText('Export').click();
+    await page.getByLabel('For').selectOption('comfyui').catch(async () => page.getByRole('combobox').nth(1).selectOption('comfyui'));
+    await page.getByRole('main').getByRole('button', { name: 'Export', exact: true }).click();
+    await page.getByText('.safetensors').first().waitFor({ timeout: 60_000 });
+    const [run] = (await home.studio.handlers['projects.open']({ id: projectId })).runs;
+    const { exports } = await home.studio.handlers['export.list']({ runId: run!.id });
+    expect(exports).toMatchObject([{ ok: true, tool: 'comfyui' }]);
+    expect(existsSync(exports[0]!.files[0]!.path)).toBe(true);
+    expect(complaints).toEqual([]);
+  });
+});
