@@ -13,9 +13,7 @@ const built = join(root, 'out', 'main');
  * large blocks that come and go at every step. Keeping them is measurably faster, and so are pages of 2 MB instead of
  * 4 KB, which `hugetlb=1` asks for. Other allocators ignore the variables.
  */
-const engineEnv = {
-  MALLOC_MMAP_THRESHOLD_: String(2 ** 32), MALLOC_TRIM_THRESHOLD_: String(2 ** 33), GLIBC_TUNABLES: 'glibc.malloc.hugetlb=1', ...process.env,
-};
+const engineEnv = { ...JSON.parse(readFileSync(join(root, 'src-main', 'app', 'trainer', 'memory-environment.json'), 'utf8')), ...process.env };
 const bin = (...parts) => join(root, 'node_modules', ...parts);
 
 const commands = {
@@ -56,6 +54,7 @@ const commands = {
 
 async function check() {
   return await run([bin('typescript', 'bin', 'tsc'), '--noEmit', '-p', '.'])
+    || await run([bin('svelte-check', 'bin', 'svelte-check'), '--tsconfig', 'src-renderer/tsconfig.json', '--fail-on-warnings', '--output', 'human'])
     || await run([bin('oxlint', 'bin', 'oxlint'), '--deny-warnings'])
     || await run([bin('knip', 'bin', 'knip.js'), '--no-progress']);
 }

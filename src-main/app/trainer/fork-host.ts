@@ -3,19 +3,14 @@
 import { fork } from 'node:child_process';
 
 import type { FromTrainer } from '../../contract/trainer.ts';
+import memoryEnvironment from './memory-environment.json' with { type: 'json' };
 import type { WorkerHost } from './worker-host.ts';
-
-/**
- * glibc returns large blocks to the system at once and faults every page in again at the next allocation; tensors are
- * large blocks that come and go at every step. Other allocators ignore the variables.
- */
-const KEEP_MEMORY = { MALLOC_MMAP_THRESHOLD_: String(2 ** 32), MALLOC_TRIM_THRESHOLD_: String(2 ** 33) };
 
 /** @param entry built entry of the trainer */
 export function forkHost(entry: string, env: NodeJS.ProcessEnv = process.env): WorkerHost {
   return {
     start: () => {
-      const child = fork(entry, [], { serialization: 'advanced', execArgv: ['--enable-source-maps'], env: { ...KEEP_MEMORY, ...env }, stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
+      const child = fork(entry, [], { serialization: 'advanced', execArgv: ['--enable-source-maps'], env: { ...memoryEnvironment, ...env }, stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
       return {
         send: (message) => {
           // The end of the process is told by onExit; what is still to be said is lost then anyway.
