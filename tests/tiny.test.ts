@@ -10,6 +10,7 @@ import { linear } from '../src-main/nn/linear.ts';
 import { createOnnxRuntime } from '../src-main/runtime/onnx/onnx-runtime.ts';
 import { f32, type DeviceTensor } from '../src-main/runtime/runtime.ts';
 import { stepGraph } from '../src-main/train/step-graph.ts';
+import { packsApart } from '../src-main/train/packs.ts';
 import { updateGraph } from '../src-main/train/update-graph.ts';
 
 test('a DoRA learns', async () => {
@@ -36,7 +37,7 @@ test('a DoRA learns', async () => {
   const step = stepGraph(buildLoss, { builder: { transform }, checkpointing: true, scalesLoss: false });
   expect(printGraph(step)).toContain('grad.in.lora_A.weight <- ');
   const trained = step.nodes.filter(({ leaf }) => leaf?.kind === 'trainable').map(({ leaf, shape }) => ({ name: leaf!.name, shape }));
-  const update = updateGraph(trained, { optimizer: adamw, settings: defaultSettings(adamw.fields), clip: 1, ema: 0 });
+  const update = updateGraph(packsApart(trained), { optimizer: adamw, settings: defaultSettings(adamw.fields), clip: 1, ema: 0 });
 
   // Both are compiled. B and the optimizer's state begin at zero, magnitudes are the norms of the rows.
   const [stepProgram, updateProgram] = [await runtime.compile(step, { weights: source, name: 'step' }), await runtime.compile(update, { weights: source, name: 'update' })];

@@ -6,6 +6,7 @@ import { attention, fromTokens, toTokens } from './attention.ts';
 import { conv } from './conv.ts';
 import { linear } from './linear.ts';
 import { groupNorm, layerNorm } from './norm.ts';
+import { splitOutputs } from './split-outputs.ts';
 
 const GROUP_NORM_EPS = 1e-6;
 const LAYER_NORM_EPS = 1e-5;
@@ -54,5 +55,6 @@ function transformerBlock(
 function gatedFeedForward(g: Builder, path: string, x_BTC: Value): Value {
   const channels = x_BTC.shape[2]!;
   const both = linear(g, `${path}.net.0.proj`, x_BTC, 2 * WIDENING * channels);
-  return linear(g, `${path}.net.2`, g.geglu(both), channels);
+  const [hidden, gate] = splitOutputs(g, both, 2) as [Value, Value];
+  return linear(g, `${path}.net.2`, g.geglu(hidden, gate), channels);
 }

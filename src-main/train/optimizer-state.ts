@@ -4,6 +4,7 @@ import { sizeOf, type Shape } from '../base/shape.ts';
 import type { Optimizer } from '../catalog/define/optimizer.ts';
 import { assert } from '../base/errors.ts';
 import type { DeviceTensor, HostTensor, Program, Runtime } from '../runtime/runtime.ts';
+import { packed, packsApart, packsTogether, unpacked, type Pack } from './packs.ts';
 import { gradientName } from './step-graph.ts';
 import { readScalar } from './step-programs.ts';
 import type { TrainedTensor } from './trained.ts';
@@ -18,16 +19,18 @@ export interface UpdateResult {
 const noWeights = (): never => assert(false, 'an update has no frozen weights') as never;
 
 export class OptimizerState {
-  /** Everything that is saved: parameters, states, shared scalars, averages, by name. */
-  readonly values: Map<string, DeviceTensor>;
+  /** Parameters, shared scalars and averages by name of the tensor, states by name of the pack. */
+  private readonly values: Map<string, DeviceTensor>;
+  private readonly packs: readonly Pack[];
   private readonly tensors: readonly TrainedTensor[];
   private readonly settings: UpdateSettings;
   private readonly runtime: Runtime;
   private readonly update: Program;
   private readonly add: Program | null;
 
-  private constructor(values: Map<string, DeviceTensor>, tensors: readonly TrainedTensor[], settings: UpdateSettings, runtime: Runtime, update: Program, add: Program | null) {
+  private constructor(values: Map<string, DeviceTensor>, packs: readonly Pack[], tensors: readonly TrainedTensor[], settings: UpdateSettings, runtime: Runtime, update: Program, add: Program | null) {
     this.values = values;
+    this.packs = packs;
     this.tensors = tensors;
     this.settings = settings;
     this.runtime = runtime;
@@ -39,10 +42,11 @@ export class OptimizerState {
   static async create(runtime: Runtime, tensors: readonly TrainedTensor[], settings: UpdateSettings, accumulates: boolean, saved?: ReadonlyMap<string, HostTensor>): Promise<OptimizerState> {
     return keptUnlessFailed(async (keep) => {
       const values = new Map<string, DeviceTensor>();
-      for (const [name, tensor] of await startValues(tensors, settings, saved ?? new Map())) values.set(name, keep(runtime.upload(tensor)));
-      const update = keep(await runtime.compile(updateGraph(tensors, settings), { weights: noWeights, name: 'update' }));
+      const packs = settings.optimizer.elementwise ? packsTogether(tensors, settings.hasOwnRate ?? (() => false)) : packsApart(tensors);
+      for (const [name, tensor] of await startValues(tensors, packs, settings, saved ?? new Map())) values.set(name, keep(runtime.upload(tensor)));
+      const update = keep(await runtime.compile(updateGraph(packs, settings), { weights: noWeights, name: 'update' }));
       const add = accumulates ? keep(await runtime.compile(accumulateGraph(tensors), { weights: noWeights, name: 'accumulate' })) : null;
-      return new OptimizerState(values, tensors, settings, runtime, update, add);
+      return new OptimizerState(values, packs, tensors, settings, runtime, update, add);
     });
   }
 
@@ -99,13 +103,22 @@ export class OptimizerState {
     });
   }
 
-  /** Copies of all values on the host, for a checkpoint. */
+  /** Copies of all values on the host, for a checkpoint: states by name of their tensor. */
   async snapshot(): Promise<Map<string, HostTensor>> {
     const copies = new Map<string, HostTensor>();
+    const packOf = new Map(this.packs.flatMap((pack) => this.stateKeys(pack).map((key) => [stateName(key, pack.name), { pack, key }] as const)));
     for (const [name, tensor] of this.values) {
-      copies.set(name, { dtype: tensor.dtype, shape: tensor.shape, data: ((await tensor.read()) as Float32Array).slice() });
+      const { dtype, shape } = tensor;
+      const data = (await tensor.read()) as Float32Array;
+      const whole = packOf.get(name);
+      if (!whole || whole.pack.members.length === 1) copies.set(name, { dtype, shape, data: data.slice() });
+      else for (const { member, values } of unpacked(whole.pack, data)) copies.set(stateName(whole.key, member.name), { dtype, shape: member.shape, data: values });
     }
     return copies;
+  }
+
+  private stateKeys({ shape }: Pack): string[] {
+    return Object.keys(this.settings.optimizer.state(shape, this.settings.settings as never));
   }
 
   async dispose(): Promise<void> {
@@ -118,22 +131,29 @@ export class OptimizerState {
 }
 
 /** Saved values where there are any, else the start. */
-async function startValues(tensors: readonly TrainedTensor[], { optimizer, settings, ema, hasOwnRate = () => false }: UpdateSettings, saved: ReadonlyMap<string, HostTensor>): Promise<Map<string, HostTensor>> {
+async function startValues(tensors: readonly TrainedTensor[], packs: readonly Pack[], { optimizer, settings, ema, hasOwnRate = () => false }: UpdateSettings, saved: ReadonlyMap<string, HostTensor>): Promise<Map<string, HostTensor>> {
   const values = new Map<string, HostTensor>();
-  const set = (name: string, shape: Shape, data: Float32Array): void => void values.set(name, saved.get(name) ?? { dtype: 'f32', shape, data });
+  const savedOr = (name: string, start: () => Float32Array): Float32Array => (saved.get(name)?.data as Float32Array | undefined) ?? start();
+  const set = (name: string, shape: Shape, data: Float32Array): void => void values.set(name, { dtype: 'f32', shape, data });
   for (const { name, shape, initial } of tensors) {
-    const known = saved.get(name)?.data as Float32Array | undefined;
-    const start = known ?? (await initial());
+    const start = (saved.get(name)?.data as Float32Array | undefined) ?? (await initial());
     set(name, shape, start);
-    if (ema > 0) set(averageName(name), shape, start.slice());
-    for (const [key, stateShape] of Object.entries(optimizer.state(shape, settings as never))) {
+    if (ema > 0) set(averageName(name), shape, savedOr(averageName(name), () => start.slice()));
+  }
+  for (const pack of packs) {
+    for (const [key, stateShape] of Object.entries(optimizer.state(pack.shape, settings as never))) {
       const rule: ReturnType<NonNullable<Optimizer['initial']>> = optimizer.initial?.(key, settings as never) ?? 0;
-      set(stateName(key, name), stateShape, rule === 'parameter' ? start.slice() : new Float32Array(sizeOf(stateShape)).fill(rule));
+      const ofMember = (name: string): Float32Array => savedOr(stateName(key, name), () => {
+        const parameter = values.get(name)!;
+        const size = pack.members.length === 1 ? sizeOf(stateShape) : sizeOf(parameter.shape);
+        return rule === 'parameter' ? (parameter.data as Float32Array).slice() : new Float32Array(size).fill(rule);
+      });
+      set(stateName(key, pack.name), stateShape, packed(pack, ofMember));
     }
   }
   for (const prefix of ['', OWN_RATE]) {
     if (!tensors.some(({ name }) => hasOwnRate(name) === (prefix === OWN_RATE))) continue;
-    for (const [key, value] of Object.entries(optimizer.shared?.(settings as never) ?? {})) set(sharedName(`${prefix}${key}`), [], Float32Array.of(value));
+    for (const [key, value] of Object.entries(optimizer.shared?.(settings as never) ?? {})) set(sharedName(`${prefix}${key}`), [], savedOr(sharedName(`${prefix}${key}`), () => Float32Array.of(value)));
   }
   return values;
 }

@@ -12,6 +12,7 @@ import { verify } from '../../src-main/graph/verify.ts';
 import { createOnnxRuntime } from '../../src-main/runtime/onnx/onnx-runtime.ts';
 import { f32, type DeviceTensor, type HostTensor } from '../../src-main/runtime/runtime.ts';
 import { OptimizerState } from '../../src-main/train/optimizer-state.ts';
+import { packsApart, packsTogether } from '../../src-main/train/packs.ts';
 import { averageName, sharedName, stateName, updateGraph, type UpdateSettings } from '../../src-main/train/update-graph.ts';
 import { goldenPath, readGolden } from '../nn/golden.ts';
 import { relativeError, runOn } from '../ops/run-graph.ts';
@@ -45,7 +46,7 @@ function startValues(optimizer: Optimizer, settings: Settings, init: (i: number)
 /** Values after each step. */
 async function train(id: string, settings: Settings, run: Runner, rates: readonly number[], init: (i: number) => ArrayLike<number>, gradient: (step: number, i: number) => ArrayLike<number>): Promise<Values[]> {
   const optimizer = all[id]!;
-  const graph = verify(updateGraph(tensors, { optimizer, settings, clip: 0, ema: 0 }));
+  const graph = verify(updateGraph(packsApart(tensors), { optimizer, settings, clip: 0, ema: 0 }));
   let values = startValues(optimizer, settings, init);
   const course: Values[] = [];
   for (const [step, rate] of rates.entries()) {
@@ -174,7 +175,7 @@ describe.each(Object.keys(all))('%s', (id) => {
 
   test('state shapes are what the update gives back', () => {
     const optimizer = all[id]!;
-    const { outputs } = updateGraph(tensors, { optimizer, settings, clip: 0, ema: 0 });
+    const { outputs } = updateGraph(packsApart(tensors), { optimizer, settings, clip: 0, ema: 0 });
     tensors.forEach(({ name, shape }) => {
       expect(outputs.get(name)!.shape).toEqual(shape);
       for (const [key, stateShape] of Object.entries(optimizer.state(shape, settings as never))) {
@@ -204,7 +205,7 @@ describe.each(Object.keys(all))('%s', (id) => {
     const rates = [0.01, 0.02, 0.01, 0.005];
     const whole = await train(id, settings, onOnnx, rates, init, gradient);
     const optimizer = all[id]!;
-    const graph = updateGraph(tensors, { optimizer, settings, clip: 0, ema: 0 });
+    const graph = updateGraph(packsApart(tensors), { optimizer, settings, clip: 0, ema: 0 });
     let values: Values = new Map([...whole[1]!].map(([name, data]) => [name, Float32Array.from(data)]));
     for (const step of [2, 3]) {
       const scalars = { ...optimizer.scalars(step + 1, rates[step]!, settings as never), gradient_factor: 1 };
@@ -281,6 +282,23 @@ describe('what every optimizer is given', () => {
     expect(norm(seen)).toBeCloseTo(factor * norm(full), 5);
     seen.forEach((value, at) => expect(value).toBeCloseTo(full[at]! * factor, 5));
     await state.dispose();
+  });
+
+  test.each(Object.keys(all).filter((id) => all[id]!.elementwise))('%s: tensors updated as one get what they get apart, to the bit, and are saved apart', async (id) => {
+    const optimizer = all[id]!;
+    const settings = defaultSettings(optimizer.fields);
+    const isSecond = (name: string): boolean => name === tensors[1]!.name;
+    expect(packsTogether(tensors, () => null).length).toBe(1);
+    expect(packsTogether(tensors, isSecond).map(({ members }) => members.length)).toEqual([1, 1, tensors.length - 2]);
+    const together = await stateOf(optimizer, settings, wave(5));
+    const apart = await stateOf({ ...optimizer, elementwise: undefined } as Optimizer, settings, wave(5));
+    for (const step of [1, 2, 3]) for (const state of [together, apart]) await state.apply(gradientsOf(wave(step)), 1, step, 0.1);
+    const [one, other] = [await readAll(together), await readAll(apart)];
+    expect([...one.keys()].sort()).toEqual([...other.keys()].sort());
+    for (const [name, data] of other) expect(one.get(name), name).toEqual(data);
+    const resumed = await stateOf(optimizer, settings, wave(99), {}, false, await together.snapshot());
+    expect(await readAll(resumed)).toEqual(one);
+    for (const state of [together, apart, resumed]) await state.dispose();
   });
 
   test('two halves accumulated are one whole', async () => {

@@ -34,6 +34,19 @@ describe('cutting', () => {
     expect(segments.map(({ lastUses }) => names(lastUses))).toEqual([[], [], ['early', 'middle']]);
   });
 
+  test('what follows from frozen values alone is made where it is used, unless it is a result', () => {
+    const g = createBuilder();
+    const w = g.param('w', [2]);
+    const scaled = g.region('a', () => g.mul(w, 2));
+    const first = g.region('a', () => g.mul(g.input('x', [2]), scaled));
+    const second = g.region('b', () => g.mul(first, scaled));
+    const shown = g.region('b', () => g.neg(scaled));
+    const segments = cutIntoSegments(g.graph({ second, shown }));
+    expect(segments.map(({ nodes }) => nodes)).toEqual([[scaled, first], [scaled, second, shown]]);
+    expect(segments.map(({ outputs }) => outputs)).toEqual([[first], [second, shown]]);
+    for (const { constants } of segments) expect(constants).toContain(w);
+  });
+
   test.each([['a plain step', (graph: Graph) => graph], ['a step with recomputation', (graph: Graph) => recompute(graph, () => true)]])(
     'keeps in %s what is needed later, and nothing else', (_, pass) => {
       const graph = pass(unetStep(/attn2\.to_k\.weight$/).graph);

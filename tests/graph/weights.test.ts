@@ -100,3 +100,12 @@ test('a program goes on when the file is moved meanwhile', async () => {
     rmSync(join(root, 'elsewhere'), { recursive: true });
   });
 });
+
+test('rows of a weight are a range of its bytes, also where the whole is used beside them', async () => {
+  const file = join(temporaryFolder(), 'model.safetensors');
+  const rows = (g: Builder, path: string, start: number): Value => g.slice(g.param(path, [4, 3]), { starts: [start, 0], sizes: [2, 3] });
+  const weights = { 'a.weight': { file, key: 'a', shape: [4, 3], dtype: 'f32' }, 'b.weight': { file, key: 'b', shape: [4, 3], dtype: 'f16' } } as const;
+  await checkRun(weights, (g, x) => g.concat([
+    g.linear(x, rows(g, 'a.weight', 0), null), g.linear(x, rows(g, 'a.weight', 2), null), g.linear(x, rows(g, 'b.weight', 1), null), g.linear(x, g.param('a.weight', [4, 3]), null),
+  ], { axis: 1 }));
+});

@@ -37,6 +37,8 @@ export interface Optimizer<F extends Fields = Fields> {
   readonly label: string;
   readonly help: string;
   readonly fields: F;
+  /** The update of an element depends on that element's values alone, so tensors may be updated as one. */
+  readonly elementwise?: true;
   /** Shapes of the state kept for a tensor, all f32 and zero at the start unless `initial` says otherwise. */
   state(shape: Shape, settings: SettingsOf<F>): Readonly<Record<string, Shape>>;
   /** Start value of a state tensor when it is not zero: a number, or `parameter` for a copy of the parameter. */

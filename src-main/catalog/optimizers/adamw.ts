@@ -15,6 +15,7 @@ export const adamw: Optimizer<typeof fields> = {
   label: 'AdamW',
   help: 'The usual choice.',
   fields,
+  elementwise: true,
   state: (shape) => ({ mean: shape, square: shape }),
   stride: (_, rate, { weightDecay }: Settings) => ({ least: rate, most: rate, keep: 1 - rate * weightDecay }),
   scalars: (step, rate, { beta1, beta2, weightDecay }: Settings) => ({

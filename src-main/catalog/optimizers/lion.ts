@@ -18,6 +18,7 @@ export const lion: Optimizer<typeof fields> = {
   label: 'Lion',
   help: 'Less memory than AdamW; wants a lower learning rate.',
   fields,
+  elementwise: true,
   state: (shape) => ({ mean: shape }),
   stride: (_, rate, { weightDecay }: Settings) => ({ least: rate, most: rate, keep: 1 - rate * weightDecay }),
   scalars: (_, rate, { weightDecay }: Settings) => ({ rate, keep: 1 - rate * weightDecay }),

@@ -28,15 +28,18 @@ export interface SessionSettings {
   readonly folder: string | null;
   /** CPU threads; 0 leaves it to the library. */
   readonly threads: number;
+  /** Whether the CPU may keep copies of the weights in layouts that suit its kernels. */
+  readonly repacks: boolean;
   readonly profile?: string;
 }
 
-export function sessionOptions({ device, folder, threads, profile }: SessionSettings): InferenceSession.SessionOptions {
+export function sessionOptions({ device, folder, threads, repacks, profile }: SessionSettings): InferenceSession.SessionOptions {
   const facts = deviceFacts(device);
   return {
     executionProviders: [facts.provider],
     intraOpNumThreads: threads,
-    graphOptimizationLevel: 'all',
+    // 'all' is 'extended' with convolutions in blocked layouts.
+    graphOptimizationLevel: repacks ? 'all' : 'extended',
     // Segments are many and short-lived in their peak: an arena each would keep the sum of their peaks.
     enableCpuMemArena: false,
     logSeverityLevel: 3,
@@ -44,8 +47,11 @@ export function sessionOptions({ device, folder, threads, profile }: SessionSett
     ...(profile ? { enableProfiling: true, profileFilePrefix: profile } : {}),
     extra: {
       session: {
-        // Each session has a thread pool of its own; spinning pools fight for the cores.
-        intra_op: { allow_spinning: '0' },
+        // Waking a sleeping thread for every operation costs some 5 % of a step. Each session has threads of its own, so
+        // they must not spin on when another session has its turn.
+        intra_op: { allow_spinning: '1' },
+        force_spinning_stop: '1',
+        ...(repacks ? {} : { disable_prepacking: '1' }),
         ...(facts.provider === 'cpu' ? {} : { disable_cpu_ep_fallback: '1' }),
         ...(folder ? { model_external_initializers_file_folder_path: folder } : {}),
       },

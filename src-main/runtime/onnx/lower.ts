@@ -61,11 +61,20 @@ export function lowerSegment(segment: Segment, device: string, place: PlaceWeigh
   const e = new SegmentEmitter(device);
   const names = new Map<Value, string>();
   for (const value of segment.inputs) names.set(value, valueName(value));
+  const parts = new Map(segment.nodes.flatMap((node) => {
+    const part = partOfWeight(node, place);
+    return part ? [[node, part] as const] : [];
+  }));
+  const usedWhole = new Set(segment.nodes.flatMap((node) => (parts.has(node) ? [] : node.inputs)));
   for (const value of segment.constants) {
+    if (!usedWhole.has(value)) continue;
     const bytes = value.leaf!.data ? constantBytes(value.leaf!.data, value.dtype) : place(value);
     names.set(value, e.initializer({ name: valueName(value), dtype: value.dtype, shape: value.shape, bytes }));
   }
-  for (const node of segment.nodes) names.set(node, lowerNode(e, node, (value) => names.get(value)!));
+  for (const node of segment.nodes) {
+    const part = parts.get(node);
+    names.set(node, part ? e.initializer(part) : lowerNode(e, node, (value) => names.get(value)!));
+  }
   const { nodes, flat } = nameOutputs(e, segment, names);
   return {
     name,
@@ -74,6 +83,19 @@ export function lowerSegment(segment: Segment, device: string, place: PlaceWeigh
     inputs: segment.inputs.map((value) => ({ name: valueName(value), dtype: value.dtype, shape: value.shape })),
     outputs: segment.outputs.map((value) => (flat.has(value) ? { name: valueName(value) } : { name: valueName(value), dtype: value.dtype, shape: value.shape })),
   };
+}
+
+/** Neighbouring rows of a frozen weight: a range of its bytes, where a Slice would be a copy. Null for any other node. */
+function partOfWeight(node: Value, place: PlaceWeight): InitializerSpec | null {
+  const [weight] = node.inputs;
+  if (node.op !== 'slice' || weight?.leaf?.kind !== 'weight' || node.attrs['steps']) return null;
+  const starts = node.attrs['starts'] as readonly number[];
+  if (node.shape.some((extent, axis) => axis > 0 && extent !== weight.shape[axis])) return null;
+  const whole = place(weight);
+  const rowLength = (whole instanceof Uint8Array ? whole.byteLength : whole.length) / weight.shape[0]!;
+  const [begin, length] = [starts[0]! * rowLength, node.shape[0]! * rowLength];
+  const bytes = whole instanceof Uint8Array ? whole.subarray(begin, begin + length) : { ...whole, offset: whole.offset + begin, length };
+  return { name: valueName(node), dtype: node.dtype, shape: node.shape, bytes };
 }
 
 function lowerNode(e: SegmentEmitter, node: Value, nameOf: (value: Value) => string): string {
