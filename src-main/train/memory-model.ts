@@ -3,6 +3,7 @@
 import { sizeOf } from '../base/shape.ts';
 import type { DType } from '../base/dtype.ts';
 import type { Graph, Value } from '../graph/types.ts';
+import { repacksWeights } from '../runtime/onnx/repack.ts';
 import { cutIntoSegments, type Segment } from '../runtime/onnx/segments.ts';
 
 /** Bytes. */
@@ -22,7 +23,8 @@ export const bytesOf = ({ shape, dtype }: Pick<Value, 'shape' | 'dtype'>): numbe
 
 export function graphMemory(graph: Graph): GraphMemory {
   const segments = cutIntoSegments(graph);
-  const sums = segments.map(weightsOf);
+  const repacks = repacksWeights(graph);
+  const sums = segments.map((segment) => weightsOf(segment, repacks));
   return {
     weights: sums.reduce((sum, { weights }) => sum + weights, 0),
     packed: sums.reduce((sum, { packed }) => sum + packed, 0),
@@ -32,6 +34,8 @@ export function graphMemory(graph: Graph): GraphMemory {
 }
 
 const isWeightCast = ({ op, inputs }: Value): boolean => op === 'cast' && inputs[0]!.leaf?.kind === 'weight';
+/** Rows of a weight are a view of its bytes, or a part of its copy. */
+const isWeightPart = ({ op, inputs }: Value): boolean => op === 'slice' && (inputs[0]!.leaf?.kind === 'weight' || isWeightCast(inputs[0]!));
 
 /** Ways of use for which the library makes a copy of a constant, by how the copy is laid out. */
 function layoutOf(node: Value, at: number): 'conv' | 'conv-turned' | 'product' | null {
@@ -44,13 +48,14 @@ function layoutOf(node: Value, at: number): 'conv' | 'conv-turned' | 'product' |
   }
 }
 
-function weightsOf({ nodes, constants }: Segment): { readonly weights: number; readonly packed: number } {
+function weightsOf({ nodes, constants }: Segment, repacks: boolean): { readonly weights: number; readonly packed: number } {
   // A weight that is stored in one type and computed in another is kept in the second.
   const casts = new Map(nodes.filter(isWeightCast).map((node) => [node.inputs[0]!, node]));
   const used = new Map<Value, Set<string>>();
   for (const node of nodes) {
-    if (isWeightCast(node)) continue;
-    node.inputs.forEach((input, at) => {
+    if (isWeightCast(node) || isWeightPart(node)) continue;
+    node.inputs.forEach((part, at) => {
+      const input = isWeightPart(part) ? part.inputs[0]! : part;
       const known = used.get(input) ?? new Set();
       used.set(input, known.add(layoutOf(node, at) ?? 'plain'));
     });
@@ -61,7 +66,10 @@ function weightsOf({ nodes, constants }: Segment): { readonly weights: number; r
     if (constant.leaf!.kind !== 'weight') continue;
     const computed = casts.get(constant) ?? constant;
     weights += bytesOf(computed);
-    packed += bytesOf(computed) * (used.get(computed)?.size ?? 1);
+    const layouts = used.get(computed) ?? new Set();
+    // A kernel that is turned round is another constant, which is folded in any case.
+    const copies = repacks ? layouts.size : layouts.has('conv-turned') ? Math.min(layouts.size, 2) : 1;
+    packed += bytesOf(computed) * Math.max(1, copies);
   }
   return { weights, packed };
 }
@@ -97,7 +105,7 @@ function peakInside({ nodes, outputs }: Segment): number {
   let live = 0;
   let peak = 0;
   nodes.forEach((node, at) => {
-    if (root.get(node) === node && !isWeightCast(node)) {
+    if (root.get(node) === node && !isWeightCast(node) && !isWeightPart(node)) {
       const size = bytesOf(node);
       live += size;
       peak = Math.max(peak, live);

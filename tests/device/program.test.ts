@@ -10,7 +10,12 @@ import { cutIntoSegments } from '../../src-main/runtime/onnx/segments.ts';
 import type { Graph } from '../../src-main/graph/types.ts';
 import { runSingleStep } from '../../src-main/train/single-step.ts';
 import { smallStep } from '../../src-main/train/small-step.ts';
-import { relativeError } from '../ops/run-graph.ts';
+import { packsTogether } from '../../src-main/train/packs.ts';
+import { updateGraph } from '../../src-main/train/update-graph.ts';
+import { adamw } from '../../src-main/catalog/optimizers/adamw.ts';
+import { defaultSettings } from '../../src-main/contract/fields.ts';
+import { valuesOf } from '../ops/oracle.ts';
+import { relativeError, runOn } from '../ops/run-graph.ts';
 import { missingWebGpu, useSwiftShader } from './swiftshader.ts';
 
 useSwiftShader();
@@ -75,6 +80,16 @@ describe.skipIf(missingWebGpu !== null)(missingWebGpu ?? 'webgpu', { timeout: 30
     await program.dispose();
   });
 
+  test('an optimizer step of many small tensors, updated together, equals the CPU', async () => {
+    const tensors = Array.from({ length: 40 }, (_, i) => ({ name: `p${i}`, shape: i % 2 ? [4, 3 + i] : [5 + i] }));
+    const packs = packsTogether(tensors, () => null);
+    expect(packs.length).toBe(1);
+    const graph = updateGraph(packs, { optimizer: adamw, settings: defaultSettings(adamw.fields), clip: 1, ema: 0.9 });
+    const feeds = new Map(graph.nodes.flatMap(({ leaf, shape }, i) => (leaf && leaf.kind !== 'constant' ? [[leaf.name, valuesOf({ shape, range: [0.1, 1] }, i)] as const] : [])));
+    const expected = await runOn(cpu, graph, feeds);
+    for (const [name, data] of await runOn(gpu, graph, feeds)) expect(relativeError(data, expected.get(name)!), name).toBeLessThan(1e-5);
+  });
+
   test('an operation that the device lacks is named, with the part of the model', async () => {
     const g = createBuilder();
     const x = g.region('first', () => g.add(g.exp(g.input('x', [3])), 1));
@@ -90,7 +105,7 @@ describe.skipIf(missingWebGpu !== null)(missingWebGpu ?? 'webgpu', { timeout: 30
   test('the first such operation is found among many', async () => {
     const nodes = ['Abs', 'Exp', 'Neg', 'Sign', 'Sqrt', 'Tanh'].map((opType, i) => ({ opType, domain: '', inputs: [i === 0 ? 'x' : `v${i - 1}`], outputs: [`v${i}`], attrs: {} }));
     const spec = { name: 'many', nodes, initializers: [], inputs: [{ name: 'x', dtype: 'f32' as const, shape: [4] }], outputs: [{ name: 'v5', dtype: 'f32' as const, shape: [4] }] };
-    const error = await missingOpError(spec, { device: 'webgpu', folder: null, threads: 1 }, 'many');
+    const error = await missingOpError(spec, { device: 'webgpu', folder: null, threads: 1, repacks: true }, 'many');
     expect(error.data).toMatchObject({ op: 'Sign' });
   });
 });

@@ -4,10 +4,12 @@ import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
+import { compileFunction } from 'node:vm';
 import { listSupportedBackends } from 'onnxruntime-node';
+import { ownTrials, type Trial } from './device-trials.ts';
 import { devices } from './devices.ts';
 import { modelBytes } from './model-proto.ts';
-import { softwareAdapter, type AdapterTraces } from './software-adapter.ts';
+import { softwareAdapter } from './software-adapter.ts';
 
 export interface FoundDevice {
   readonly name: string;
@@ -39,16 +41,11 @@ export async function findDevices(onTry: (name: string, done: number, total: num
   return [...tried, cpuDevice];
 }
 
-interface Trial extends AdapterTraces {
-  readonly ok: boolean;
-  readonly f16: boolean;
-  readonly error: string | null;
-}
-
 async function tryDevice(name: string): Promise<FoundDevice> {
   const refuse = (text: string): FoundDevice => ({ name, isUsable: false, isSoftware: false, hasF16: false, text });
   if (name === 'cuda' && !hasCudaFiles()) return refuse('the CUDA files of ONNX Runtime are not installed (npm run cuda:install)');
-  const trial = await runTrial(name);
+  const own = ownTrials();
+  const trial = own ? { ...nothing, ...await own(name) } : await runTrial(name);
   if (!trial.ok) return refuse(trial.error === null || /adapter_result|RequestAdapter/i.test(trial.error) ? 'no GPU with a driver for it was found' : trial.error);
   const software = name === 'webgpu' ? softwareAdapter(trial) : null;
   return { name, isUsable: true, isSoftware: software !== null, hasF16: trial.f16, text: software ? `software adapter (${software})` : 'works' };
@@ -62,19 +59,31 @@ function hasCudaFiles(): boolean {
 
 /** Adds two vectors on the device, in f32 and f16, in a process of its own. */
 function runTrial(name: string): Promise<Trial> {
-  const module = createRequire(import.meta.url).resolve('onnxruntime-node');
-  const models = (['f32', 'f16'] as const).map((dtype) => Buffer.from(sumModel(dtype)).toString('base64'));
-  const none: Trial = { ok: false, f16: false, error: null, platform: process.platform, libraries: [], deviceNodes: [] };
   return new Promise((resolve) => {
-    // The variable makes Electron's program behave as Node; Node itself ignores it.
-    const env = { ...process.env, ELECTRON_RUN_AS_NODE: '1' };
-    const options = { timeout: TRIAL_SECONDS * 1000, encoding: 'utf8' as const, maxBuffer: 2 ** 24, env };
-    execFile(process.execPath, ['-e', TRIAL, module, name, ...models], options, (error, stdout) => {
+    const options = { timeout: TRIAL_SECONDS * 1000, encoding: 'utf8' as const, maxBuffer: 2 ** 24 };
+    execFile(process.execPath, ['-e', TRIAL, ...trialArguments(name)], options, (error, stdout) => {
       // The last line counts: a driver that fails at f16 has told about f32 before.
       const line = stdout.split('\n').findLast((text) => text.startsWith('{'));
-      resolve(line ? { ...none, ...(JSON.parse(line) as Partial<Trial>) } : { ...none, error: error ? lastLine(error.message) : null });
+      resolve(line ? { ...nothing, ...(JSON.parse(line) as Partial<Trial>) } : { ...nothing, error: error ? lastLine(error.message) : null });
     });
   });
+}
+
+const nothing: Trial = { ok: false, f16: false, error: null, platform: process.platform, libraries: [], deviceNodes: [] };
+
+function trialArguments(name: string): string[] {
+  const module = createRequire(import.meta.url).resolve('onnxruntime-node');
+  return [module, name, ...(['f32', 'f16'] as const).map((dtype) => Buffer.from(sumModel(dtype)).toString('base64'))];
+}
+
+/**
+ * The same trial in this process, which was started for it and may not outlive it.
+ * @param tell hears what is known so far, after each step
+ */
+export async function tryHere(name: string, tell: (known: Partial<Trial>) => void): Promise<void> {
+  const run = compileFunction(`${TRIAL}\nreturn done;`, ['require', 'process', 'console']) as (...given: unknown[]) => Promise<void>;
+  const own = { argv: ['', ...trialArguments(name)], report: process.report };
+  await run(createRequire(import.meta.url), own, { log: (line: string) => tell(JSON.parse(line) as Partial<Trial>) });
 }
 
 const lastLine = (text: string): string => text.trimEnd().split('\n').at(-1)!.slice(0, 200);
@@ -89,7 +98,7 @@ function sumModel(dtype: 'f32' | 'f16'): Uint8Array {
   });
 }
 
-// Runs by itself: `node -e`. Reports after each step, and which libraries and device files the driver has opened.
+// Runs by itself: `node -e`, or as the body of a function. Reports after each step, and which libraries and device files the driver has opened.
 const TRIAL = `
 const fs = require('node:fs');
 const ort = require(process.argv[1]);
@@ -105,7 +114,7 @@ function links(folder) {
 }
 const told = {};
 const tell = (more) => console.log(JSON.stringify(Object.assign(told, more)));
-(async () => {
+const done = (async () => {
   try { tell({ ok: await run(f32, 'float32', Float32Array.of(1, 2, 3, 4)) === 8 }); } catch (e) { tell({ ok: false, error: String(e.message).slice(0, 200) }); }
   if (!told.ok) return;
   process.report.excludeNetwork = true;

@@ -3,7 +3,7 @@ import { InferenceSession, type Tensor } from 'onnxruntime-node';
 import { closeSync, openSync, readSync } from 'node:fs';
 import { disposeAll, keptUnlessFailed } from '../../base/dispose.ts';
 import { assert, UserError } from '../../base/errors.ts';
-import { sameShape, sizeOf, type Shape } from '../../base/shape.ts';
+import { sameShape, type Shape } from '../../base/shape.ts';
 import type { Graph, Value } from '../../graph/types.ts';
 import { verify } from '../../graph/verify.ts';
 import type { CompileOptions, DeviceTensor, HostData, Program, Timing, WeightSource } from '../runtime.ts';
@@ -12,6 +12,7 @@ import { dataFolder, dataPath } from './external-data.ts';
 import { lowerSegment, valueName, type PlaceWeight } from './lower.ts';
 import { isMissingOp, missingOpError } from './missing-op.ts';
 import { modelBytes, type ModelSpec } from './model-proto.ts';
+import { repacksWeights } from './repack.ts';
 import { cutIntoSegments, type Segment } from './segments.ts';
 import { type OnnxTensor, wrap } from './tensors.ts';
 
@@ -28,7 +29,7 @@ export interface ProgramSettings {
 
 export async function compileProgram(graph: Graph, options: CompileOptions, settings: ProgramSettings): Promise<Program> {
   verify(graph);
-  const repacks = settings.device !== 'cpu' || weightElements(graph) <= MOST_REPACKED;
+  const repacks = settings.device !== 'cpu' || repacksWeights(graph);
   return keptUnlessFailed(async (keep) => {
     const steps: Step[] = [];
     for (const [index, segment] of cutIntoSegments(graph).entries()) {
@@ -43,15 +44,6 @@ export async function compileProgram(graph: Graph, options: CompileOptions, sett
     return new OnnxProgram(graph, steps);
   });
 }
-
-/**
- * Elements of the weights of a program up to which they are kept in other layouts as well. A training step holds them up to
- * three times then: forward, computed again and turned round. That gains some 7 % for small models and nothing for large
- * ones, whose layers have enough work for each weight they read.
- */
-const MOST_REPACKED = 300e6;
-
-const weightElements = (graph: Graph): number => graph.nodes.reduce((sum, { leaf, shape }) => (leaf?.kind === 'weight' ? sum + sizeOf(shape) : sum), 0);
 
 async function createSession(model: ModelSpec, settings: SessionSettings, name: string): Promise<InferenceSession> {
   try {
