@@ -34,6 +34,8 @@ export interface CompileOptions {
   readonly weights: WeightSource;
   /** Name for messages and profiles: `train`, `decode`. */
   readonly name: string;
+  /** Prefers less memory to a little time. */
+  readonly savesMemory?: boolean;
 }
 
 export interface Timing {

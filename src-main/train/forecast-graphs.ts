@@ -19,7 +19,7 @@ import { makePlan, type Plan } from './plan.ts';
 export interface GraphSettings {
   readonly job: Job;
   readonly model: Model;
-  readonly modelFolder: Pick<OpenModel, 'storedDType' | 'files'>;
+  readonly baseModel: Pick<OpenModel, 'storedDType' | 'files'>;
   readonly compute: DType;
   readonly scalesLoss: boolean;
   /** Pieces that the longest caption is encoded in. */
@@ -34,6 +34,8 @@ export interface GraphFacts {
 
 export interface JobGraphs {
   readonly plan: Plan;
+  /** How training steps are compiled. */
+  readonly savesMemory: boolean;
   trainGraph(size: Size): Graph;
   train(size: Size): GraphFacts;
   measure(size: Size, rows: number): GraphFacts;
@@ -44,8 +46,8 @@ export interface JobGraphs {
   decode(count: number): GraphFacts;
 }
 
-export function jobGraphs({ job, model, modelFolder, compute, scalesLoss, chunks }: GraphSettings): JobGraphs {
-  const plan = makePlan(job, model, modelFolder, compute);
+export function jobGraphs({ job, model, baseModel, compute, scalesLoss, chunks }: GraphSettings): JobGraphs {
+  const plan = makePlan(job, model, baseModel, compute);
   const { channels, factor } = model.latent;
   const latentShape = ({ width, height }: Size, rows: number): number[] => [rows, channels, Math.ceil(height / factor), Math.ceil(width / factor)];
   const lossOf = (size: Size, rows: number): BuildLoss => (g) => {
@@ -53,15 +55,15 @@ export function jobGraphs({ job, model, modelFolder, compute, scalesLoss, chunks
     const length = model.textEncoders[0]?.length ?? 1;
     return denoiserLoss(g, model, latentShape(size, rows), { tokens: chunks * length, chunks }, plan.trainsText);
   };
-  const helper = () => createBuilder({ storedDType: modelFolder.storedDType });
+  const helper = () => createBuilder({ storedDType: baseModel.storedDType });
   const preview = { width: job.preview.width ?? model.nativeSide, height: job.preview.height ?? model.nativeSide };
   const known = new Map<string, GraphFacts>();
   /** Graphs of large models are large themselves: only their facts are kept. */
-  const facts = (key: string, build: () => Graph): GraphFacts => {
+  const facts = (key: string, build: () => Graph, savesMemory = false): GraphFacts => {
     const found = known.get(key);
     if (found) return found;
     const graph = build();
-    const made = { memory: graphMemory(graph), work: graphWork(graph) };
+    const made = { memory: graphMemory(graph, savesMemory), work: graphWork(graph) };
     known.set(key, made);
     return made;
   };
@@ -69,9 +71,10 @@ export function jobGraphs({ job, model, modelFolder, compute, scalesLoss, chunks
   const nameOf = ({ width, height }: Size): string => `${width}x${height}`;
   return {
     plan,
+    savesMemory: job.train.checkpointing,
     trainGraph,
-    train: (size) => facts(`train ${nameOf(size)}`, () => trainGraph(size)),
-    measure: (size, rows) => facts(`measure ${nameOf(size)} ${rows}`, () => lossGraph(lossOf(size, rows), plan.builder)),
+    train: (size) => facts(`train ${nameOf(size)}`, () => trainGraph(size), job.train.checkpointing),
+    measure: (size, rows) => facts(`measure ${nameOf(size)} ${rows}`, () => lossGraph(lossOf(size, rows), plan.builder), job.train.checkpointing),
     encode: (size) => facts(`encode ${nameOf(size)}`, () => {
       const g = helper();
       return g.graph({ moments: g.add(model.encode(g, g.input('pixels', [1, 3, size.height, size.width])), 0) });

@@ -60,7 +60,7 @@ export async function calibrate(runtime: Runtime, weights: WeightSource, { bucke
   const used = buckets.filter(({ pictures }) => pictures > 0);
   const smallest = used.reduce((least, size) => (size.width * size.height < least.width * least.height ? size : least));
   const graph = graphs.trainGraph(smallest);
-  const program = await runtime.compile(graph, { weights, name: 'calibrate' });
+  const program = await runtime.compile(graph, { weights, name: 'calibrate', savesMemory: graphs.savesMemory });
   try {
     const feeds = graph.nodes.flatMap(({ leaf, shape, dtype }) => (leaf && (leaf.kind === 'input' || leaf.kind === 'trainable')
       ? [[leaf.name, { dtype, shape, data: madeUp(dtype === 'i64', sizeOf(shape)) }] as const] : []));

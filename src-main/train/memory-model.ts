@@ -21,9 +21,10 @@ export interface GraphMemory {
 const BYTES: Readonly<Record<DType, number>> = { f32: 4, f16: 2, i64: 8, bool: 1 };
 export const bytesOf = ({ shape, dtype }: Pick<Value, 'shape' | 'dtype'>): number => sizeOf(shape) * BYTES[dtype];
 
-export function graphMemory(graph: Graph): GraphMemory {
+/** @param savesMemory as the graph will be compiled */
+export function graphMemory(graph: Graph, savesMemory: boolean): GraphMemory {
   const segments = cutIntoSegments(graph);
-  const repacks = repacksWeights(graph);
+  const repacks = repacksWeights(graph, savesMemory);
   const sums = segments.map((segment) => weightsOf(segment, repacks));
   return {
     weights: sums.reduce((sum, { weights }) => sum + weights, 0),

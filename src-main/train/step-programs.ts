@@ -55,8 +55,8 @@ export class StepPrograms {
   }
 
   private program(key: string, build: () => Parameters<Runtime['compile']>[0]): Promise<Program> {
-    const { runtime, weights } = this.settings;
-    return this.programs.get(key, () => runtime.compile(build(), { weights, name: key.replaceAll(' ', '-') }));
+    const { runtime, weights, checkpointing } = this.settings;
+    return this.programs.get(key, () => runtime.compile(build(), { weights, name: key.replaceAll(' ', '-'), savesMemory: checkpointing }));
   }
 }
 

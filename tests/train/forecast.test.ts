@@ -26,7 +26,7 @@ describe('memory of a graph', () => {
     // b dies inside its segment; c crosses together with a.
     const c = g.region('one', () => g.neg(g.sqrt(a)));
     const y = g.region('two', () => g.add(a, c));
-    const { activations, sessions, weights } = graphMemory(g.graph({ y }));
+    const { activations, sessions, weights } = graphMemory(g.graph({ y }), false);
     expect(sessions).toBe(2);
     expect(weights).toBe(0);
     // In the second segment: a, c and the result; in the first: a, b and c.
@@ -36,7 +36,7 @@ describe('memory of a graph', () => {
   test('a value that dies makes room, a reshaped one takes none', () => {
     const g = createBuilder();
     const chain = g.region('one', () => g.neg(g.reshape(g.exp(g.neg(g.input('x', [100]))), { shape: [10, 10] })));
-    expect(graphMemory(g.graph({ chain })).activations).toBe(2 * 400);
+    expect(graphMemory(g.graph({ chain }), false).activations).toBe(2 * 400);
   });
 
   test('a weight counts once for each session, and once for each layout that the processor makes of it', () => {
@@ -46,15 +46,26 @@ describe('memory of a graph', () => {
     const attrs = { stride: 1, pads: [1, 1, 1, 1] };
     const y = g.region('one', () => g.conv2d(x, w, attrs));
     const dx = g.region('one~back', () => g.conv2dInputGrad(g.conv2d(y, w, attrs), w, { ...attrs, size: [8, 8] }));
-    const { weights, packed } = graphMemory(g.graph({ dx }));
+    const { weights, packed } = graphMemory(g.graph({ dx }), false);
     expect(weights).toBe(2 * 36 * 4);
     expect(packed).toBe(3 * 36 * 4);
+  });
+
+  test('a large model is kept in the layout of its file alone, and a smaller one where memory is to be saved', () => {
+    const both = (side: number) => {
+      const g = createBuilder();
+      const w = g.param('w', [side, side]);
+      return g.graph({ y: g.matmul(g.linear(g.input('x', [1, side]), w, null), g.slice(w, { starts: [0, 0], sizes: [side, 1] }), {}) , z: g.reduceSum(w, { axes: [0, 1], keep: false }) });
+    };
+    const copies = (side: number, saves: boolean): number => graphMemory(both(side), saves).packed / (side * side * 4);
+    expect([copies(5000, false), copies(6000, false), copies(20_000, false)]).toEqual([2, 2, 1]);
+    expect([copies(5000, true), copies(6000, true), copies(20_000, true)]).toEqual([2, 1, 1]);
   });
 
   test('a weight that is stored in f16 is kept as it is computed in', () => {
     const g = createBuilder({ storedDType: () => 'f16' });
     const y = g.linear(g.input('x', [4, 8]), g.param('w', [8, 8]), null);
-    expect(graphMemory(g.graph({ y }))).toMatchObject({ weights: 256, packed: 256, activations: 4 * 8 * 4 });
+    expect(graphMemory(g.graph({ y }), false)).toMatchObject({ weights: 256, packed: 256, activations: 4 * 8 * 4 });
   });
 });
 
@@ -71,8 +82,8 @@ test('work counts products twice', () => {
 describe('a job', () => {
   let dataset: PreparedDataset;
   const settingsOf = (changes: JobChanges = {}): MemorySettings => {
-    const modelFolder = openModel(place.model);
-    return { job: jobAt(place, changes), model: detectModel(modelFolder.files), modelFolder, dataset, compute: 'f32', scalesLoss: false, chunks: 1, device: 'cpu' };
+    const baseModel = openModel(place.model);
+    return { job: jobAt(place, changes), model: detectModel(baseModel.files), baseModel, dataset, compute: 'f32', scalesLoss: false, chunks: 1, device: 'cpu' };
   };
   beforeAll(async () => {
     dataset = await prepareDataset(jobAt(place).data, { modelSize: { width: 16, height: 16 }, pixelStep: 2, seed: 0 });

@@ -29,7 +29,7 @@ export interface ProgramSettings {
 
 export async function compileProgram(graph: Graph, options: CompileOptions, settings: ProgramSettings): Promise<Program> {
   verify(graph);
-  const repacks = settings.device !== 'cpu' || repacksWeights(graph);
+  const repacks = settings.device !== 'cpu' || repacksWeights(graph, options.savesMemory ?? false);
   return keptUnlessFailed(async (keep) => {
     const steps: Step[] = [];
     for (const [index, segment] of cutIntoSegments(graph).entries()) {
