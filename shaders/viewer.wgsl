@@ -43,7 +43,8 @@ fn shade(@builtin(position) position: vec4f) -> @location(0) vec4f {
   let a = read(first, position.xy);
   let b = read(second, position.xy);
   if (settings.mode == 1.0) {
-    let gap = abs(a - b);
+    // Of what is seen: colour that nothing shows of does not count.
+    let gap = abs(vec4f(a.rgb * a.a, a.a) - vec4f(b.rgb * b.a, b.a));
     return vec4f(heat(max(max(gap.r, gap.g), max(gap.b, gap.a)) * settings.gain), 1.0);
   }
   let is_first = settings.mode == 0.0 || position.x < settings.size.x * settings.split;

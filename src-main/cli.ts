@@ -22,6 +22,8 @@ const engine: Engine = {
     merge: async (request) => (await import('./train/adapter-tools/merge-adapters.ts')).mergeCommand(request),
   },
   importSettings: async (request) => (await import('./app/import-command.ts')).importCommand(request, await engine.catalogFields()),
+  recipe: async (request) => (await import('./train/recipe-command.ts')).recipeCommand(request),
+  checkRecipe: async (recipe, job) => (await import('./train/recipe-check.ts')).checkRecipe(recipe, job),
   library: async (request) => (await import('./app/library-command.ts')).libraryCommand(request),
   probe: async (request) => (await import('./train/probe.ts')).probeCommand(request),
   analyze: async (request, context) => (await import('./train/analyze.ts')).analyzeCommand(request, context),

@@ -3,6 +3,7 @@
 
 import { UserError } from './base/errors.ts';
 import type { FromTrainer, ToTrainer } from './contract/trainer.ts';
+import { useTrials } from './runtime/onnx/device-trials.ts';
 import { commands } from './trainer/commands.ts';
 import { createControl } from './trainer/control.ts';
 
@@ -18,6 +19,9 @@ const LAST_WORDS_MILLISECONDS = 3000;
 
 const port = (process as NodeJS.Process & { readonly parentPort?: ParentPort }).parentPort;
 const control = createControl();
+/** What the app was asked, until it answers. */
+const asked = new Map<number, (result: unknown) => void>();
+let nextQuestion = 1;
 let isBusy = false;
 
 /** Settles once the app has taken it. A message to an app that is gone is dropped. */
@@ -39,6 +43,7 @@ async function start({ command, request }: Extract<ToTrainer, { kind: 'start' }>
     const work = commands[command] as (request: unknown, context: unknown) => Promise<unknown>;
     const result = await work(request, {
       control,
+      onSaid: (result: unknown) => void send({ kind: 'said', result }),
       onEvent: (event: never) => void send({ kind: 'event', event }),
       onProgress: (label: string, done: number, total: number, unit: string) => void send({ kind: 'progress', label, done, total, unit }),
     });
@@ -57,10 +62,22 @@ async function start({ command, request }: Extract<ToTrainer, { kind: 'start' }>
 
 function receive(message: ToTrainer): void {
   if (message.kind === 'control') control.act(message.action);
+  else if (message.kind === 'answer') {
+    asked.get(message.id)?.(message.result);
+    asked.delete(message.id);
+  }
   else if (!isBusy) void start(message);
 }
 
-if (port) port.on('message', ({ data }) => receive(data as ToTrainer));
+if (port) {
+  port.on('message', ({ data }) => receive(data as ToTrainer));
+  // Electron's processes cannot start Node, so the app starts a process for each device.
+  useTrials((device) => new Promise((resolve) => {
+    const id = nextQuestion++;
+    asked.set(id, (result) => resolve(result as null));
+    void send({ kind: 'ask', id, command: 'trial', request: { device } });
+  }));
+}
 else {
   process.on('message', (message) => receive(message as ToTrainer));
   process.on('disconnect', () => {

@@ -1,6 +1,7 @@
 // The one way from the page to the app: calls and events over a WebSocket, or over the port that the desktop's preload gives.
 import type { EventData, EventName, Input, Method, Output, Problem } from '../src-main/contract/api.ts';
 import type { AppMessage, CallMessage } from '../src-main/contract/wire.ts';
+import { t } from './messages.ts';
 
 export type Connection = 'connecting' | 'open' | 'lost' | 'refused';
 
@@ -114,7 +115,7 @@ class Core implements Bridge {
     for (const [id, waiting] of this.#waiting) {
       if (queued.has(id) && state === 'lost') continue;
       this.#waiting.delete(id);
-      waiting.reject(new CallError({ code: 'bridge.lost', message: 'The connection to Adora was lost; it is being made again.' }));
+      waiting.reject(new CallError({ code: 'bridge.lost', message: t.parts.studio.lost }));
     }
     this.#tell(state);
   }

@@ -1,28 +1,23 @@
-// Texts that several places share, in one typed object: a second language is a second object of the same type.
-const english = {
-  app: 'Adora',
-  screens: { home: 'Projects', data: 'Pictures', train: 'Train', compare: 'Compare', export: 'Export', library: 'Library', settings: 'Settings' },
-  states: {
-    queued: 'Waiting', preparing: 'Preparing', running: 'Training', pausing: 'Pausing', paused: 'Paused', stopping: 'Stopping',
-    interrupted: 'Stopped', finished: 'Finished', failed: 'Failed', crashed: 'Crashed',
-  },
-  flags: {
-    'duplicate-exact': 'Exact duplicates', 'duplicate-near': 'Near duplicates', 'too-small': 'Too small', blurred: 'Blurred',
-    'over-exposed': 'Over-exposed', 'under-exposed': 'Under-exposed', border: 'Border', 'watermark-suspect': 'Watermark?',
-    alpha: 'Transparent', 'no-caption': 'No caption', unreadable: 'Unreadable',
-  },
-  actions: {
-    pause: 'Pause', resume: 'Resume', stop: 'Stop', sampleNow: 'Sample now', cancel: 'Cancel', close: 'Close', undo: 'Undo', redo: 'Redo',
-    openPalette: 'Search commands', shortcuts: 'Keyboard shortcuts',
-  },
-  connection: {
-    connecting: 'Connecting to Adora …',
-    lost: 'The connection to Adora was lost. Trying again; training goes on meanwhile.',
-    refused: 'Adora does not answer here. Open the address that `adora serve` printed when it started.',
-  },
-} as const;
+// The texts of the window in the language that was chosen. It must be known before the first paint, so it is kept in the browser too;
+// a change takes effect when the page is loaded again.
+import { languages, type Messages } from './messages/languages.ts';
 
-type Texts<T> = { readonly [Key in keyof T]: T[Key] extends string ? string : Texts<T[Key]> };
-export type Messages = Texts<typeof english>;
+const key = 'adora.locale';
 
-export const t: Messages = english;
+export type { Messages };
+
+/** 'de-AT' falls back to 'de', everything unknown to English. */
+export function textsFor(locale: string | null): Messages {
+  const found = languages[locale ?? ''] ?? languages[(locale ?? '').split('-')[0] ?? ''] ?? languages['en'];
+  if (found === undefined) throw new Error('Internal error: English is missing');
+  return found.texts;
+}
+
+export const t: Messages = textsFor(localStorage.getItem(key));
+
+/** Keeps the choice; true when the page shows another language now than it would after loading again. */
+export function rememberLocale(locale: string): boolean {
+  const before = textsFor(localStorage.getItem(key));
+  localStorage.setItem(key, locale);
+  return textsFor(locale) !== before;
+}

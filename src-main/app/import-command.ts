@@ -1,9 +1,10 @@
 // `adora import`: settings of another trainer as a job file, with everything that has no counterpart listed.
 
 import { readFile } from 'node:fs/promises';
-import { extname } from 'node:path';
+import { basename, dirname, extname, join, resolve } from 'node:path';
 
 import { parse as parseToml, stringify as tomlText } from 'smol-toml';
+import { parse as parseYaml } from 'yaml';
 
 import { UserError } from '../base/errors.ts';
 import { importers } from '../catalog/importers/index.ts';
@@ -13,40 +14,79 @@ import { writeFileAtomic } from '../files/atomic-write.ts';
 
 export interface ImportRequest {
   readonly file: string;
-  readonly to: string;
+  /** Job file to write; nothing is written if left out. */
+  readonly to?: string;
 }
 
-/** Errors: `import.unreadable`, `import.type`, `import.syntax`, `import.unknown`, `files.*`. */
-export async function importCommand({ file, to }: ImportRequest, catalog: CatalogFields): Promise<{ text: string; data: unknown }> {
+export interface ImportedJob {
+  /** Name of the other program. */
+  readonly label: string;
+  readonly job: Readonly<Record<string, unknown>>;
+  /** Settings without a counterpart, as `name = value`. */
+  readonly left: readonly string[];
+  /** What was computed, what has to be filled in, what is not valid yet. */
+  readonly notes: readonly string[];
+  readonly isValid: boolean;
+}
+
+/** Settings of another trainer as a job. Errors: `import.unreadable`, `import.type`, `import.syntax`, `import.unknown`. */
+export async function importSettings(file: string, catalog: CatalogFields): Promise<ImportedJob> {
   const raw = await readSettings(file);
-  const found = Object.values(importers).find((importer) => importer.detect(raw));
-  if (!found) throw new UserError('import.unknown', `"${file}" has no settings of ${Object.values(importers).map(({ label }) => label).join(', ')}: choose the file that the program saved.`, { file });
-  const { job, left, notes } = found.convert(raw);
+  const found = isObject(raw) ? Object.values(importers).find((importer) => importer.detect(raw)) : undefined;
+  if (!found || !isObject(raw)) throw new UserError('import.unknown', `"${file}" has no settings of ${Object.values(importers).map(({ label }) => label).join(', ')}: choose the file that the program saved.`, { file });
+  const named = found.beside?.(raw) ?? null;
+  const { job, left, notes } = found.convert(raw, named === null ? null : await readBeside(file, named));
   const result = parseJob(job, catalog);
-  const all = [...notes, ...(result.ok ? [] : result.issues.map((issue) => `Not yet a valid job: ${issue}`))];
-  const lines = [...all, ...(left.length === 0 ? [] : ['No counterpart:', ...left.map((line) => `  ${line}`)])];
-  const comment = [`Imported from settings of ${found.label}.`, ...lines].map((line) => `# ${line.replaceAll(/[\r\n]+/g, ' ')}`).join('\n');
-  const text = `${comment}\n\n${tomlText(job)}\n`;
-  await writeFileAtomic(to, async (handle) => { await handle.writeFile(text); });
-  return { text: [`${to}: a job from settings of ${found.label}.`, ...lines].join('\n'), data: { out: to, from: found.label, job, left, notes: all, isValid: result.ok } };
+  return { label: found.label, job, left, notes: [...notes, ...(result.ok ? [] : result.issues.map((issue) => `Not yet a valid job: ${issue}`))], isValid: result.ok };
 }
 
-async function readSettings(path: string): Promise<Raw> {
-  const type = extname(path).toLowerCase();
-  if (type === '.yaml' || type === '.yml') throw new UserError('import.type', `"${path}" is YAML, which Adora does not read: save the same settings as JSON.`, { path });
-  if (type !== '.json' && type !== '.toml') throw new UserError('import.type', `"${path}" must end in .toml or .json.`, { path });
+/** The job as text with everything that is to be said about it as its comment. Errors: those of `importSettings`, `files.*`. */
+export async function importCommand({ file, to }: ImportRequest, catalog: CatalogFields): Promise<{ text: string; data: unknown }> {
+  const { label, job, left, notes, isValid } = await importSettings(file, catalog);
+  const lines = [...notes, ...(left.length === 0 ? [] : ['No counterpart:', ...left.map((line) => `  ${line}`)])];
+  const comment = [`Imported from settings of ${label}.`, ...lines].map((line) => `# ${line.replaceAll(/[\r\n]+/g, ' ')}`).join('\n');
+  const text = `${comment}\n\n${tomlText(job)}\n`;
+  const data = { out: to ?? null, from: label, job, left, notes, isValid };
+  if (to === undefined) return { text, data };
+  await writeFileAtomic(to, text);
+  return { text: [`${to}: a job from settings of ${label}.`, ...lines].join('\n'), data };
+}
+
+const isObject = (value: unknown): value is Raw => typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/** The settings may have been moved with their second file, or name it as seen from the program's own folder. Null when it is not there. */
+async function readBeside(file: string, named: string): Promise<unknown> {
+  const name = basename(named.replaceAll('\\', '/'));
+  for (const path of [resolve(dirname(file), named), join(dirname(file), name)]) {
+    try {
+      return await readSettings(path);
+    } catch (error) {
+      if (!(error instanceof UserError) || error.code !== 'import.unreadable') throw error;
+    }
+  }
+  return null;
+}
+
+const readers: Readonly<Record<string, (text: string) => unknown>> = {
+  '.json': (text) => JSON.parse(text) as unknown,
+  '.toml': parseToml,
+  // As PyYAML reads it, which is what the other program uses.
+  '.yaml': (text) => parseYaml(text, { version: '1.1' }) as unknown,
+};
+
+async function readSettings(path: string): Promise<unknown> {
+  const type = extname(path).toLowerCase().replace(/^\.yml$/, '.yaml');
+  const read = Object.hasOwn(readers, type) ? readers[type]! : null;
+  if (read === null) throw new UserError('import.type', `"${path}" must end in .toml, .json or .yaml.`, { path });
   let text: string;
   try {
     text = (await readFile(path, 'utf8')).replace(/^\uFEFF/, '');
   } catch (error) {
     throw new UserError('import.unreadable', `"${path}" cannot be read: ${(error as NodeJS.ErrnoException).code ?? 'unknown'}. Name the file with the settings.`, { path });
   }
-  let value: unknown;
   try {
-    value = type === '.json' ? JSON.parse(text) : parseToml(text);
+    return read(text);
   } catch (error) {
     throw new UserError('import.syntax', `"${path}" is not valid ${type.slice(1).toUpperCase()}: ${error instanceof Error ? error.message.split('\n')[0] : String(error)}`, { path });
   }
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new UserError('import.unknown', `"${path}" holds no settings.`, { path });
-  return value as Raw;
 }

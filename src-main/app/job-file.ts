@@ -8,26 +8,34 @@ import { parse as parseToml } from 'smol-toml';
 import { UserError } from '../base/errors.ts';
 import type { Job } from '../contract/job.ts';
 import { parseJob, type CatalogFields } from '../contract/parse-job.ts';
+import { withPlaces } from '../contract/recipe.ts';
 
 /** `path=value` pairs that replace keys of the file, for example `train.steps=20`. Values are JSON, else text. */
 export type Overrides = readonly string[];
 
 /**
- * Reads and checks a job. Relative paths inside it (base.model, base.vae, base.textEncoders, data.folders[].path, data.holdout) are meant from
+ * Reads and checks a job. Relative paths inside it (base.model, base.vae, base.textEncoders, adapter.from, data.folders[].path, data.holdout) are meant from
  * the job file's folder and come back absolute. Throws UserError `job.*` that lists every mistake.
  */
 export async function readJobFile(
   path: string, catalog: CatalogFields, overrides: Overrides = [],
 ): Promise<{ job: Job; notes: readonly string[] }> {
-  const text = await readText(path);
-  const raw = withOverrides(parseText(path, text), overrides);
-  const result = parseJob(raw, catalog);
-  if (!result.ok) {
-    const { issues } = result;
-    const list = issues.length === 1 ? ` ${issues[0]}` : issues.map((issue) => `\n  ${issue}`).join('');
-    throw new UserError('job.invalid', `The job ${path} cannot be used:${list}`, { path, issues });
-  }
-  return { job: withAbsolutePaths(result.job, dirname(resolve(path))), notes: result.notes };
+  const { job, notes } = checkedJob(await readRaw(path), path, catalog, overrides);
+  return { job: withAbsolutePaths(job, dirname(resolve(path))), notes };
+}
+
+/** The value in a TOML or JSON file. Errors: `job.unreadable`, `job.type`, `job.syntax`. */
+export async function readRaw(path: string): Promise<unknown> {
+  return parseText(path, await readText(path));
+}
+
+/** Errors: `job.override`, `job.invalid`. @param path for messages */
+export function checkedJob(raw: unknown, path: string, catalog: CatalogFields, overrides: Overrides): { job: Job; notes: readonly string[] } {
+  const result = parseJob(withOverrides(raw, overrides), catalog);
+  if (result.ok) return result;
+  const { issues } = result;
+  const list = issues.length === 1 ? ` ${issues[0]}` : issues.map((issue) => `\n  ${issue}`).join('');
+  throw new UserError('job.invalid', `The job ${path} cannot be used:${list}`, { path, issues });
 }
 
 async function readText(path: string): Promise<string> {
@@ -89,18 +97,7 @@ function valueOf(text: string): unknown {
 
 function withAbsolutePaths(job: Job, folder: string): Job {
   const absolute = (path: string): string => resolve(folder, path);
-  return {
-    ...job,
-    base: {
-      ...job.base, model: absolute(job.base.model),
-      ...(job.base.vae === undefined ? {} : { vae: absolute(job.base.vae) }),
-      ...(job.base.textEncoders === undefined ? {} : { textEncoders: job.base.textEncoders.map(absolute) }),
-    },
-    data: {
-      ...job.data,
-      folders: job.data.folders.map((entry) => ({ ...entry, path: absolute(entry.path) })),
-      ...(job.data.selection === undefined ? {} : { selection: absolute(job.data.selection) }),
-      holdout: typeof job.data.holdout === 'string' ? absolute(job.data.holdout) : job.data.holdout,
-    },
-  };
+  const placed = withPlaces(job, { file: absolute, folder: absolute, holdout: absolute });
+  const { selection } = job.data;
+  return selection === undefined ? placed : { ...placed, data: { ...placed.data, selection: absolute(selection) } };
 }

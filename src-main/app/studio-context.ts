@@ -25,6 +25,8 @@ export interface StudioContext {
   readonly tasks: Tasks;
   readonly settings: SettingsStore;
   readonly host: WorkerHost;
+  /** Paintings and exports wait for each other: two at once would fill the device. */
+  readonly oneAtATime: <T>(work: () => Promise<T>) => Promise<T>;
   readonly desktop: Desktop | null;
   /** Milliseconds since 1970; shown and sorted by. */
   readonly now: () => number;

@@ -6,6 +6,7 @@ import { join, resolve } from 'node:path';
 import { stringify as tomlText } from 'smol-toml';
 
 import { version } from '../../package.json';
+import { serialQueue } from '../base/async.ts';
 import { UserError } from '../base/errors.ts';
 import type { Project, Settings } from '../contract/api.ts';
 import { makeFolder, writeFileAtomic } from '../files/atomic-write.ts';
@@ -13,7 +14,7 @@ import { selectionText } from '../dataset/selection.ts';
 import { appFolders, type AppFolders } from '../files/paths.ts';
 import { createBus } from './bus.ts';
 import { describeCatalog } from './catalog/describe.ts';
-import { listRecipes, openRecipe, saveRecipe } from './catalog/recipes.ts';
+import { listRecipes, openRecipe, openSettingsFile, removeRecipe, saveRecipe } from './catalog/recipes.ts';
 import { recommend } from './catalog/recommend.ts';
 import { createData } from './data/data-handlers.ts';
 import { createDoctor } from './doctor.ts';
@@ -24,6 +25,7 @@ import { dataSettings, draftJob } from './projects/draft-job.ts';
 import { freeFolder, folderName, isProject, readProject, runsFolderOf, uploadsOf, writeProject, type StoredProject } from './projects/project-file.ts';
 import type { Handlers } from './rpc.ts';
 import { createResults } from './training/results-handlers.ts';
+import { exportFoldersOf } from './training/run-record.ts';
 import { createRuns } from './training/runs-handlers.ts';
 import { openSettings } from './settings.ts';
 import type { Desktop, StudioContext } from './studio-context.ts';
@@ -60,7 +62,7 @@ export function createStudio({ mode, host, assets: givenAssets, desktop, folders
   const secret = settings.get().idSecret;
   const ids = createIds(Buffer.from(secret, 'base64url'));
   void settings.set({ idSecret: secret }).catch(() => {});
-  const context: StudioContext = { version, mode, folders, assets, ids, bus, tasks, settings, host, desktop: desktop ?? null, now };
+  const context: StudioContext = { version, mode, folders, assets, ids, bus, tasks, settings, host, oneAtATime: serialQueue(), desktop: desktop ?? null, now };
   const projectsFolder = join(folders.data, 'projects');
 
   const listed = (): string[] => settings.get().projects.map(({ path }) => path).filter(isProject);
@@ -69,7 +71,7 @@ export function createStudio({ mode, host, assets: givenAssets, desktop, folders
     if (folder === undefined) throw new UserError('projects.unknown', 'This project is not in the list any more: open its folder again.', { id });
     return { folder, stored: readProject(folder) };
   };
-  const models = createModels(context);
+  const models = createModels(context, () => listed().flatMap((folder) => exportFoldersOf(runsFolderOf(folder))));
   const facts = (id: string) => {
     const { model } = project(id).stored;
     return model === null ? null : models.factsOf(model, () => data.touch(id));
@@ -196,8 +198,12 @@ export function createStudio({ mode, host, assets: givenAssets, desktop, folders
     'catalog.describe': describeCatalog,
     'recipes.list': async () => ({ recipes: await listRecipes(context) }),
     'recipes.open': ({ id }) => openRecipe(ids.path(id)),
-    'recipes.openFile': ({ fileId }) => openRecipe(ids.path(fileId)),
-    'recipes.save': ({ name, draft }) => saveRecipe(context, name, draft),
+    'recipes.openFile': ({ fileId }) => openSettingsFile(ids.path(fileId)),
+    'recipes.save': ({ name, text, draft }) => saveRecipe(context, name, text, draft),
+    'recipes.remove': async ({ id }) => {
+      await removeRecipe(context, ids.path(id));
+      return {};
+    },
     'recipes.recommend': async (given) => recommend(project(given.projectId).stored.draft, given, { pictures: await data.included(given.projectId), side: facts(given.projectId)?.nativeSide ?? null }),
     'job.validate': ({ projectId, draft }) => {
       const checked = draftJob(project(projectId).stored, draft, { device: settings.get().device });

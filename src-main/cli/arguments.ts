@@ -32,6 +32,9 @@ export function collect(text: string, before: readonly string[]): readonly strin
   return [...before, text];
 }
 
+export const axisOption = (): Option =>
+  new Option('--axis <axis>', 'what the magnitudes of an adapter belong to (rows: output, columns: input), where its file does not say').choices(['output', 'input']);
+
 export const jsonOption = (): Option => new Option('--json', 'events and results as JSON lines on stdout').default(false);
 
 export const deviceOption = (): Option =>

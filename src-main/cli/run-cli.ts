@@ -13,10 +13,11 @@ import { addImport, type ImportRequest } from './commands/import.ts';
 import { addInspect, type InspectRequest } from './commands/inspect.ts';
 import { addLibrary, type LibraryRequest } from './commands/library.ts';
 import { addProbe, type ProbeRequest } from './commands/probe.ts';
+import { addRecipe, type RecipeRequest } from './commands/recipe.ts';
 import { addSample, type SampleRequest } from './commands/sample.ts';
 import { addSchema } from './commands/schema.ts';
 import { addServe, type Serve } from './commands/serve.ts';
-import { addTrain, type Forecast, type RunJob } from './commands/train.ts';
+import { addTrain, type CheckRecipe, type Forecast, type RunJob } from './commands/train.ts';
 import type { CatalogFields } from '../contract/parse-job.ts';
 import { exitCodes, type ExitCode } from './exit-codes.ts';
 import { runSession, type CommandContext, type CommandLineIo, type CommandResult, type Session } from './session.ts';
@@ -33,6 +34,8 @@ export interface Engine {
   readonly inspect?: Work<InspectRequest>;
   readonly adapterTools?: AdapterTools;
   readonly importSettings?: Work<ImportRequest>;
+  readonly recipe?: Work<RecipeRequest>;
+  readonly checkRecipe?: CheckRecipe;
   readonly analyze?: Work<AnalyzeRequest>;
   readonly doctor?: Work<DoctorRequest>;
   readonly bench?: Work<BenchRequest>;
@@ -58,12 +61,13 @@ export async function runCli(args: readonly string[], io: CommandLineIo, engine:
     .exitOverride()
     .showHelpAfterError('(--help lists what is possible)');
 
-  if (engine.runJob) addTrain(program, inSession, engine.runJob, engine.catalogFields, engine.forecast);
+  if (engine.runJob) addTrain(program, inSession, engine.runJob, engine.catalogFields, engine.forecast, engine.checkRecipe);
   if (engine.sample) addSample(program, inSession, engine.sample);
   if (engine.export) addExport(program, inSession, engine.export);
   if (engine.inspect) addInspect(program, inSession, engine.inspect);
   if (engine.adapterTools) addAdapterTools(program, inSession, engine.adapterTools);
   if (engine.importSettings) addImport(program, inSession, engine.importSettings);
+  if (engine.recipe) addRecipe(program, inSession, engine.recipe);
   if (engine.analyze) addAnalyze(program, inSession, engine.analyze);
   if (engine.doctor) addDoctor(program, inSession, engine.doctor);
   if (engine.bench) addBench(program, inSession, engine.bench);

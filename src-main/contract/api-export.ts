@@ -38,6 +38,8 @@ export const exportApi = {
       merged: z.strictObject({ possible: z.boolean(), bytes: count, text: z.string() }),
       dtypes: z.array(dtypes), defaultDtype: dtypes, defaultTool: z.string(),
       isAdapter: z.boolean(),
+      /** The chosen checkpoint, else the last; null without checkpoints. */
+      defaultStep: count.nullable(),
     }),
   },
   'export.start': {

@@ -21,6 +21,8 @@ const adapterSchema = z.strictObject({
   layout: z.string().nullable(), kind: z.string(), rank: z.number().nullable(), axis: z.string().nullable(),
   /** From the file's metadata, if it says so. */
   base: z.string().nullable(), trigger: z.string().nullable(), thumbUrl: imageUrlSchema.nullable(),
+  /** Of the checkpoints that it fits, as these name it; null when the file does not tell. */
+  family: z.string().nullable(),
 });
 export type AdapterEntry = z.infer<typeof adapterSchema>;
 
@@ -32,6 +34,8 @@ const inspection = z.strictObject({
   /** Adapters: one row a layer. */
   layers: z.array(z.strictObject({ path: z.string(), rank: z.number().nullable(), shape: z.string(), norm: z.number().nullable() })),
   metadata: z.array(z.strictObject({ key: z.string(), value: z.string() })),
+  /** Adapters: what each program makes of the file. */
+  programs: z.array(z.strictObject({ id: z.string(), label: z.string(), layout: z.string(), /** Null: nothing tells. */ exact: z.boolean().nullable(), text: z.string() })),
 });
 
 const fieldText = { label: z.string(), help: z.string(), why: z.string().optional() };
@@ -71,6 +75,14 @@ const recipeSchema = z.strictObject({
   id: idSchema, name: z.string(), text: z.string(), isOwn: z.boolean(),
 });
 
+const openedRecipe = z.strictObject({
+  draft: draftSchema, notes: z.array(z.string()),
+  /** The other trainer whose settings these were; null for a job of our own. */
+  from: z.string().nullable(),
+  /** Its settings that have no counterpart. */
+  left: z.array(z.string()),
+});
+
 const ofDraft = z.strictObject({ projectId: idSchema, draft: draftSchema });
 
 export const goals = ['style', 'fidelity', 'speed'] as const;
@@ -88,13 +100,13 @@ export const modelsApi = {
     output: z.strictObject({ adapters: z.array(adapterSchema), taskId: idSchema.nullable() }),
   },
   'adapters.inspect': { input: byId, output: inspection },
-  /** A picture with this adapter at this strength; ask again when the task is done. */
+  /** A picture without and one with this adapter at this strength; null while it is painted: ask again when the task is done. */
   'adapters.try': {
     input: z.strictObject({
-      id: idSchema, modelId: idSchema, strength: z.number().min(-4).max(4), prompt: z.string().max(2000),
-      seed: z.int().min(0), steps: z.int().min(1).max(200).default(20), guidance: z.number().min(0).max(100).default(7),
+      id: idSchema, modelId: idSchema, strength: z.number().min(-4).max(4), prompt: z.string().max(2000), negative: z.string().max(2000).default(''),
+      seed: z.int().min(0).max(2 ** 32 - 1), steps: z.int().min(1).max(200).default(20), guidance: z.number().min(0).max(100).default(7), sampler: z.string().optional(),
     }),
-    output: z.strictObject({ imageUrl: imageUrlSchema.nullable(), taskId: idSchema.nullable() }),
+    output: z.strictObject({ baseUrl: imageUrlSchema.nullable(), adaptedUrl: imageUrlSchema.nullable(), taskId: idSchema.nullable() }),
   },
   'catalog.describe': {
     input: nothing,
@@ -110,20 +122,34 @@ export const modelsApi = {
     }),
   },
   'recipes.list': { input: nothing, output: z.strictObject({ recipes: z.array(recipeSchema) }) },
-  'recipes.open': { input: byId, output: z.strictObject({ draft: draftSchema, notes: z.array(z.string()) }) },
-  /** A job file of the user's. */
-  'recipes.openFile': { input: z.strictObject({ fileId: idSchema }), output: z.strictObject({ draft: draftSchema, notes: z.array(z.string()) }) },
-  'recipes.save': { input: z.strictObject({ projectId: idSchema, name: z.string().trim().min(1).max(80), draft: draftSchema }), output: recipeSchema },
-  /** The answers to the three questions as settings, each with its reason. */
+  'recipes.open': { input: byId, output: openedRecipe },
+  /** A job file of the user's, or settings of another trainer. Errors: `recipe.*`, `import.*`. */
+  'recipes.openFile': { input: z.strictObject({ fileId: idSchema }), output: openedRecipe },
+  /** Never overwrites: a name that is taken gets a number. */
+  'recipes.save': { input: z.strictObject({ projectId: idSchema, name: z.string().trim().min(1).max(80), text: z.string().max(400).default(''), draft: draftSchema }), output: recipeSchema },
+  /** The user's own ones only. Error: `recipe.not-own`. */
+  'recipes.remove': { input: byId, output: nothing },
+  /** The answers to the three questions, and the positions of three sliders, as settings, each with its reason. */
   'recipes.recommend': {
     input: z.strictObject({
-      projectId: idSchema, consumer: z.string(), goal: z.enum(goals),
+      projectId: idSchema,
+      /** What the settings are put into; the project's draft if left out. */
+      draft: draftSchema.optional(),
+      /** Only what this answer decides; everything if left out. */
+      only: z.enum(['consumer', 'intensity', 'fidelity', 'economy']).optional(),
+      consumer: z.string(), goal: z.enum(goals),
       /** 0 weak, 0.5 usual, 1 strong. */
       intensity: z.number().min(0).max(1).default(0.5),
+      /** 0 free, 1 close to the pictures; what suits the goal if left out. */
+      fidelity: z.number().min(0).max(1).optional(),
+      /** 0 fast with much memory, 1 with little memory; what suits the goal if left out. */
+      economy: z.number().min(0).max(1).optional(),
     }),
     output: z.strictObject({
       draft: draftSchema,
       reasons: z.array(z.strictObject({ path: z.string(), value: z.unknown(), text: z.string() })),
+      /** Positions that were used. */
+      fidelity: z.number(), economy: z.number(),
     }),
   },
   'job.validate': {

@@ -64,16 +64,8 @@ const analysisSchema = z.strictObject({
 });
 export type Analysis = z.infer<typeof analysisSchema>;
 
-export const renderItemSchema = z.strictObject({
-  runId: idSchema,
-  /** A saved step; 0 is the base model. */
-  step: count,
-  strength: z.number().min(-4).max(4).default(1),
-  prompt: z.string().max(2000), negative: z.string().max(2000).default(''),
-  seed: z.int().min(0), guidance: z.number().min(0).max(100).default(7),
-  steps: z.int().min(1).max(200).default(20), sampler: z.string().optional(),
-});
-export type RenderItem = z.infer<typeof renderItemSchema>;
+/** The run at work or paused (if any), those that wait, and which of them wait since an earlier session for `runs.goOn`. */
+export const queueSchema = z.strictObject({ active: runSchema.nullable(), waiting: z.array(runSchema), held: z.array(idSchema) });
 
 export const runsApi = {
   /**
@@ -86,8 +78,11 @@ export const runsApi = {
   },
   /** All runs of a project, or of all listed projects; newest first. */
   'runs.list': { input: z.strictObject({ projectId: idSchema.optional() }), output: z.strictObject({ runs: z.array(runSchema) }) },
-  /** The run at work or paused (if any) and those that wait. */
-  'runs.queue': { input: nothing, output: z.strictObject({ active: runSchema.nullable(), waiting: z.array(runSchema) }) },
+  'runs.queue': { input: nothing, output: queueSchema },
+  /** Starts the runs that were left waiting when the program ended. */
+  'runs.goOn': { input: nothing, output: nothing },
+  /** Takes them off the queue instead; runs that had begun keep their folders. */
+  'runs.forget': { input: nothing, output: nothing },
   /**
    * What a page needs to fold from: all events but steps, and at most `maxSteps` of those, evenly thinned. Then listen
    * to run.event and leave out events with seq <= lastSeq, `phase` events excepted (they are not logged).
@@ -122,16 +117,14 @@ export const runsApi = {
   'runs.samples': { input: ofRun, output: z.strictObject({ samples: z.array(sampleSchema) }) },
   'runs.checkpoints': {
     input: ofRun,
-    output: z.strictObject({ checkpoints: z.array(z.strictObject({ step: count, bytes: count, probe: z.number().nullable() })) }),
+    output: z.strictObject({
+      checkpoints: z.array(z.strictObject({ step: count, bytes: count, probe: z.number().nullable() })),
+      /** Marked by the user; exports take it. */
+      chosen: count.nullable(),
+      /** The one with the lowest loss at fixed noise; null where nothing was measured. */
+      suggested: count.nullable(),
+    }),
   },
   /** Magnitude and direction of all checkpoints. With `taskId` a newer analysis is being made: ask again when it is done. */
   'runs.magnitude': { input: ofRun, output: z.strictObject({ analysis: analysisSchema.nullable(), taskId: idSchema.nullable() }) },
-  /**
-   * Pictures for comparing. Those that were made before come at once; for the others there is a task. Ask again at its
-   * progress (one picture at a time gets ready) until no null is left.
-   */
-  'runs.compareRender': {
-    input: z.strictObject({ items: z.array(renderItemSchema).min(1).max(64) }),
-    output: z.strictObject({ images: z.array(imageUrlSchema.nullable()), taskId: idSchema.nullable() }),
-  },
 } as const;

@@ -4,22 +4,23 @@
 import { z } from 'zod';
 
 import { appApi, settingsSchema } from './api-app.ts';
+import { compareApi } from './api-compare.ts';
 import { dataApi } from './api-data.ts';
 import { exportApi } from './api-export.ts';
 import { modelsApi } from './api-models.ts';
 import { idSchema, taskSchema } from './api-parts.ts';
 import { projectsApi } from './api-projects.ts';
-import { runSchema, runsApi } from './api-runs.ts';
+import { queueSchema, runSchema, runsApi } from './api-runs.ts';
 import { trainEventSchema } from './events.ts';
 
-export const api = { ...appApi, ...projectsApi, ...dataApi, ...modelsApi, ...runsApi, ...exportApi } as const;
+export const api = { ...appApi, ...projectsApi, ...dataApi, ...modelsApi, ...runsApi, ...compareApi, ...exportApi } as const;
 
 export const events = {
   /** An event of a trainer, at most ten steps a second. In `sample` events `file` is an image URL; paths are names only. */
   'run.event': z.strictObject({ runId: idSchema, event: trainEventSchema }),
   /** A run changed its state (paused, crashed, finished, ...). */
   'run.changed': runSchema,
-  'queue.changed': z.strictObject({ active: runSchema.nullable(), waiting: z.array(runSchema) }),
+  'queue.changed': queueSchema,
   'task.progress': taskSchema,
   'data.changed': z.strictObject({ projectId: idSchema, revision: z.int() }),
   'settings.changed': settingsSchema,
@@ -34,7 +35,8 @@ export type Given<Name extends Method> = z.output<Api[Name]['input']>;
 export type Output<Name extends Method> = z.output<Api[Name]['output']>;
 export type EventName = keyof typeof events;
 export type EventData<Name extends EventName> = z.output<(typeof events)[Name]>;
-export type { Analysis, RenderItem, Run, RunStateName, Sample } from './api-runs.ts';
+export type { Analysis, Run, RunStateName, Sample } from './api-runs.ts';
+export type { RenderItem } from './api-compare.ts';
 export type { AdapterEntry, ModelEntry, SettingDescription } from './api-models.ts';
 export type { DoctorReport, Settings } from './api-app.ts';
 export type { ExportEntry } from './api-export.ts';

@@ -30,6 +30,8 @@ export const trainEventSchema = z.discriminatedUnion('kind', [
     device: z.string(),
     dtype: z.string(),
     parameters: z.strictObject({ trained: count, frozen: count, tensors: count }),
+    /** Of the program and of what its result depends on. */
+    versions: z.record(z.string(), z.string()).optional(),
   }),
   /** What the run will need, before it begins; again with times once some steps have been made. Bytes and seconds. */
   event('forecast', {

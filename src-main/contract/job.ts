@@ -35,9 +35,11 @@ const baseSchema = z.strictObject({
     .describe("Files with text encoders that are used instead of the model's own."),
   clipSkip: positive.max(64).optional()
     .describe('Layer of the text encoders, counted from the end, whose output is used: 1 is the last; '
-      + 'what the kind of model was trained with if left out.'),
+      + 'what the kind of model was trained with if left out.')
+    .meta({ why: 'Models for drawings (NovelAI and its descendants) were trained with 2; others with 1. A wrong one weakens prompts.' }),
   prediction: z.enum(['auto', 'epsilon', 'v']).default('auto')
-    .describe("What the model predicts; 'auto' reads it from the scheduler configuration or from marks in the checkpoint."),
+    .describe("What the model predicts; 'auto' reads it from the scheduler configuration or from marks in the checkpoint.")
+    .meta({ why: 'Only for checkpoints without a mark: a model of the kind v that is trained as epsilon turns to noise.' }),
 });
 
 const folderSchema = z.strictObject({
@@ -51,23 +53,31 @@ const folderSchema = z.strictObject({
 const dataSchema = z.strictObject({
   folders: z.array(folderSchema).min(1),
   resolution: z.union([z.literal('auto'), imageSide, z.tuple([imageSide, imageSide])]).default('auto')
-    .describe("Side of the training area in pixels, or [width, height]; 'auto' is the model's own size."),
+    .describe("Side of the training area in pixels, or [width, height]; 'auto' is the model's own size.")
+    .meta({ why: "Lower saves memory and time with the square of it and loses fine detail; higher than the model's own invites doubled motifs.", unit: 'px' }),
   buckets: z.strictObject({
-    enabled: z.boolean().default(true).describe('Keep aspect ratios by grouping images of like shape.'),
+    enabled: z.boolean().default(true).describe('Keep aspect ratios by grouping images of like shape.')
+      .meta({ why: 'Without it everything is cut to one shape, which cuts heads and edges off.' }),
     step: z.union([z.literal('auto'), positive]).default('auto')
       .describe("Bucket sides are multiples of this, in pixels; 'auto' is 64, or less for small resolutions."),
     minAspect: z.number().min(0.1).max(1).default(0.5).describe('Narrowest bucket, width / height.'),
     maxAspect: z.number().min(1).max(10).default(2).describe('Widest bucket, width / height.'),
   }).prefault({}),
-  crop: z.enum(['center', 'random']).default('center'),
-  flip: z.boolean().default(false).describe('Also train on the mirrored image, half of the time.'),
+  crop: z.enum(['center', 'random']).default('center').describe('Where a picture that does not fit its bucket is cut; a centre of interest that was set wins.')
+    .meta({ why: 'Random shows more of wide pictures over time; the centre is safer for portraits.' }),
+  flip: z.boolean().default(false).describe('Also train on the mirrored image, half of the time.')
+    .meta({ why: 'Doubles a small set, and is wrong where left and right matter: writing, faces with a parting, a signature side.' }),
   background: z.string().regex(/^#[0-9a-fA-F]{6}$/, 'must be a colour such as #ffffff').default('#ffffff')
     .describe('Colour under transparent pixels.'),
   caption: z.strictObject({
-    prefix: z.string().default('').describe('Put before every caption; the place for a trigger word.'),
-    dropout: fraction.default(0).describe('Share of captions that are left empty, for classifier-free guidance.'),
-    shuffle: z.boolean().default(false).describe('New order of the parts of a caption each time.'),
-    keepTokens: natural.default(0).describe('That many parts at the start keep their place when shuffling.'),
+    prefix: z.string().default('').describe('Put before every caption; the place for a trigger word.')
+      .meta({ why: 'A rare word lets a prompt call the style up or leave it out; without one the style is always there.' }),
+    dropout: fraction.default(0).describe('Share of captions that are left empty, for classifier-free guidance.')
+      .meta({ why: '0.05 to 0.15 makes the style show without words too; guidance at painting time needs it.' }),
+    shuffle: z.boolean().default(false).describe('New order of the parts of a caption each time.')
+      .meta({ why: 'For lists of tags: keeps the model from learning an order. Sentences fall apart by it.' }),
+    keepTokens: natural.default(0).describe('That many parts at the start keep their place when shuffling.')
+      .meta({ why: 'Protects a trigger word or a subject from being shuffled.' }),
     separator: z.string().min(1).default(',').describe('What separates the parts of a caption.'),
     maxTokens: z.union([z.literal('auto'), positive.max(1000)]).default('auto')
       .describe("Tokens of a caption that are used; text encoders that take 75 get longer ones in pieces. 'auto' is up to three pieces."),
@@ -75,21 +85,31 @@ const dataSchema = z.strictObject({
   selection: z.string().min(1).optional()
     .describe('File with what was decided by hand about single pictures; the studio writes it.'),
   holdout: z.union([fraction.max(0.5), z.string().min(1)]).default(0)
-    .describe('Share of images, or a folder, that is never trained on and only measured.'),
+    .describe('Share of images, or a folder, that is never trained on and only measured.')
+    .meta({ why: 'A loss on pictures that were never trained on shows overtraining before the eye does.' }),
 });
 
 const adapterSchema = choice('dora', 'Kind of adapter.', {
-  targets: z.enum(adapterTargets).default('attention+feed-forward').describe('Layers that get an adapter.'),
-  textEncoder: z.boolean().default(false).describe('Adapt the text encoders too.'),
+  targets: z.enum(adapterTargets).default('attention+feed-forward').describe('Layers that get an adapter.')
+    .meta({ why: 'Attention decides what is where; feed-forward and the other linear layers carry style; convolutions carry texture. More layers learn more and cost more.' }),
+  textEncoder: z.boolean().default(false).describe('Adapt the text encoders too.')
+    .meta({ why: 'Helps new words to a meaning and forgets old ones sooner; a style seldom needs it.' }),
   textEncoderLearningRate: z.number().min(0).max(10).optional()
-    .describe("Learning rate of the text encoders; the optimizer's own if left out."),
+    .describe("Learning rate of the text encoders; the optimizer's own if left out.")
+    .meta({ why: "Text encoders overtrain early: a tenth to a half of the optimizer's rate." }),
+  from: z.string().min(1).optional()
+    .describe('Adapter file, of Adora or another program, that training goes on from; a new adapter if left out. '
+      + 'Kind and axis must be those of the file, the rank at least its largest.'),
 });
 
 const objectiveSchema = z.strictObject({
   kind: z.string().min(1).default('auto').describe("What is learnt; 'auto' is what the base model predicts."),
-  weighting: z.enum(['none', 'min-snr', 'debiased']).default('none').describe('Weight of a timestep in the loss.'),
-  minSnrGamma: z.number().min(0.1).max(100).default(5).describe("Gamma of the weighting 'min-snr'."),
-  noiseOffset: z.number().min(0).max(1).default(0).describe('Strength of an added constant per channel of the noise.'),
+  weighting: z.enum(['none', 'min-snr', 'debiased']).default('none').describe('Weight of a timestep in the loss.')
+    .meta({ why: "'min-snr' keeps easy, nearly clean timesteps from drowning the rest: steadier, quicker learning." }),
+  minSnrGamma: z.number().min(0.1).max(100).default(5).describe("Gamma of the weighting 'min-snr'.")
+    .meta({ why: '5 is usual; lower looks less at detail, higher comes close to no weighting.' }),
+  noiseOffset: z.number().min(0).max(1).default(0).describe('Strength of an added constant per channel of the noise.')
+    .meta({ why: 'Lets a model learn very dark and very bright pictures; 0.05 to 0.1 is much.' }),
 });
 
 const noiseSchema = z.strictObject({
@@ -99,7 +119,8 @@ const noiseSchema = z.strictObject({
   betaEnd: z.number().min(0).max(1).optional(),
   timesteps: positive.max(100000).optional(),
   zeroTerminalSnr: z.boolean().default(false)
-    .describe('Rescale the schedule so that the last timestep is pure noise; wants v prediction.'),
+    .describe('Rescale the schedule so that the last timestep is pure noise; wants v prediction.')
+    .meta({ why: 'Real black and white; only for models that predict v and are sampled with the same schedule.' }),
   minTimestep: natural.default(0).describe('Smallest timestep that is trained.'),
   maxTimestep: positive.optional().describe('Largest timestep that is trained; the last one if left out.'),
 });
@@ -107,45 +128,63 @@ const noiseSchema = z.strictObject({
 const optimizerSchema = choice('adamw', 'Kind of optimizer.', {});
 
 const scheduleSchema = choice('constant', 'Course of the learning rate.', {
-  warmup: natural.default(0).describe('Steps in which the learning rate rises from 0.'),
+  warmup: natural.default(0).describe('Steps in which the learning rate rises from 0.')
+    .meta({ why: 'The optimizer does not know the size of gradients at first; some careful steps avoid a bad start.', unit: 'steps' }),
 });
 
 const trainSchema = z.strictObject({
-  steps: positive.max(100_000_000).default(1000).describe('Optimizer steps in all.'),
-  batch: positive.max(4096).default(1).describe('Images at once.'),
-  accumulate: positive.max(65536).default(1).describe('Batches whose gradients are averaged for one step.'),
-  clip: z.number().min(0).default(1).describe('Largest L2 norm of the gradient; 0 does not clip.'),
-  seed: z.int().min(0).default(0),
+  steps: positive.max(100_000_000).default(1000).describe('Optimizer steps in all.')
+    .meta({ why: 'Too few: the style is faint. Too many: every picture looks like one of yours. Look at samples and take an earlier checkpoint.', unit: 'steps' }),
+  batch: positive.max(4096).default(1).describe('Images at once.')
+    .meta({ why: 'More is steadier and needs memory; raise the learning rate a little with it.', unit: 'pictures' }),
+  accumulate: positive.max(65536).default(1).describe('Batches whose gradients are averaged for one step.')
+    .meta({ why: 'A larger batch without its memory, for as much time.', unit: 'batches' }),
+  clip: z.number().min(0).default(1).describe('Largest L2 norm of the gradient; 0 does not clip.')
+    .meta({ why: 'Keeps one odd picture from throwing everything over.' }),
+  seed: z.int().min(0).default(0).describe('Start of all randomness: same job, same seed, same bytes.')
+    .meta({ why: 'Change it to see how much of a result is chance.' }),
   ema: z.number().min(0).max(0.999999).default(0)
-    .describe('Decay of the running average of the trained values; 0 keeps none.'),
-  device: z.enum(devices).default('auto'),
+    .describe('Decay of the running average of the trained values; 0 keeps none.')
+    .meta({ why: '0.99 to 0.999 smooths the last steps; needs a run that is long enough.' }),
+  device: z.enum(devices).default('auto').describe("What computes; 'auto' is the best that the doctor found."),
   dtype: z.enum(['auto', 'f32', 'f16']).default('auto').describe('Number format of weights and activations.'),
   checkpointing: z.boolean().default(true)
-    .describe('Compute activations again in the backward pass in place of keeping them: less memory, more time.'),
-  saveEvery: natural.default(250).describe('Steps between checkpoints; 0 saves at the end only.'),
-  keep: positive.default(3).describe('Number of checkpoints that are kept.'),
+    .describe('Compute activations again in the backward pass in place of keeping them: less memory, more time.')
+    .meta({ why: 'Off is about a third faster where memory allows.' }),
+  saveEvery: natural.default(250).describe('Steps between checkpoints; 0 saves at the end only.')
+    .meta({ why: 'The best checkpoint is often not the last: ten in a run are enough to choose from.', unit: 'steps' }),
+  keep: positive.default(3).describe('Number of checkpoints that are kept.')
+    .meta({ why: 'Older ones are removed; keep as many as you want to compare.', unit: 'checkpoints' }),
   probeEvery: natural.default(50)
-    .describe('Steps between measurements of the loss at fixed noise and timesteps; 0 measures at start and end.'),
+    .describe('Steps between measurements of the loss at fixed noise and timesteps; 0 measures at start and end.')
+    .meta({ why: 'The loss of a step is mostly chance; this one compares like with like.', unit: 'steps' }),
   checkResources: z.boolean().default(true)
-    .describe('Refuse to start when the forecast says that memory or disk do not suffice; false only warns.'),
-  priorWeight: z.number().min(0).max(100).default(1).describe('Weight of regularization images in the loss.'),
+    .describe('Refuse to start when the forecast says that memory or disk do not suffice; false only warns.')
+    .meta({ why: 'A run that breaks off in the night costs more than a refusal now.' }),
+  priorWeight: z.number().min(0).max(100).default(1).describe('Weight of regularization images in the loss.')
+    .meta({ why: 'Higher holds the general kind more strongly and slows the style.' }),
 });
 
 const previewSchema = z.strictObject({
-  every: natural.default(0).describe('Steps between previews; 0 makes none while training.'),
-  prompts: z.array(z.string()).default([]),
-  negative: z.string().default(''),
-  sampler: z.string().min(1).default(defaultSampler),
-  steps: positive.max(1000).default(20),
-  guidance: z.number().min(0).max(100).default(7),
-  seed: z.int().min(0).default(0),
+  every: natural.default(0).describe('Steps between previews; 0 makes none while training.')
+    .meta({ why: 'Each one takes the time of painting; often enough to see the change, seldom enough not to wait.', unit: 'steps' }),
+  prompts: z.array(z.string()).default([]).describe('One picture for each, from the same noise every time.')
+    .meta({ why: 'One near your pictures and one far from them: the far one shows overtraining first.' }),
+  negative: z.string().default('').describe('What previews shall not show.'),
+  sampler: z.string().min(1).default(defaultSampler).describe('How previews are painted.'),
+  steps: positive.max(1000).default(20).describe('Sampling steps of a preview.').meta({ why: 'More is finer and slower.', unit: 'steps' }),
+  guidance: z.number().min(0).max(100).default(7).describe('How strictly previews follow their prompts.')
+    .meta({ why: '4 to 8; judge a style at the strength you will paint with.' }),
+  seed: z.int().min(0).default(0).describe('Noise that previews begin with.'),
   width: imageSide.optional().describe("In pixels; the model's own size if left out."),
   height: imageSide.optional().describe("In pixels; the model's own size if left out."),
 });
 
 const outputSchema = z.strictObject({
-  for: z.enum(consumers).default('all').describe('Program that shall read the adapter: decides layout and names.'),
-  dtype: z.enum(['f16', 'bf16', 'f32']).default('f16').describe('Number format of exported files.'),
+  for: z.enum(consumers).default('all').describe('Program that shall read the adapter: decides layout and names.')
+    .meta({ why: "Programs read DoRA's magnitudes along different axes; the axis that is trained follows from it." }),
+  dtype: z.enum(['f16', 'bf16', 'f32']).default('f16').describe('Number format of exported files.')
+    .meta({ why: 'f16 is small and read by all; f32 for merging or going on.' }),
 });
 
 const autoencoderSchema = z.strictObject({

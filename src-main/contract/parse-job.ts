@@ -151,6 +151,9 @@ function relations(job: Job): string[] {
   if (schedule.warmup >= train.steps && schedule.warmup > 0) {
     issues.push(`schedule.warmup: ${schedule.warmup} steps of warm-up must be fewer than train.steps (${train.steps}).`);
   }
+  if (job.adapter.from !== undefined && job.task !== 'adapter') {
+    issues.push(`adapter.from: goes with task = "adapter", not "${job.task}"; leave it out.`);
+  }
   if (job.data.folders.every((folder) => folder.regularization)) {
     issues.push('data.folders: every folder is a regularization folder; at least one must hold images to learn from.');
   }

@@ -7,11 +7,14 @@ type Stepped = Extract<TrainEventBody, { step?: number }>;
 /** Kinds of events that belong to the work at their step, and are void when the step is done again. */
 const WORK: ReadonlySet<TrainEventBody['kind']> = new Set<Stepped['kind']>(['step', 'probe', 'sample', 'checkpoint', 'verdict', 'memory']);
 
-/** Whether an earlier event is void once a process starts from `fromStep`. A start at 0 does all again. */
+/** Whether a process that starts from `fromStep` does the work at `step` again. A start at 0 does all again. */
+export const isDoneAgain = (step: number, fromStep: number): boolean => step > fromStep || fromStep === 0;
+
+/** Whether an earlier event is void once a process starts from `fromStep`. */
 export function isSuperseded(event: TrainEventBody, fromStep: number): boolean {
   if (!WORK.has(event.kind)) return false;
   const step = (event as { readonly step?: number }).step;
-  return step !== undefined && (step > fromStep || fromStep === 0);
+  return step !== undefined && isDoneAgain(step, fromStep);
 }
 
 /**

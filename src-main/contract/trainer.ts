@@ -80,6 +80,8 @@ export interface TrainerCommands {
     readonly request: Readonly<Record<string, never>>;
     readonly result: readonly { readonly name: string; readonly isUsable: boolean; readonly isSoftware: boolean; readonly hasF16: boolean; readonly text: string }[];
   };
+  /** Tries one device in this process, which may end of it; `said` tells what is known so far. */
+  readonly trial: { readonly request: { readonly device: string }; readonly result: unknown };
   /** Examines one device in this process. */
   readonly doctor: { readonly request: { readonly device: string }; readonly result: { readonly text: string; readonly data: unknown; readonly ok: boolean } };
   readonly tag: {
@@ -101,12 +103,18 @@ export type ControlAction = 'stop' | 'pause' | 'resume' | 'sample' | 'save';
 
 export type ToTrainer =
   | { readonly kind: 'start'; readonly command: CommandName; readonly request: unknown }
-  | { readonly kind: 'control'; readonly action: ControlAction };
+  | { readonly kind: 'control'; readonly action: ControlAction }
+  /** To an `ask`; null when that command failed. */
+  | { readonly kind: 'answer'; readonly id: number; readonly result: unknown };
 
 export type FromTrainer =
   /** Every few seconds, between two calls of the device. */
   | { readonly kind: 'beat' }
   | { readonly kind: 'event'; readonly event: TrainEvent }
   | { readonly kind: 'progress'; readonly label: string; readonly done: number; readonly total: number; readonly unit: string }
+  /** What is known of the result so far: it counts when the process ends before it is done. */
+  | { readonly kind: 'said'; readonly result: unknown }
+  /** A command in another trainer process, for a process that cannot start one itself. */
+  | { readonly kind: 'ask'; readonly id: number; readonly command: 'trial'; readonly request: RequestOf<'trial'> }
   | { readonly kind: 'done'; readonly result: unknown }
   | { readonly kind: 'failed'; readonly problem: Problem };

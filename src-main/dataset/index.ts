@@ -43,7 +43,7 @@ export interface PreparedDataset {
 
 /**
  * Reads folders, captions, headers and hashes; decodes no picture. Errors: those of the stages, all UserError
- * `dataset.*`, and `dataset.nothing-to-train`.
+ * `dataset.*`, `dataset.nothing-to-train`, and `dataset.no-holdout-folder` for a folder of held-out pictures that is not one.
  */
 export async function prepareDataset(data: DataSettings, options: PrepareOptions): Promise<PreparedDataset> {
   const { modelSize, pixelStep, seed, crops = 4, signal } = options;
@@ -69,11 +69,22 @@ export async function prepareDataset(data: DataSettings, options: PrepareOptions
   };
 }
 
+const FOLDER_ERRORS: ReadonlySet<string> = new Set(['dataset.no-folder', 'dataset.not-a-folder', 'dataset.empty-folder']);
+
+/** It is not the folder that is trained on, which the plain sentence would be taken for. */
+function holdoutError({ code }: UserError, path: string): UserError {
+  const what = code === 'dataset.no-folder' ? 'does not exist' : code === 'dataset.not-a-folder' ? 'is a file' : 'holds no pictures (PNG, JPEG, WebP or AVIF)';
+  return new UserError('dataset.no-holdout-folder', `The folder of held-out pictures ${JSON.stringify(path)} (data.holdout) ${what}: name another one, or a share of the pictures ` +
+    'such as 0.1; 0 measures on none.', { path });
+}
+
 async function splitOff(
   items: readonly MeasuredItem[], holdout: string | number, signal: AbortSignal | undefined,
 ): Promise<Split> {
   if (typeof holdout === 'number') return splitByFraction(items, holdout);
-  const scan = await scanFolders([{ path: holdout, regularization: false }]);
+  const scan = await scanFolders([{ path: holdout, regularization: false }]).catch((error: unknown) => {
+    throw error instanceof UserError && FOLDER_ERRORS.has(error.code) ? holdoutError(error, holdout) : error;
+  });
   const split = splitByFolder(items, await measureItems(scan.items, signal));
   return { ...split, warnings: [...scan.warnings, ...split.warnings] };
 }

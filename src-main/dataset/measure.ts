@@ -10,8 +10,8 @@ import type { MeasuredItem, ScannedItem } from './types.ts';
 
 const AT_ONCE = 4;
 
-/** SHA-256 of a file, lower-case hex. */
-async function hashOf(path: string): Promise<string> {
+/** SHA-256 of a file, lower-case hex: what a picture is known by. */
+export async function hashPicture(path: string): Promise<string> {
   const bytes = await readFile(path).catch((error: unknown) => {
     throw readError(error, path, 'a picture of the data set');
   });
@@ -26,7 +26,7 @@ export async function measureItems(items: readonly ScannedItem[], signal?: Abort
   const results = await mapLimit(items, AT_ONCE, (item) => tryFile(item.path, async (): Promise<MeasuredItem> => {
     signal?.throwIfAborted();
     const size = await imageSize(item.path);
-    return { ...item, size, contentHash: await hashOf(item.path) };
+    return { ...item, size, contentHash: await hashPicture(item.path) };
   }));
   const { good, bad } = sortOut(results);
   // One bad file ends the work anyway: then all are decoded, so that those with damage further in are named as well.

@@ -57,7 +57,7 @@ export async function analyzeRun(path: string, { onEvent, shouldStop }: Context)
   for await (const weight of mergedWeights(run)) {
     if (!weight.path.endsWith('.weight') || !isMatrix(weight.shape)) continue;
     if (shouldStop()) throw new UserError('analyze.stopped', 'The analysis was stopped; nothing was written.');
-    const before = run.modelFolder.readF32(weight.path);
+    const before = run.baseModel.readF32(weight.path);
     const layer = weight.path.slice(0, -'.weight'.length);
     for (const { step, values } of checkpoints) points.push({ layer, step, ...weightChange(before, await weight.merge(values), weight.shape[0]!) });
     onEvent({ kind: 'phase', name: 'measure layers', done: ++done, total, unit: 'layers' });
@@ -74,10 +74,10 @@ export async function analyzeRun(path: string, { onEvent, shouldStop }: Context)
 
 const isMatrix = (shape: readonly number[]): boolean => shape.length === 2 || shape.length === 4;
 
-function checkBase({ job, plan, modelFolder }: OpenRun): void {
+function checkBase({ job, plan, baseModel }: OpenRun): void {
   const path = plan.layers[0]?.path ?? plan.tensors[0]?.name ?? '';
   const component = path.slice(0, path.indexOf('.'));
-  if (job.init === 'file' && (modelFolder.files.get(component)?.tensors.size ?? 0) > 0) return;
+  if (job.init === 'file' && (baseModel.files.get(component)?.tensors.size ?? 0) > 0) return;
   throw new UserError('analyze.no-base', `"${job.name}" was trained from random weights: there is no base model to measure the change from.`, { model: job.base.model });
 }
 

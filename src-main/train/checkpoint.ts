@@ -53,6 +53,9 @@ export function loadCheckpoint(path: string): Checkpoint {
   return { state, values };
 }
 
+/** What a checkpoint says of its run; null for another file. Reads the header only. */
+export const checkpointState = (path: string): LoopState | null => parseState(openSafetensors(path).metadata.get('adora.checkpoint'));
+
 function parseState(text: string | undefined): LoopState | null {
   try {
     const state = JSON.parse(text ?? '') as LoopState | null;

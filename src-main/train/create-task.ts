@@ -31,7 +31,7 @@ export interface PreparedTask {
   dispose(): Promise<void>;
 }
 
-const hasWeights = (run: OpenRun, component: string): boolean => (run.modelFolder.files.get(component)?.tensors.size ?? 0) > 0;
+const hasWeights = (run: OpenRun, component: string): boolean => (run.baseModel.files.get(component)?.tensors.size ?? 0) > 0;
 
 export interface TaskSettings {
   readonly cacheFolder?: string;
@@ -41,7 +41,7 @@ export interface TaskSettings {
 }
 
 export async function createTask(run: OpenRun, tensors: readonly TrainedTensor[], emit: (event: TrainEventBody) => void, { cacheFolder, signal, onDataset }: TaskSettings): Promise<PreparedTask> {
-  const { job, model, modelFolder, plan, runtime } = run;
+  const { job, model, baseModel, plan, runtime } = run;
   const side = model.nativeSide;
   const stop = signal ? { signal } : {};
   emit({ kind: 'phase', name: 'read the data set', done: 0, total: 0, unit: 'pictures' });
@@ -63,16 +63,16 @@ export async function createTask(run: OpenRun, tensors: readonly TrainedTensor[]
   const { objective, warnings } = objectiveOf(job, noise, prediction);
   for (const warning of warnings) emit({ kind: 'warning', ...warning });
   return keptUnlessFailed(async (keep) => {
-    const autoencoder = keep(new Autoencoder(model, new ShapedPrograms(runtime, modelFolder)));
-    const text = keep(new TextEncoders(model, modelFolder, new ShapedPrograms(runtime, modelFolder), job.data.caption.maxTokens));
+    const autoencoder = keep(new Autoencoder(model, new ShapedPrograms(runtime, baseModel)));
+    const text = keep(new TextEncoders(model, baseModel, new ShapedPrograms(runtime, baseModel), job.data.caption.maxTokens));
     warnOfCuts(text, dataset, job, emit);
     const textParts = model.textEncoders.map(({ component }) => component);
     const examples = await createExampleSource({
       ...common, model, text, autoencoder,
       trainsText: plan.trainsText,
       cacheFolder: cacheFolder ?? join(appFolders().cache, 'encoded'),
-      autoencoderId: `${modelFolder.identity('vae')} ${runtime.device}`,
-      textId: textParts.filter((part) => hasWeights(run, part)).map((part) => `${modelFolder.identity(part)} ${runtime.device} ${job.base.clipSkip ?? ''} ${job.data.caption.maxTokens}`).join(' '),
+      autoencoderId: `${baseModel.identity('vae')} ${runtime.device}`,
+      textId: textParts.filter((part) => hasWeights(run, part)).map((part) => `${baseModel.identity(part)} ${runtime.device} ${job.base.clipSkip ?? ''} ${job.data.caption.maxTokens}`).join(' '),
       onProgress, ...stop,
     });
     const task = createDenoiserTask({ model, job, objective, alphasCumprod: alphasCumprodOf(noise), tensors, builder: plan.builder, trainsText: plan.trainsText, examples, dropout: dropoutOf(job) });

@@ -2,10 +2,10 @@
 import { cpSync, existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { scoped } from '../base/dispose.ts';
+import { exactIn, layoutsFor } from '../catalog/programs.ts';
 import { EXPORT } from '../contract/export-kinds.ts';
 import { makeFolder } from '../files/atomic-write.ts';
 import type { ChosenRuntime } from './choose-runtime.ts';
-import { exactIn, layoutsFor } from './export-choice.ts';
 import { approximate, RANKS_OF_DORA } from './export-lora.ts';
 import { exportAdapter } from './export-run.ts';
 import { axisOfRun, sourceOfRun } from './export-source.ts';

@@ -64,9 +64,9 @@ export async function paintComparison(
 }
 
 async function paintWith(folder: string, job: Job, { runtime, compute }: ChosenRuntime, wanted: readonly PictureSettings[], onProgress: (done: number) => void): Promise<Picture[]> {
-  const modelFolder = openModel(folder);
-  const model = detectModel(modelFolder.files);
-  const painter = new Painter({ model, modelFolder, runtime, builder: { compute, storedDType: modelFolder.storedDType }, trainsText: false, noise: noiseOf(job, model) });
+  const baseModel = openModel(folder);
+  const model = detectModel(baseModel.files);
+  const painter = new Painter({ model, baseModel, runtime, builder: { compute, storedDType: baseModel.storedDType }, trainsText: false, noise: noiseOf(job, model) });
   try {
     return await painter.paint(new Map(), wanted, onProgress);
   } finally {

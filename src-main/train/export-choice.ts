@@ -1,36 +1,13 @@
-// Which files a program gets, and whether they can be exact there.
+// What an export may be for: refusals before and after training, and the notes that go with files.
 import { UserError } from '../base/errors.ts';
 import { consumers } from '../catalog/consumers/index.ts';
-import type { AdapterFormat, DoraAxis, Program } from '../catalog/define/format.ts';
-import { formats } from '../catalog/formats/index.ts';
-import type { Consumer } from '../contract/job.ts';
+import type { DoraAxis, Program } from '../catalog/define/format.ts';
+import { exactIn, formatOf, layoutsFor, programs } from '../catalog/programs.ts';
 import { axisOfRun, fileStem, type ExportSource } from './export-source.ts';
 import { namedModel } from './named-model.ts';
 import type { OpenRun } from './run-job.ts';
 
-const programs = Object.keys(consumers) as Program[];
-
 export const list = (names: readonly string[]): string => (names.length < 2 ? names.join('') : `${names.slice(0, -1).join(', ')} and ${names.at(-1)}`);
-
-/** Whether the program renders an adapter as trained; `null` is one without magnitudes. */
-export const exactIn = (program: Program, axis: DoraAxis | null): boolean => axis === null || consumers[program].axis === axis;
-
-export interface LayoutChoice {
-  readonly layout: string;
-  readonly format: AdapterFormat;
-  readonly programs: readonly Program[];
-}
-
-/** The layouts that a program (or any) reads, with the programs that each is for. */
-export function layoutsFor(target: Consumer): LayoutChoice[] {
-  return Object.entries(formats).flatMap(([layout, format]) => {
-    const own = programs.filter((program) => consumers[program].naming === format.naming && (target === 'all' || target === program));
-    return own.length > 0 ? [{ layout, format, programs: own }] : [];
-  });
-}
-
-/** The layout that is written for a program. */
-export const formatOf = (program: Program): AdapterFormat => layoutsFor(program)[0]!.format;
 
 /** Name that A1111 calls a run's adapter file by, without its ending; null when the run leaves no such file. */
 export function webuiName(run: Pick<OpenRun, 'job' | 'plan'>): string | null {
@@ -45,10 +22,10 @@ export function webuiName(run: Pick<OpenRun, 'job' | 'plan'>): string | null {
  * Refuses a program that would not show what is (or would be) trained: before training, so that nobody trains for nothing.
  * Errors: `export.not-exact`, `export.unnamed-layer`.
  */
-export function checkExact(run: Pick<OpenRun, 'job' | 'plan' | 'model' | 'modelFolder'>, program: Program): void {
-  const { plan, model, modelFolder } = run;
+export function checkExact(run: Pick<OpenRun, 'job' | 'plan' | 'model' | 'baseModel'>, program: Program): void {
+  const { plan, model, baseModel } = run;
   checkAxis(program, axisOfRun(run));
-  checkNames({ named: namedModel(modelFolder.files, model.denoiserComponent), layers: plan.layers }, program);
+  checkNames({ named: namedModel(baseModel.files, model.denoiserComponent), layers: plan.layers }, program);
 }
 
 /** Error: `export.not-exact`. */

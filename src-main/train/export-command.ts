@@ -4,13 +4,14 @@ import { rename, rm } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { UserError } from '../base/errors.ts';
 import { consumers } from '../catalog/consumers/index.ts';
-import type { Program } from '../catalog/define/format.ts';
-import type { TrainEventBody } from '../contract/events.ts';
+import type { DoraAxis, Program } from '../catalog/define/format.ts';
+import { formatOf, layoutsFor } from '../catalog/programs.ts';
+import type { TrainEvent, TrainEventBody } from '../contract/events.ts';
 import { EXPORT, type ExportKind } from '../contract/export-kinds.ts';
 import { defaultSampler, type Consumer } from '../contract/job.ts';
 import { makeFolder, writeFileAtomic } from '../files/atomic-write.ts';
 import { chooseRuntime, type ChosenRuntime } from './choose-runtime.ts';
-import { checkAxis, checkNames, formatOf, layoutsFor } from './export-choice.ts';
+import { checkAxis, checkNames } from './export-choice.ts';
 import { differencesOf, writeDifferences, type Difference } from './export-diff.ts';
 import { approximate, RANKS_OF_DORA, type Approximation } from './export-lora.ts';
 import type { ProgramProof } from './export-proof.ts';
@@ -22,6 +23,7 @@ import { runDifferences } from './export-weights.ts';
 import { saveMerged, weightsOfAdapter, weightsOfRun, weightsOfSource, type MergedModel } from './merge.ts';
 import { chooseCheckpoint, openRun, openSavedValues } from './open-run.ts';
 import { noiseOf } from './noise-of.ts';
+import { EventLog, readEvents } from './run-folder.ts';
 import type { OpenRun } from './run-job.ts';
 import { adapterFile } from './write-adapter.ts';
 
@@ -30,6 +32,8 @@ export interface ExportRequest {
   readonly run: string;
   /** The base model of an adapter file. */
   readonly base?: string;
+  /** What the magnitudes of an adapter file belong to, where it leaves that open. */
+  readonly axis?: DoraAxis;
   readonly step?: number;
   readonly for?: Consumer;
   readonly as?: ExportKind;
@@ -80,12 +84,13 @@ export async function exportCommand(request: ExportRequest, { onEvent, shouldSto
   if (existsSync(request.run) && statSync(request.run).isFile()) return exportFile(shared);
   const run = openRun(request.run, chosen);
   const { step, path } = chooseCheckpoint(run, request.step);
-  const { job, model, modelFolder } = run;
+  const { job, model, baseModel } = run;
+  const emit = loggedIn(run.folder.path, onEvent);
   const folder = request.out ? resolve(request.out) : run.folder.exports;
   await makeFolder(folder);
-  const wantsPicture = request.sample ?? isSmall(modelFolder, model.denoiserComponent);
+  const wantsPicture = request.sample ?? isSmall(baseModel, model.denoiserComponent);
   const task: Task = {
-    ...shared, folder, target: request.for ?? job.output.for, dtype: request.dtype ?? job.output.dtype, what: `Step ${step}`,
+    ...shared, emit, folder, target: request.for ?? job.output.for, dtype: request.dtype ?? job.output.dtype, what: `Step ${step}`,
     picture: wantsPicture ? pictureOfRun(run) : null,
   };
   const saved = openSavedValues(path);
@@ -93,6 +98,20 @@ export async function exportCommand(request: ExportRequest, { onEvent, shouldSto
   if (kind === EXPORT.merged && run.plan.adapter) return exportMergedRun(run, saved, step, task);
   const values = new Map(run.plan.tensors.map(({ name }) => [name, saved(name)]));
   return exportSource(sourceOfRun(run, values, step), step, task);
+}
+
+/** Events that end the work of a process on a run. */
+const ENDS: readonly TrainEvent['kind'][] = ['finished', 'interrupted', 'failed', 'paused'];
+
+/** Verdicts on files belong to the run's own log; one that is being written by a trainer is left alone. */
+function loggedIn(run: string, onEvent: (event: TrainEventBody) => void): (event: TrainEventBody) => void {
+  const last = readEvents(run).findLast(({ kind }) => kind !== 'verdict' && kind !== 'warning');
+  if (!last || !ENDS.includes(last.kind)) return onEvent;
+  const log = new EventLog(run, () => {});
+  return (event) => {
+    if (event.kind === 'verdict') log.emit(event);
+    onEvent(event);
+  };
 }
 
 function checkRequest({ rank, energy, base, run }: ExportRequest, kind: ExportKind | undefined): void {
@@ -120,11 +139,11 @@ function pauseOf(shouldStop: () => boolean): () => Promise<void> {
 
 async function exportFile(shared: Omit<Task, 'target' | 'folder' | 'dtype' | 'what' | 'picture'>): Promise<ExportResult> {
   const { request, chosen } = shared;
-  const source = sourceOfFile(request.run, request.base!);
+  const source = sourceOfFile(request.run, request.base!, request.axis);
   const folder = request.out ? resolve(request.out) : join(resolve(request.run), '..', `${source.stem}-exports`);
   await makeFolder(folder);
-  const { model, modelFolder } = source;
-  const wantsPicture = request.sample ?? isSmall(modelFolder, model.denoiserComponent);
+  const { model, baseModel } = source;
+  const wantsPicture = request.sample ?? isSmall(baseModel, model.denoiserComponent);
   const side = model.nativeSide;
   const job = { base: { model: request.base!, prediction: 'auto' }, noise: { schedule: 'auto', zeroTerminalSnr: false, minTimestep: 0 } } as const;
   // Facts read the whole base: only where they are shown.
@@ -238,9 +257,12 @@ const mergeSettings = (stem: string, step: number | null, { folder, request, emi
   onProgress: (done: number, total: number): void => emit({ kind: 'phase', name: 'merge', done, total, unit: total > 1e6 ? 'bytes' : 'weights' }),
 });
 
-function mergedResult(merged: MergedModel, step: number | null, { what }: Task): ExportResult {
+function mergedResult(merged: MergedModel, step: number | null, { what, emit }: Task): ExportResult {
   const lost = merged.worstRounding > 0 ? `, of which rounding takes up to ${percent(merged.worstRounding)} in a weight` : '';
-  return { text: `${what}: the merged model is in ${merged.path}\n${merged.changed} weights are changed${lost}.`, data: { ...(step === null ? {} : { step }), files: [merged.path], ...merged }, ok: true };
+  const elsewhere = merged.elsewhere.length === 0 ? '' : ` It has the base's own ${merged.elsewhere.join(', ')}: use the file that the run took in its place (base.vae, base.textEncoders) beside it.`;
+  const text = `${merged.changed} weights are changed${lost}.${elsewhere}`;
+  emit({ kind: 'verdict', name: 'export', ok: true, text: `The merged model was read again: ${text}`, data: { file: merged.path, changed: merged.changed, worstRounding: merged.worstRounding } });
+  return { text: `${what}: the merged model is in ${merged.path}\n${text}`, data: { ...(step === null ? {} : { step }), files: [merged.path], ...merged }, ok: true };
 }
 
 /** A run that has trained weights themselves. */
@@ -254,7 +276,9 @@ async function exportWeights(run: OpenRun, saved: ReturnType<typeof openSavedVal
   if (task.kind === EXPORT.asItIs || task.kind === EXPORT.plain || (task.request.for !== undefined && task.kind === undefined)) {
     throw new UserError('export.no-adapter', `The run "${task.request.run}" trained the weights themselves, so there is no adapter${task.request.for ? ` for ${task.request.for}` : ''}: use --as merged for the model, or --as diff for the differences.`, { run: task.request.run });
   }
-  return mergedResult(await saveMerged(run, weightsOfRun(run, saved), mergeSettings(fileStem(run.job), step, task)), step, task);
+  const result = mergedResult(await saveMerged(run, weightsOfRun(run, saved), mergeSettings(fileStem(run.job), step, task)), step, task);
+  const isMoved = run.job.task === 'autoencoder' && run.job.autoencoder.part === 'all';
+  return isMoved ? { ...result, text: `${result.text}\nThe scale of the latents is that of the base: a finished run measures it for the trained autoencoder and states it in its own export (vae/config.json, or "adora.latent_scale" in the metadata of a single file).` } : result;
 }
 
 /** Passes events on; texts of verdicts are kept for the result. */

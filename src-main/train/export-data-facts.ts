@@ -11,16 +11,17 @@ export const lastOf = (path: string): string => path.split(/[\\/]/).findLast((pa
 /** A data folder as files may name it: one like `10_style`, which says how often it counts, or a number. */
 export const folderName = (path: string, index: number): string => (/^\d+_/.test(lastOf(path)) ? lastOf(path) : `folder-${index + 1}`);
 
-/** Null when the pictures are not there any more. */
-export async function dataFacts(job: Job, model: Model): Promise<DataFacts | null> {
-  const side = model.nativeSide;
-  let dataset: PreparedDataset;
+/** Null when the pictures are not there any more, or cannot be read. */
+export async function readDataset(job: Job, { nativeSide, pixelStep }: Pick<Model, 'nativeSide' | 'pixelStep'>): Promise<PreparedDataset | null> {
   try {
-    dataset = await prepareDataset(job.data, { modelSize: { width: side, height: side }, pixelStep: model.pixelStep, seed: job.train.seed });
+    return await prepareDataset(job.data, { modelSize: { width: nativeSide, height: nativeSide }, pixelStep, seed: job.train.seed });
   } catch (error) {
     if (error instanceof UserError) return null;
     throw error;
   }
+}
+
+export function dataFacts(dataset: PreparedDataset, job: Job, { nativeSide: side }: Pick<Model, 'nativeSide'>): DataFacts {
   const items = dataset.items.filter(({ regularization }) => !regularization);
   const paths = [...new Set(items.map(({ folder }) => folder))];
   const folders = paths.map((path, index) => {

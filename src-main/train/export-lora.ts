@@ -20,7 +20,7 @@ export interface Approximation {
 /** Everything that a layer's adapter adds to its weight, [O, I·kh·kw] in f64. */
 export async function changeOf(source: ExportSource, layer: SourceLayer, pause: Pause = async () => {}): Promise<Float64Array> {
   const { rows, channels, kernel } = extentsOf(layer.shape);
-  const base = source.modelFolder.readF32(`${layer.path}.weight`);
+  const base = source.baseModel.readF32(`${layer.path}.weight`);
   const change = new Float64Array(rows * channels * kernel);
   const axis = source.axis ?? 'output';
   let at = 0;

@@ -55,11 +55,11 @@ export function asAdapter({ layers, axis, values, scale }: ExportSource): FileAd
   };
 }
 
-async function paintWith({ model, modelFolder, named }: ExportSource, adapter: FileAdapter, { settings, runtime, noise }: PictureOfExport): Promise<Picture> {
+async function paintWith({ model, baseModel, named }: ExportSource, adapter: FileAdapter, { settings, runtime, noise }: PictureOfExport): Promise<Picture> {
   const changes = new Map<string, Float32Array>();
-  for await (const { path, merged } of mergedFile(adapter, modelFolder, runtime, named.layers)) changes.set(path, merged);
-  const painted = withWeights(modelFolder, changes);
-  const painter = new Painter({ model, modelFolder: painted, runtime, noise, builder: { storedDType: painted.storedDType }, trainsText: false });
+  for await (const { path, merged } of mergedFile(adapter, baseModel, runtime, named.layers)) changes.set(path, merged);
+  const painted = withWeights(baseModel, changes);
+  const painter = new Painter({ model, baseModel: painted, runtime, noise, builder: { storedDType: painted.storedDType }, trainsText: false });
   try {
     return (await painter.paint(new Map(), [settings]))[0]!;
   } finally {

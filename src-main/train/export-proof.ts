@@ -71,7 +71,7 @@ export async function proveFile(source: ExportSource, path: string, programs: re
     all += layer.shape[axis === 'output' ? 0 : 1]!;
     const found = new Map<string, ReadTensors>();
     const sums = readers.map((reader) => ({ reader, written: reader.layer(layer, found), error: 0 }));
-    const base = source.modelFolder.readF32(`${layer.path}.weight`);
+    const base = source.baseModel.readF32(`${layer.path}.weight`);
     let change = 0;
     let size = 0;
     for (const part of pieces(layer.shape, axis, vectors)) {

@@ -3,11 +3,12 @@ import { rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { consumers } from '../catalog/consumers/index.ts';
 import type { AdapterFormat, Program } from '../catalog/define/format.ts';
+import { exactIn, layoutsFor } from '../catalog/programs.ts';
 import type { TrainEventBody } from '../contract/events.ts';
 import type { Consumer } from '../contract/job.ts';
 import { writeFileAtomic } from '../files/atomic-write.ts';
 import type { DeviceTensor } from '../runtime/runtime.ts';
-import { exactIn, layoutsFor, list, noteFor } from './export-choice.ts';
+import { list, noteFor } from './export-choice.ts';
 import { writeBeside } from './export-beside.ts';
 import { proveFile, type FileProof, type ProofSettings } from './export-proof.ts';
 import { sourceOfRun, type ExportSource } from './export-source.ts';
@@ -18,7 +19,7 @@ import { saveMerged, weightsOfRun } from './merge.ts';
 import { previewPictures } from './preview.ts';
 import { noiseOf } from './noise-of.ts';
 import type { OpenRun } from './run-job.ts';
-import { saveModel, type SaveModelSettings } from './save-model.ts';
+import { replacedParts, saveModel, type SaveModelSettings } from './save-model.ts';
 import type { PictureBatch } from './tasks/autoencoder.ts';
 import { adapterFile, writeAdapter, type WriteSettings } from './write-adapter.ts';
 
@@ -26,25 +27,34 @@ type Emit = (event: TrainEventBody) => void;
 
 /** Gives the files written. */
 export async function exportRun(run: OpenRun, shown: ReadonlyMap<string, DeviceTensor>, pictures: (() => Promise<readonly PictureBatch[]>) | null, emit: Emit): Promise<string[]> {
-  const { job, folder, model, modelFolder } = run;
+  const { job, folder, model, baseModel } = run;
   emit({ kind: 'phase', name: 'export', done: 0, total: 1, unit: 'files' });
   const values = await readAll(shown);
   if (run.plan.layers.length > 0) {
     const source = sourceOfRun(run, values, job.train.steps);
-    const wantsPicture = job.preview.prompts.length > 0 && isSmall(modelFolder, model.denoiserComponent);
+    const wantsPicture = job.preview.prompts.length > 0 && isSmall(baseModel, model.denoiserComponent);
     const picture = wantsPicture ? pictureOfRun(run) : null;
     return (await exportAdapter(source, { for: job.output.for, dtype: job.output.dtype, folder: folder.exports, picture }, emit)).files;
   }
   const target = join(folder.exports, 'model');
-  const config: SaveModelSettings['config'] = pictures ? { vae: { scaling_factor: await latentScale(run, values, await pictures()) } } : {};
-  if (run.modelFolder.root.endsWith('.safetensors')) {
-    // A checkpoint has no place for the scale of its latents.
-    if (pictures) emit({ kind: 'warning', code: 'export.no-scale', text: `The latents of the trained autoencoder want the scale ${config['vae']!['scaling_factor']}, which a checkpoint cannot state: train from a model folder where another program is to use it.`, data: { scale: config['vae']!['scaling_factor'] as number } });
-    return [(await saveMerged(run, weightsOfRun(run, (name) => values.get(name)!), { target, dtype: job.output.dtype, title: job.name })).path];
+  const scale = pictures ? await latentScale(run, values, await pictures()) : null;
+  if (run.baseModel.root.endsWith('.safetensors')) {
+    const texts: Record<string, string> = scale === null ? {} : { [LATENT_SCALE]: String(scale) };
+    const { path } = await saveMerged(run, weightsOfRun(run, (name) => values.get(name)!), { target, dtype: job.output.dtype, title: job.name, texts });
+    if (scale !== null) emit({ kind: 'warning', code: 'export.no-scale', text: noScale(path, scale), data: { scale } });
+    return [path];
   }
-  await saveModel(values, { base: job.base.model, target, dtype: job.output.dtype, config });
+  const config: SaveModelSettings['config'] = scale === null ? {} : { vae: { scaling_factor: scale } };
+  await saveModel(values, { base: job.base.model, replaced: replacedParts(run.baseModel), target, dtype: job.output.dtype, config });
   return [target];
 }
+
+/** Where our own files state what a checkpoint has no place for. */
+const LATENT_SCALE = 'adora.latent_scale';
+
+const noScale = (path: string, scale: number): string =>
+  `The latents of the trained autoencoder want the scale ${scale}, and a single file has no place that other programs read it from (it stands in the file's metadata as "${LATENT_SCALE}"): `
+  + `give it to the program that uses "${basename(path)}", or train from a model folder, whose vae/config.json states it.`;
 
 /** The first preview of a run, to be painted with an exported file. */
 export function pictureOfRun({ job, model, runtime }: Pick<OpenRun, 'job' | 'model' | 'runtime'>): PictureOfExport {

@@ -8,13 +8,16 @@ import type { AdaptedLayer } from '../catalog/define/adapter.ts';
 import type { Model } from '../catalog/define/family.ts';
 import type { AdapterFacts, BaseFacts, DoraAxis, NamedModel, TrainingFacts } from '../catalog/define/format.ts';
 import { detectModel } from '../catalog/families/index.ts';
+import { axisOfJob } from '../catalog/programs.ts';
 import type { Job } from '../contract/job.ts';
+import { withPlaces } from '../contract/recipe.ts';
 import { DOWN, MAGNITUDE } from '../nn/low-rank.ts';
-import { dataFacts, folderName, lastOf } from './export-data-facts.ts';
+import { dataFacts, folderName, lastOf, readDataset } from './export-data-facts.ts';
 import { trainedScale } from './export-values.ts';
 import { namedModel } from './named-model.ts';
 import { openModel, type OpenModel } from './open-model.ts';
 import { readAdapter } from './read-adapter.ts';
+import { recipeBase, recipeInFile } from './recipe-facts.ts';
 import type { OpenRun } from './run-job.ts';
 import type { TrainedValues } from './trained.ts';
 
@@ -30,7 +33,7 @@ export interface ExportSource {
   /** Name for files. */
   readonly stem: string;
   readonly model: Model;
-  readonly modelFolder: OpenModel;
+  readonly baseModel: OpenModel;
   readonly named: NamedModel;
   readonly layers: readonly SourceLayer[];
   /** Axis of the magnitudes; null without any. */
@@ -49,32 +52,35 @@ export const fileStem = ({ name }: Pick<Job, 'name'>): string => name.replaceAll
 /** Axis of the magnitudes that a run trains; null without magnitudes. */
 export function axisOfRun({ plan, job }: Pick<OpenRun, 'plan' | 'job'>): DoraAxis | null {
   const hasMagnitude = plan.tensors.some(({ name }) => name.endsWith(`.${MAGNITUDE}`));
-  return hasMagnitude ? ((job.adapter as Readonly<Record<string, unknown>>)['axis'] === 'input' ? 'input' : 'output') : null;
+  return hasMagnitude ? axisOfJob(job) : null;
 }
 
-type SourceRun = Pick<OpenRun, 'job' | 'model' | 'modelFolder' | 'plan'>;
+type SourceRun = Pick<OpenRun, 'job' | 'model' | 'baseModel' | 'plan'>;
 
 /** Error: `export.kind` for an adapter that is not made of two low-rank matrices. */
 export function sourceOfRun(run: SourceRun, values: TrainedValues, step: number): ExportSource {
-  const { job, model, modelFolder, plan } = run;
+  const { job, model, baseModel, plan } = run;
   const layers = plan.layers.map((layer): SourceLayer => {
     const down = values.get(`${layer.path}.${DOWN}`);
     if (!down) throw new UserError('export.kind', `Adapters of the kind "${job.adapter.kind}" have no layout that other programs read exactly: export with --as merged.`, { kind: job.adapter.kind });
     return { ...layer, rank: down.shape[0]! };
   });
   return {
-    stem: fileStem(job), model, modelFolder, layers, values, scale: trainedScale(job), axis: axisOfRun(run),
-    named: namedModel(modelFolder.files, model.denoiserComponent),
+    stem: fileStem(job), model, baseModel, layers, values, scale: trainedScale(job), axis: axisOfRun(run),
+    named: namedModel(baseModel.files, model.denoiserComponent),
     facts: once(() => factsOfRun(run, layers, step)),
   };
 }
 
-/** Errors: those of opening the base and of `readAdapter`. */
-export function sourceOfFile(path: string, base: string): ExportSource {
-  const modelFolder = openModel(base);
-  const model = detectModel(modelFolder.files);
-  const named = namedModel(modelFolder.files, model.denoiserComponent);
-  const read = readAdapter(path, named);
+/**
+ * @param axis of magnitudes, where the file leaves it open
+ * Errors: those of opening the base and of `readAdapter`.
+ */
+export function sourceOfFile(path: string, base: string, axis?: DoraAxis): ExportSource {
+  const baseModel = openModel(base);
+  const model = detectModel(baseModel.files);
+  const named = namedModel(baseModel.files, model.denoiserComponent);
+  const read = readAdapter(path, named, axis);
   const layers = read.layers.map(({ path: layer, rank }): SourceLayer => {
     const shape = named.layers.get(layer)!;
     return { path: layer, shape, rank, kind: shape.length === 2 ? 'linear' : 'conv' };
@@ -84,9 +90,9 @@ export function sourceOfFile(path: string, base: string): ExportSource {
   const facts = async (): Promise<SourceFacts> => ({
     title, kind: kindOf(read.axis), axis: read.axis, rank, alpha: rank,
     trigger: (read.metadata.get('modelspec.trigger_phrase') ?? read.metadata.get('modelspec.usage_hint') ?? '').slice(0, 1000),
-    base: await baseFacts(base, model, modelFolder, layers), training: null, data: null,
+    base: await baseFacts(base, model, baseModel, layers), training: null, data: null,
   });
-  return { stem: fileStem({ name: basename(path).replace(/\.safetensors$/, '') }), model, modelFolder, named, layers, axis: read.axis, scale: 1, values: read.values, facts: once(facts) };
+  return { stem: fileStem({ name: basename(path).replace(/\.safetensors$/, '') }), model, baseModel, named, layers, axis: read.axis, scale: 1, values: read.values, facts: once(facts) };
 }
 
 
@@ -100,15 +106,17 @@ function once<T>(make: () => Promise<T>): () => Promise<T> {
 }
 
 async function factsOfRun(run: SourceRun, layers: readonly SourceLayer[], step: number): Promise<SourceFacts> {
-  const { job, model, modelFolder } = run;
+  const { job, model, baseModel } = run;
   const { rank = 0, alpha = rank } = job.adapter as Readonly<Record<string, number>>;
+  const [base, dataset] = [await baseFacts(job.base.model, model, baseModel, layers), await readDataset(job, model)];
+  const recipe = await recipeInFile(job, recipeBase(job.task, model, baseModel, base), dataset);
   return {
-    title: job.name, kind: job.adapter.kind, axis: axisOfRun(run), rank, alpha, trigger: job.data.caption.prefix.trim(),
-    base: await baseFacts(job.base.model, model, modelFolder, layers), training: trainingFacts(job, step), data: await dataFacts(job, model),
+    title: job.name, kind: job.adapter.kind, axis: axisOfRun(run), rank, alpha, trigger: job.data.caption.prefix.trim(), base,
+    training: { ...trainingFacts(job, step), recipe: JSON.stringify(recipe) }, data: dataset && dataFacts(dataset, job, model),
   };
 }
 
-function trainingFacts(job: Job, step: number): TrainingFacts {
+function trainingFacts(job: Job, step: number): Omit<TrainingFacts, 'recipe'> {
   const learningRate = Number((job.optimizer as Readonly<Record<string, unknown>>)['learningRate']);
   const { adapter, train, objective } = job;
   return {
@@ -123,20 +131,9 @@ function trainingFacts(job: Job, step: number): TrainingFacts {
 }
 
 /** A job that names no folder of its author. */
-function withoutPaths(job: Job): unknown {
-  const { base, data } = job;
-  return {
-    ...job,
-    base: {
-      ...base, model: lastOf(base.model), ...(base.vae === undefined ? {} : { vae: lastOf(base.vae) }),
-      ...(base.textEncoders === undefined ? {} : { textEncoders: base.textEncoders.map(lastOf) }),
-    },
-    data: {
-      ...data,
-      folders: data.folders.map((folder, index) => ({ ...folder, path: folderName(folder.path, index) })),
-      holdout: typeof data.holdout === 'string' ? 'holdout' : data.holdout,
-    },
-  };
+function withoutPaths(job: Job): Job {
+  const { selection: _, ...data } = job.data;
+  return withPlaces({ ...job, data }, { file: lastOf, folder: folderName, holdout: () => 'holdout' });
 }
 
 export async function baseFacts(root: string, model: Model, { stored }: OpenModel, layers: readonly SourceLayer[]): Promise<BaseFacts> {
@@ -145,19 +142,19 @@ export async function baseFacts(root: string, model: Model, { stored }: OpenMode
   const hashes = new Map<string, string>();
   for (const component of isFile ? [] : components) {
     const found = stored.get(component);
-    if (found) hashes.set(component, await hashOf(found.file.files.map(({ path }) => path)));
+    if (found) hashes.set(component, await hashOfFiles(found.file.files.map(({ path }) => path)));
   }
   return {
     name: basename(root).replace(/\.safetensors$/, ''), ...model.knownAs, prediction: model.noise.prediction, side: model.nativeSide,
-    hashes, fileHash: isFile ? await hashOf([root]) : null,
+    hashes, fileHash: isFile ? await hashOfFiles([root]) : null,
   };
 }
 
 /** Of files that have not changed since. */
 const known = new Map<string, Promise<string>>();
 
-/** SHA-256 of files, one after the other by name. */
-function hashOf(files: readonly string[]): Promise<string> {
+/** SHA-256 of files, one after the other by name; lower-case hex. */
+export function hashOfFiles(files: readonly string[]): Promise<string> {
   const sorted = [...files].sort();
   const key = sorted.map((file) => {
     const { size, mtimeMs, ino } = statSync(file);

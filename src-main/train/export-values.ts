@@ -1,6 +1,6 @@
 // The values an export writes: alpha folded into B, so that alpha = rank, and rounded to the element type of the files.
 import { decodeF32, encodeTensor } from '../files/convert.ts';
-import { DOWN, lowRankScale, UP } from '../nn/low-rank.ts';
+import { DOWN, lowRankScale, MAGNITUDE, UP } from '../nn/low-rank.ts';
 import type { Job } from '../contract/job.ts';
 import { f32, type DeviceTensor, type HostTensor } from '../runtime/runtime.ts';
 import type { TrainedValues } from './trained.ts';
@@ -8,7 +8,7 @@ import type { TrainedValues } from './trained.ts';
 export type FileDType = Job['output']['dtype'];
 
 /** Magnitudes stay f32 in every file: rounding them would change the base weights too. */
-export const dtypeInFile = (name: string, dtype: FileDType): FileDType => (name.endsWith('.lora_magnitude_vector') ? 'f32' : dtype);
+export const dtypeInFile = (name: string, dtype: FileDType): FileDType => (name.endsWith(`.${MAGNITUDE}`) ? 'f32' : dtype);
 
 /** Below this an f16 is subnormal and loses digits. */
 const LEAST_NORMAL_F16 = 2 ** -14;

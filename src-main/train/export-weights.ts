@@ -9,9 +9,9 @@ import type { OpenRun } from './run-job.ts';
 
 /** Errors: `export.unnamed-layer` for embeddings, which no program takes as a difference; `export.no-base`. */
 export async function runDifferences(run: OpenRun, saved: ReturnType<typeof openSavedValues>, step: number, format: AdapterFormat): Promise<{ differences: Difference[]; metadataOf: (hash: string) => Record<string, string> }> {
-  const { plan, model, modelFolder, job } = run;
+  const { plan, model, baseModel, job } = run;
   if (job.init === 'random') throw new UserError('export.no-base', 'The run started from random weights, so there is nothing to be different from: use --as merged.');
-  const named = namedModel(modelFolder.files, model.denoiserComponent);
+  const named = namedModel(baseModel.files, model.denoiserComponent);
   const differences = plan.tensors.map(({ name, shape }): Difference => {
     const module = name.replace(/\.(weight|bias)$/, '');
     const isBias = name.endsWith('.bias');
@@ -24,7 +24,7 @@ export async function runDifferences(run: OpenRun, saved: ReturnType<typeof open
     return {
       name: `${spelled}.${ending}`, shape,
       values: async () => {
-        const base = modelFolder.readF32(name);
+        const base = baseModel.readF32(name);
         return (saved(name).data as Float32Array).map((value, i) => value - base[i]!);
       },
     };

@@ -1,5 +1,5 @@
 // How much memory a job takes at its highest, from its graphs. Constants are measured, with the CPU on Linux and models of 4
-// and 142 million parameters, where runs took between 9 % more and 8 % less than is said here.
+// and 142 million parameters; what runs took lay within about 10 % of what is said here, to either side.
 import { sizeOf } from '../base/shape.ts';
 import type { PreparedDataset } from '../dataset/index.ts';
 import type { Size } from '../dataset/types.ts';

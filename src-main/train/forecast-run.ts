@@ -26,10 +26,10 @@ export class RunForecast {
 
   /** Error: `forecast.too-large`. */
   async onDataset(dataset: PreparedDataset): Promise<void> {
-    const { job, model, modelFolder, folder } = this.run;
+    const { job, model, baseModel, folder } = this.run;
     this.made = await forecast({
-      job, model, modelFolder, dataset, chosen: this.chosen, runFolder: folder.path, cacheFolder: this.cacheFolder,
-      autoencoderId: autoencoderIdOf(modelFolder, this.chosen.runtime.device),
+      job, model, baseModel, dataset, chosen: this.chosen, runFolder: folder.path, cacheFolder: this.cacheFolder,
+      autoencoderId: autoencoderIdOf(baseModel, this.chosen.runtime.device),
     });
     this.emit(this.made.body);
     refuseTooLarge(this.made);

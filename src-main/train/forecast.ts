@@ -30,7 +30,7 @@ const DOUBT = 0.85;
 export interface ForecastRequest {
   readonly job: Job;
   readonly model: Model;
-  readonly modelFolder: OpenModel;
+  readonly baseModel: OpenModel;
   readonly chosen: ChosenRuntime;
   readonly dataset: PreparedDataset;
   /** Where the run and its checkpoints will lie; it need not exist. */
@@ -52,9 +52,9 @@ interface Limits {
 }
 
 export async function forecast(request: ForecastRequest): Promise<Forecast> {
-  const { job, model, modelFolder, chosen, dataset } = request;
+  const { job, model, baseModel, chosen, dataset } = request;
   const settings: MemorySettings = {
-    job, model, modelFolder, dataset, compute: chosen.compute, scalesLoss: chosen.scalesLoss, device: chosen.runtime.device,
+    job, model, baseModel, dataset, compute: chosen.compute, scalesLoss: chosen.scalesLoss, device: chosen.runtime.device,
     chunks: longestCaption(request),
   };
   const graphs = jobGraphs(settings);
@@ -91,21 +91,21 @@ export interface ForecastCommand {
 
 /** The forecast of a job that is not run. Errors: those of opening the model and of the data set. */
 export async function forecastJob({ job, runFolder, cacheFolder = encodedFolder(), times }: ForecastCommand): Promise<ForecastBody> {
-  const { model, modelFolder } = openBase(job);
+  const { model, baseModel } = openBase(job);
   const chosen = await chooseRuntime(job);
   const side = model.nativeSide;
   const dataset = await prepareDataset(job.data, { modelSize: { width: side, height: side }, pixelStep: model.pixelStep, seed: job.train.seed });
-  const made = await forecast({ job, model, modelFolder, chosen, dataset, runFolder, cacheFolder, autoencoderId: autoencoderIdOf(modelFolder, chosen.runtime.device) });
+  const made = await forecast({ job, model, baseModel, chosen, dataset, runFolder, cacheFolder, autoencoderId: autoencoderIdOf(baseModel, chosen.runtime.device) });
   const isTimed = times && made.body.verdict !== 'too-large' && job.init === 'file';
-  return isTimed ? withTime(made, await calibrate(chosen.runtime, modelFolder.weights, dataset, made.graphs, made.work)) : made.body;
+  return isTimed ? withTime(made, await calibrate(chosen.runtime, baseModel.weights, dataset, made.graphs, made.work)) : made.body;
 }
 
 export const encodedFolder = (): string => join(appFolders().cache, 'encoded');
-export const autoencoderIdOf = (modelFolder: OpenModel, device: string): string => `${modelFolder.identity('vae')} ${device}`;
+export const autoencoderIdOf = (baseModel: OpenModel, device: string): string => `${baseModel.identity('vae')} ${device}`;
 
-function longestCaption({ job, model, modelFolder, chosen, dataset }: ForecastRequest): number {
+function longestCaption({ job, model, baseModel, chosen, dataset }: ForecastRequest): number {
   if (job.task === 'autoencoder') return 1;
-  const text = new TextEncoders(model, modelFolder, new ShapedPrograms(chosen.runtime, modelFolder), job.data.caption.maxTokens);
+  const text = new TextEncoders(model, baseModel, new ShapedPrograms(chosen.runtime, baseModel), job.data.caption.maxTokens);
   const { component } = model.textEncoders[0]!;
   const captions = new Set(dataset.items.map(({ caption }) => `${job.data.caption.prefix} ${caption ?? ''}`));
   return Math.max(1, ...[...captions].map((caption) => text.tokens(caption).get(component)!.length));

@@ -1,19 +1,17 @@
 // `adora inspect FILE`: what a file or model folder holds, from headers and, for adapters, the norms of the layers.
-import { existsSync, readdirSync, statSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readdirSync, readFileSync, readSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { UserError } from '../base/errors.ts';
-import { showShape, sizeOf, type Shape } from '../base/shape.ts';
-import type { AdapterFormat, DoraAxis } from '../catalog/define/format.ts';
+import { showShape, sizeOf } from '../base/shape.ts';
 import { detectModel } from '../catalog/families/index.ts';
 import { shown } from '../files/safetensors-header.ts';
 import { openWeights } from '../files/sharded.ts';
 import type { WeightFile } from '../files/weight-file.ts';
-import { DOWN, MAGNITUDE, UP } from '../nn/low-rank.ts';
 import { listCheckpoints } from './checkpoint.ts';
-import { productNorm } from './low-rank-norms.ts';
+import { inspectAdapter, type InspectResult } from './inspect-adapter.ts';
 import { openModel } from './open-model.ts';
 import { readRunJob } from './open-run.ts';
-import { adapterOfFile, type AdapterFile } from './read-adapter.ts';
+import { adapterOfFile, adapterPath } from './read-adapter.ts';
 
 export interface InspectRequest {
   readonly file: string;
@@ -21,15 +19,12 @@ export interface InspectRequest {
   readonly tensors: boolean;
 }
 
-export interface InspectResult {
-  readonly text: string;
-  readonly data: unknown;
-}
-
-/** Errors: `inspect.missing`, those of the files. */
-export async function inspectCommand({ file, tensors }: InspectRequest): Promise<InspectResult> {
-  if (!existsSync(file)) throw new UserError('inspect.missing', `There is nothing at "${file}": give a .safetensors file or a model folder.`, { file });
-  if (existsSync(join(file, 'job.json'))) return inspectRun(file);
+/** Errors: `inspect.missing`, `inspect.other-file`, `inspect.other-folder`, those of the files. */
+export async function inspectCommand({ file: named, tensors }: InspectRequest): Promise<InspectResult> {
+  if (!existsSync(named)) throw new UserError('inspect.missing', `There is nothing at "${named}": ${WANTED}.`, { file: named });
+  if (existsSync(join(named, 'job.json'))) return inspectRun(named);
+  const file = adapterPath(named);
+  checkKind(file);
   if (statSync(file).isDirectory() && !isComponent(file)) return inspectModel(file);
   const weights = openWeights(file);
   // A checkpoint of a run names its tensors as an adapter does, and has more of them.
@@ -38,6 +33,50 @@ export async function inspectCommand({ file, tensors }: InspectRequest): Promise
   if (!tensors) return found;
   const lines = [...weights.tensors].map(([name, { dtype, shape }]) => `  ${shown(name)}  ${dtype} ${showShape(shape)}`);
   return { text: [found.text, ...lines].join('\n'), data: { ...(found.data as object), tensors: Object.fromEntries(weights.tensors) } };
+}
+
+const WANTED = 'give a checkpoint or adapter (.safetensors), a model folder, or the folder of a run';
+
+/** First bytes of files that people take for weights. */
+const KINDS: readonly (readonly [start: readonly number[], kind: string])[] = [
+  [[0x89, 0x50, 0x4e, 0x47], 'a picture (PNG)'], [[0xff, 0xd8, 0xff], 'a picture (JPEG)'], [[0x47, 0x49, 0x46, 0x38], 'a picture (GIF)'], [[0x52, 0x49, 0x46, 0x46], 'a picture or sound (RIFF)'],
+  [[0x47, 0x47, 0x55, 0x46], 'a quantized model (GGUF), which Adora cannot open'],
+];
+/** Names of files with pickled weights, which have a sentence of their own. */
+const PICKLED = /\.(?:ckpt|pt|pth|bin)$/i;
+
+/** Errors: `inspect.other-file`, `inspect.other-folder`. */
+function checkKind(path: string): void {
+  const refuse = (what: string): never => {
+    throw new UserError('inspect.other-file', `"${path}" is ${what}, and inspect tells about weights: ${WANTED}.`, { path, what });
+  };
+  if (statSync(path).isDirectory()) {
+    const names = readdirSync(path);
+    if (names.length === 0) throw new UserError('inspect.other-folder', `"${path}" is an empty folder: ${WANTED}.`, { path });
+    const files = names.filter((name) => name.endsWith('.safetensors'));
+    const hasParts = names.some((name) => existsSync(join(path, name, 'config.json'))) || names.includes('config.json') || names.includes('model_index.json');
+    if (!hasParts && files.length > 0 && !isComponent(path)) throw new UserError('inspect.other-folder', `"${path}" is a folder of weight files and no model: name one of them, such as "${join(path, files[0]!)}".`, { path, files: files.slice(0, 100) });
+    if (!hasParts && files.length === 0) throw new UserError('inspect.other-folder', `"${path}" holds no model (no folder such as "unet" with a config.json) and no .safetensors file: ${WANTED}.`, { path });
+    return;
+  }
+  const start = firstBytes(path);
+  if (start.length === 0) refuse('an empty file');
+  const known = KINDS.find(([bytes]) => bytes.every((byte, i) => start[i] === byte));
+  if (known) refuse(known[1]);
+  // A zip: what PyTorch writes, whatever it is called.
+  if (!PICKLED.test(path) && start[0] === 0x50 && start[1] === 0x4b) refuse('a zip or a pickled PyTorch file, which can run hidden programs when it is opened');
+  if (path.endsWith('.json') && !readFileSync(path, 'utf8').includes('"weight_map"')) refuse('a JSON file that lists no weights');
+  if (/\.(?:toml|ya?ml|txt|csv)$/i.test(path)) refuse('a text file');
+}
+
+function firstBytes(path: string): Buffer {
+  const handle = openSync(path, 'r');
+  try {
+    const bytes = Buffer.alloc(4);
+    return bytes.subarray(0, readSync(handle, bytes, 0, 4, 0));
+  } finally {
+    closeSync(handle);
+  }
 }
 
 const isComponent = (folder: string): boolean => {
@@ -97,38 +136,4 @@ function inspectWeights({ tensors, metadata }: WeightFile): InspectResult {
   const step = state === undefined ? null : (JSON.parse(state) as { step: number }).step;
   const text = `${what === 'weights' ? 'Weights' : `Checkpoint of a run, step ${step}`}: ${all.length} tensors, ${parameters.toLocaleString('en')} numbers, ${dtypes.join(', ')}`;
   return { text, data: { what, step, tensors: all.length, parameters, dtypes } };
-}
-
-function inspectAdapter({ file, layout, format, modules, unknown }: AdapterFile): InspectResult {
-  const layers = [...modules].map(([module, parts]) => {
-    const [down, up, alpha, magnitude] = ([DOWN, UP, 'alpha', MAGNITUDE] as const).map((part) => parts.get(part));
-    if (!down || !up) return { module, rank: 0, alpha: null, norm: null, magnitude: null };
-    const rank = file.tensors.get(down)!.shape[0]!;
-    const scale = alpha ? file.readF32(alpha)[0]! / rank : 1;
-    const norm = scale * productNorm({ down: file.readF32(down), up: file.readF32(up), rank });
-    const values = magnitude ? file.readF32(magnitude) : null;
-    return {
-      module, rank, alpha: alpha ? scale * rank : null, norm,
-      magnitude: values && { shape: file.tensors.get(magnitude!)!.shape, least: values.reduce((a, b) => Math.min(a, b), Infinity), most: values.reduce((a, b) => Math.max(a, b), -Infinity) },
-    };
-  });
-  const ranks = [...new Set(layers.map(({ rank }) => rank))].sort((a, b) => a - b);
-  const isDora = layers.some(({ magnitude }) => magnitude);
-  const axis = file.metadata.get('adora.dora_axis') ?? axisOfShapes(layers.flatMap(({ magnitude }) => (magnitude ? [magnitude.shape] : [])), format);
-  const head = [
-    `${isDora ? 'DoRA' : 'LoRA'} in the layout ${format.label}: ${layers.length} layers, rank ${ranks.join(', ')}${isDora ? `, magnitudes per ${axis ?? 'axis not stated'}` : ''}`,
-    ...(unknown.length > 0 ? [`${unknown.length} tensors are unknown, first ${shown(unknown[0]!)}`] : []),
-    ...['modelspec.title', 'modelspec.architecture', 'modelspec.trigger_phrase', 'adora.base', 'adora.steps', 'adora.note'].flatMap((key) => (file.metadata.has(key) ? [`${key}: ${shown(file.metadata.get(key)!)}`] : [])),
-  ];
-  const rows = layers.map(({ module, rank, norm, magnitude }) =>
-    `  ${shown(module)}  rank ${rank}, ‖change‖ ${norm?.toPrecision(3) ?? 'incomplete'}${magnitude ? `, magnitudes ${magnitude.least.toPrecision(3)} to ${magnitude.most.toPrecision(3)}` : ''}`);
-  return { text: [...head, ...rows].join('\n'), data: { what: 'adapter', layout, isDora, axis, ranks, layers, unknown, metadata: Object.fromEntries(file.metadata) } };
-}
-
-/** Without the model's weights the shapes tell, unless they are plain vectors in a layout that has both axes. */
-function axisOfShapes(shapes: readonly Shape[], { axes }: AdapterFormat): DoraAxis | null {
-  if (shapes.length === 0) return null;
-  if (axes.length === 1) return axes[0]!;
-  if (shapes.every((shape) => shape.length > 1 && shape[0] === 1)) return 'input';
-  return shapes.every((shape) => shape.length > 1 && shape[1] === 1) ? 'output' : null;
 }

@@ -9,7 +9,7 @@ import type { PictureBatch } from './tasks/autoencoder.ts';
 import type { TrainedValues } from './trained.ts';
 
 /** Measured on the means of the latents of some pictures, of any sizes. @param values of the trained tensors */
-export async function latentScale({ model, runtime, modelFolder, plan }: Pick<OpenRun, 'model' | 'runtime' | 'modelFolder' | 'plan'>, values: TrainedValues, batches: readonly PictureBatch[]): Promise<number> {
+export async function latentScale({ model, runtime, baseModel, plan }: Pick<OpenRun, 'model' | 'runtime' | 'baseModel' | 'plan'>, values: TrainedValues, batches: readonly PictureBatch[]): Promise<number> {
   let sum = 0;
   let squares = 0;
   let count = 0;
@@ -18,7 +18,7 @@ export async function latentScale({ model, runtime, modelFolder, plan }: Pick<Op
     const moments = await scoped(async (keep) => {
       const g = createBuilder(plan.builder);
       const graph = g.graph({ moments: g.mul(model.encode(g, g.input('pixels', shape)), 1) });
-      const program = keep(await runtime.compile(graph, { weights: modelFolder.weights, name: 'encode' }));
+      const program = keep(await runtime.compile(graph, { weights: baseModel.weights, name: 'encode' }));
       return (await runToHost(runtime, program, [...values, ['pixels', f32(pixels, shape)]])).get('moments')!.data;
     });
     const half = moments.length / pictures / 2;

@@ -20,7 +20,7 @@ import { Merger, type FileAdapter, type ValueOf } from './merged-weights.ts';
 import type { OpenModel } from './open-model.ts';
 import type { OpenRun } from './run-job.ts';
 import type { TrainedValues } from './trained.ts';
-import { checkSpace, saveModel, type NewTensor } from './save-model.ts';
+import { checkSpace, replacedParts, saveModel, type NewTensor } from './save-model.ts';
 import { storedFiles, type StoredFile, type StoredTensor } from './stored-files.ts';
 
 const ALL_PARTS = [DOWN, UP, MAGNITUDE] as const;
@@ -40,6 +40,8 @@ export interface MergeSettings {
   /** `stored` keeps the type that each weight has in the base. */
   readonly dtype: FileDType | 'stored';
   readonly title: string;
+  /** More texts for the header. */
+  readonly texts?: Readonly<Record<string, string>>;
   readonly onProgress?: (done: number, total: number) => void;
   /** Between pieces of work; may throw to stop. */
   readonly pause?: () => Promise<void>;
@@ -49,13 +51,15 @@ export interface MergedModel {
   readonly path: string;
   /** Parameters that differ from the base. */
   readonly changed: number;
+  /** Parts that the run took from other files and that are not in what was written, by component. */
+  readonly elsewhere: readonly string[];
   /** Of the change of a weight, the largest share that the element type of the file has taken (of some weights); 0 for f32. */
   readonly worstRounding: number;
 }
 
 /** The weights of a source; `dispose` when they are written. Rounded as adapter files round it, so that both render the same. */
 export function weightsOfSource(source: ExportSource, runtime: Runtime, adapterDType: FileDType): { weights: MergeWeight[]; dispose: () => Promise<void> } {
-  const merger = new Merger(source.modelFolder, runtime);
+  const merger = new Merger(source.baseModel, runtime);
   const weights = source.layers.map(({ path, shape, rank }): MergeWeight => {
     // Layer by layer: a second copy of all values would be as large as the adapter.
     const own = (): FileAdapter => asAdapter({ ...source, values: roundTrained(ofLayer(source.values, path), source.scale, adapterDType) });
@@ -73,8 +77,8 @@ function ofLayer(values: TrainedValues, path: string): TrainedValues {
 }
 
 /** The weights of a run's adapter, of any kind; `dispose` when they are written. Rounded as adapter files round it. */
-export function weightsOfAdapter({ job, plan, modelFolder, runtime }: Pick<OpenRun, 'job' | 'plan' | 'modelFolder' | 'runtime'>, saved: ValueOf): { weights: MergeWeight[]; dispose: () => Promise<void> } {
-  const merger = new Merger(modelFolder, runtime);
+export function weightsOfAdapter({ job, plan, baseModel, runtime }: Pick<OpenRun, 'job' | 'plan' | 'baseModel' | 'runtime'>, saved: ValueOf): { weights: MergeWeight[]; dispose: () => Promise<void> } {
+  const merger = new Merger(baseModel, runtime);
   const settings = job.adapter as never;
   const weights = plan.layers.map((layer): MergeWeight => {
     const own = (): ValueOf => {
@@ -98,17 +102,17 @@ export const weightsOfRun = ({ plan }: Pick<OpenRun, 'plan'>, values: ValueOf): 
  * Writes a model folder, or a file for a base that is one, weight by weight; reads some of it again.
  * Errors: `export.no-space`, `export.damaged`, `result.not-ours`, `safetensors.f16-overflow`, `files.*`.
  */
-export async function saveMerged(base: { readonly modelFolder: OpenModel; readonly model: Model }, weights: readonly MergeWeight[], settings: MergeSettings): Promise<MergedModel> {
-  const check = new SpotCheck(base.modelFolder, weights);
-  const isFile = base.modelFolder.root.endsWith('.safetensors');
+export async function saveMerged(base: { readonly baseModel: OpenModel; readonly model: Model }, weights: readonly MergeWeight[], settings: MergeSettings): Promise<MergedModel> {
+  const check = new SpotCheck(base.baseModel, weights);
+  const isFile = base.baseModel.root.endsWith('.safetensors');
   const path = isFile ? await saveFiles(base, weights, settings, check) : await saveFolder(base, weights, settings, check);
-  return { path, changed: weights.length, worstRounding: check.worst };
+  return { path, changed: weights.length, worstRounding: check.worst, elsewhere: isFile ? partsElsewhere(base.baseModel, weights) : [] };
 }
 
-const mergedTexts = (root: string, { title }: MergeSettings): Record<string, string> =>
-  ({ 'modelspec.merged_from': basename(root).replace(/\.safetensors$/, ''), 'adora.merged': title });
+const mergedTexts = (root: string, { title, texts }: MergeSettings): Record<string, string> =>
+  ({ 'modelspec.merged_from': basename(root).replace(/\.safetensors$/, ''), 'adora.merged': title, ...texts });
 
-async function saveFolder({ modelFolder }: { readonly modelFolder: OpenModel }, weights: readonly MergeWeight[], settings: MergeSettings, check: SpotCheck): Promise<string> {
+async function saveFolder({ baseModel }: { readonly baseModel: OpenModel }, weights: readonly MergeWeight[], settings: MergeSettings, check: SpotCheck): Promise<string> {
   const { target, dtype, onProgress, pause } = settings;
   let done = 0;
   const tensors = new Map(weights.map(({ path, shape, merge }): [string, NewTensor] => [path, {
@@ -119,9 +123,9 @@ async function saveFolder({ modelFolder }: { readonly modelFolder: OpenModel }, 
       return merge();
     },
   }]));
-  await saveModel(tensors, { base: modelFolder.root, target, dtype, metadata: mergedTexts(modelFolder.root, settings), onWritten: (path, wanted, written) => check.note(path, wanted, written) });
+  await saveModel(tensors, { base: baseModel.root, replaced: replacedParts(baseModel), target, dtype, metadata: mergedTexts(baseModel.root, settings), onWritten: (path, wanted, written) => check.note(path, wanted, written) });
   onProgress?.(weights.length, weights.length);
-  checkFolder(modelFolder, target, weights, check);
+  checkFolder(baseModel, target, weights, check);
   return target;
 }
 
@@ -138,10 +142,10 @@ function checkFolder({ files }: OpenModel, target: string, weights: readonly Mer
 }
 
 /** The base in one file, and each file beside it in which something changes. */
-async function saveFiles({ modelFolder, model }: { readonly modelFolder: OpenModel; readonly model: Model }, weights: readonly MergeWeight[], settings: MergeSettings, check: SpotCheck): Promise<string> {
+async function saveFiles({ baseModel, model }: { readonly baseModel: OpenModel; readonly model: Model }, weights: readonly MergeWeight[], settings: MergeSettings, check: SpotCheck): Promise<string> {
   const byPath = new Map(weights.map((weight) => [weight.path, weight]));
-  const stored = storedFiles(modelFolder.stored).filter(({ tensors }) => tensors.some(({ parameters }) => parameters.some(({ path }) => byPath.has(path))));
-  const main = resolve(modelFolder.root);
+  const stored = storedFiles(baseModel.stored).filter(({ tensors }) => tensors.some(({ parameters }) => parameters.some(({ path }) => byPath.has(path))));
+  const main = resolve(baseModel.root);
   const folder = dirname(resolve(settings.target));
   await makeFolder(folder);
   checkSpace(stored.flatMap(({ tensors }) => tensors).reduce((sum, { length }) => sum + length, 0), folder);
@@ -156,6 +160,12 @@ async function saveFiles({ modelFolder, model }: { readonly modelFolder: OpenMod
     checkFile(file, targetOf(file), byPath, check);
   }
   return `${settings.target}.safetensors`;
+}
+
+/** A checkpoint keeps its own parts; a part from another file in which nothing changed stays there. */
+function partsElsewhere({ root, stored }: OpenModel, weights: readonly MergeWeight[]): string[] {
+  const main = resolve(root);
+  return [...stored].filter(([component, { file }]) => resolve(file.path) !== main && !weights.some(({ path }) => path.startsWith(`${component}.`))).map(([component]) => component);
 }
 
 /** ModelSpec of a checkpoint. */
@@ -173,13 +183,12 @@ function changedTensors({ path: file, tensors }: StoredFile, weights: ReadonlyMa
     const own = tensor.parameters.filter(({ path }) => weights.has(path));
     if (own.length === 0) return [];
     const type = dtype === 'stored' ? storedType(tensor) : dtype;
+    const isWhole = own.length === 1 && (own[0]!.form === 'same' || own[0]!.form === 'reshaped');
+    const half = isWhole && type === 'f16' && tensor.dtype === 'f16' ? weights.get(own[0]!.path)!.mergeHalf : undefined;
     return [[tensor.name, {
-      dtype: type,
-      data: async () => {
-        const isWhole = own.length === 1 && (own[0]!.form === 'same' || own[0]!.form === 'reshaped');
-        const half = own.length === 1 && isWhole && type === 'f16' && tensor.dtype === 'f16' ? weights.get(own[0]!.path)!.mergeHalf : undefined;
+      dtype: type, wantsStored: half !== undefined,
+      data: async (base) => {
         if (half) {
-          const { bytes: base } = source.read(tensor.name);
           const bits = await half(new Uint16Array(base.buffer, base.byteOffset, base.byteLength / 2));
           // An overflow is for the exact way to tell of.
           if (!hasInfinity(bits)) {

@@ -1,4 +1,5 @@
 // Weights of a model with what was learnt merged in, layer by layer.
+import { scoped } from '../base/dispose.ts';
 import type { Shape } from '../base/shape.ts';
 import { dora } from '../catalog/adapters/dora.ts';
 import { lora } from '../catalog/adapters/lora.ts';
@@ -23,7 +24,7 @@ export interface MergedWeight {
 }
 
 /** Every parameter that a run changes, one at a time: a weight lives only until the next one is asked for. */
-export async function* mergedWeights({ job, plan, modelFolder, runtime }: Pick<OpenRun, 'job' | 'plan' | 'modelFolder' | 'runtime'>): AsyncGenerator<MergedWeight> {
+export async function* mergedWeights({ job, plan, baseModel, runtime }: Pick<OpenRun, 'job' | 'plan' | 'baseModel' | 'runtime'>): AsyncGenerator<MergedWeight> {
   const { adapter } = plan;
   if (adapter === null) {
     for (const { name, shape } of plan.tensors) {
@@ -31,7 +32,7 @@ export async function* mergedWeights({ job, plan, modelFolder, runtime }: Pick<O
     }
     return;
   }
-  const merger = new Merger(modelFolder, runtime);
+  const merger = new Merger(baseModel, runtime);
   try {
     for (const layer of plan.layers) yield { path: `${layer.path}.weight`, shape: layer.shape, merge: (values) => merger.merge(layer, adapter, job.adapter as never, values) };
   } finally {
@@ -79,12 +80,12 @@ export class Merger {
   private async run(layer: AdaptedLayer, adapter: Adapter, settings: Parameters<Adapter['merge']>[3], values: ValueOf, base: HostTensor): Promise<Float32Array | Uint16Array> {
     const parameters = adapter.parameters({ ...layer, path: 'layer' }, settings);
     const program = await this.program(layer, adapter, settings, base.dtype as 'f32' | 'f16');
-    const feeds = new Map(parameters.map(({ name }) => [name, this.runtime.upload(values(`${layer.path}.${name}`))]));
-    feeds.set('weight', this.runtime.upload(base));
-    const merged = (await program.run(feeds)).get('merged')!;
-    const data = ((await merged.read()) as Float32Array | Uint16Array).slice();
-    for (const tensor of [merged, ...feeds.values()]) tensor.dispose();
-    return data;
+    return scoped(async (keep) => {
+      const feeds = new Map(parameters.map(({ name }) => [name, keep(this.runtime.upload(values(`${layer.path}.${name}`)))]));
+      feeds.set('weight', keep(this.runtime.upload(base)));
+      const merged = keep((await program.run(feeds)).get('merged')!);
+      return (await merged.read()) as Float32Array | Uint16Array;
+    });
   }
 
   mergeRead(file: FileAdapter, layer: FileAdapter['layers'][number], shape: Shape): Promise<Float32Array> {

@@ -53,9 +53,9 @@ export function openModel(base: string | BaseFiles, isRandom = false): OpenModel
 }
 
 /** The base model of a job, and what it is. */
-export function openBase({ base, init }: Pick<Job, 'base' | 'init'>): { readonly modelFolder: OpenModel; readonly model: Model } {
-  const modelFolder = openModel(filesOf(base), init === 'random');
-  return { modelFolder, model: detectModel(modelFolder.files, base.clipSkip === undefined ? {} : { clipSkip: base.clipSkip }) };
+export function openBase({ base, init }: Pick<Job, 'base' | 'init'>): { readonly baseModel: OpenModel; readonly model: Model } {
+  const baseModel = openModel(filesOf(base), init === 'random');
+  return { baseModel, model: detectModel(baseModel.files, base.clipSkip === undefined ? {} : { clipSkip: base.clipSkip }) };
 }
 
 const filesOf = ({ model, vae, textEncoders }: Job['base']): BaseFiles =>

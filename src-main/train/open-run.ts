@@ -33,10 +33,10 @@ export function readRunJob(path: string): Job {
 export function openRun(path: string, { runtime, compute }: Pick<ChosenRuntime, 'runtime' | 'compute'>): OpenRun {
   const root = resolve(path);
   const job = readRunJob(root);
-  const { modelFolder, model } = openBase(job);
-  const plan = makePlan(job, model, modelFolder, compute);
+  const { baseModel, model } = openBase(job);
+  const plan = makePlan(job, model, baseModel, compute);
   const folder = { path: root, checkpoints: join(root, 'checkpoints'), samples: join(root, 'samples'), exports: join(root, 'exports') };
-  return { job, folder, model, modelFolder, plan, runtime };
+  return { job, folder, model, baseModel, plan, runtime };
 }
 
 /** What is shown and exported of a checkpoint, by name: the running averages if there are any. Error: `checkpoint.foreign`. */

@@ -21,7 +21,7 @@ import type { TrainedValues } from './trained.ts';
 /** What a painter paints with. */
 export interface PaintingModel {
   readonly model: Model;
-  readonly modelFolder: OpenModel;
+  readonly baseModel: OpenModel;
   readonly runtime: Runtime;
   /** How graphs are built: element types, and an adapter if there is one. */
   readonly builder: BuilderOptions;
@@ -52,8 +52,8 @@ export class Painter {
 
   constructor(parts: PaintingModel) {
     this.parts = parts;
-    this.autoencoder = new Autoencoder(parts.model, new ShapedPrograms(parts.runtime, parts.modelFolder));
-    this.text = new TextEncoders(parts.model, parts.modelFolder, new ShapedPrograms(parts.runtime, parts.modelFolder));
+    this.autoencoder = new Autoencoder(parts.model, new ShapedPrograms(parts.runtime, parts.baseModel));
+    this.text = new TextEncoders(parts.model, parts.baseModel, new ShapedPrograms(parts.runtime, parts.baseModel));
   }
 
   /**
@@ -189,7 +189,7 @@ export class Painter {
   }
 
   private program(key: string, build: () => Parameters<Runtime['compile']>[0]): Promise<Program> {
-    return this.programs.get(key, () => this.parts.runtime.compile(build(), { weights: this.parts.modelFolder.weights, name: key.replaceAll(' ', '-') }));
+    return this.programs.get(key, () => this.parts.runtime.compile(build(), { weights: this.parts.baseModel.weights, name: key.replaceAll(' ', '-') }));
   }
 
   private async predict(program: Program, values: ReadonlyMap<string, DeviceTensor>, condition: ReadonlyMap<string, HostTensor>, sample: Float32Array, shape: readonly number[], timestep: number): Promise<Float32Array> {

@@ -21,8 +21,8 @@ export interface Preview {
 }
 
 export function createPreview(run: OpenRun, values: () => ReadonlyMap<string, DeviceTensor>, emit: (event: TrainEventBody) => void): Preview {
-  const { job, model, modelFolder, runtime, plan, folder } = run;
-  const painter = new Painter({ model, modelFolder, runtime, builder: plan.builder, trainsText: plan.trainsText, noise: noiseOf(job, model) });
+  const { job, model, baseModel, runtime, plan, folder } = run;
+  const painter = new Painter({ model, baseModel, runtime, builder: plan.builder, trainsText: plan.trainsText, noise: noiseOf(job, model) });
   const wanted = previewPictures(run);
   const used = paintedWith(run);
   return {

@@ -1,8 +1,10 @@
 // Adapter files of every layout, in Adora's names, checked against the model they are for.
+import { existsSync, readFileSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import { UserError } from '../base/errors.ts';
 import { sameShape, showShape, sizeOf, type Shape } from '../base/shape.ts';
 import { formats } from '../catalog/formats/index.ts';
-import { magnitudeShape, type AdapterFormat, type AdapterPart, type DoraAxis, type NamedModel } from '../catalog/define/format.ts';
+import { DORA_SCALE, magnitudeShape, type AdapterFormat, type AdapterPart, type DoraAxis, type NamedModel } from '../catalog/define/format.ts';
 import { openSafetensors } from '../files/safetensors.ts';
 import { ADAPTER_LIMITS, shown } from '../files/safetensors-header.ts';
 import type { WeightFile } from '../files/weight-file.ts';
@@ -25,6 +27,8 @@ export interface AdapterFile {
   readonly middles: ReadonlyMap<string, string>;
   /** Tensors that the layout does not know. */
   readonly unknown: readonly string[];
+  /** What PEFT says in the file beside it (adapter_config.json); empty without one. */
+  readonly config: Readonly<Record<string, unknown>>;
 }
 
 export interface ReadLayer {
@@ -47,11 +51,19 @@ export interface ReadAdapter {
   readonly metadata: ReadonlyMap<string, string>;
 }
 
+/** Names in a folder that PEFT's save_pretrained writes. */
+const PEFT_FILE = 'adapter_model.safetensors';
+const PEFT_CONFIG = 'adapter_config.json';
+
+/** The adapter file in a folder of PEFT; any other path as it is. */
+export const adapterPath = (path: string): string => (existsSync(join(path, PEFT_FILE)) ? join(path, PEFT_FILE) : path);
+
 /**
- * Opens an adapter file and takes its keys apart.
+ * Opens an adapter file (or a folder of PEFT) and takes its keys apart.
  * Errors: those of safetensors; `adapter.unknown-layout` when no key is that of an adapter.
  */
-export function openAdapter(path: string): AdapterFile {
+export function openAdapter(named: string): AdapterFile {
+  const path = adapterPath(named);
   const file = openSafetensors(path, ADAPTER_LIMITS);
   const found = adapterOfFile(path, file);
   if (found) return found;
@@ -71,7 +83,7 @@ export function adapterOfFile(path: string, file: WeightFile): AdapterFile | nul
   const unknown: string[] = [];
   const middles = new Map<string, string>();
   for (const key of keys) {
-    const middle = MIDDLE.exec(key)?.[1];
+    const middle = MIDDLE.exec(canonicalKey(key))?.[1];
     if (middle !== undefined) {
       middles.set(middle, key);
       continue;
@@ -82,8 +94,17 @@ export function adapterOfFile(path: string, file: WeightFile): AdapterFile | nul
     else modules.set(parsed.module, module.set(parsed.part, key));
   }
   for (const [module, key] of middles) if (!modules.has(module)) unknown.push(key);
-  return { path, file, layout, format, modules, middles, unknown };
+  const config = format.hasAlpha ? {} : peftConfig(path);
+  return { path, file, layout, format, modules, middles, unknown, config };
 }
+
+function peftConfig(path: string): Readonly<Record<string, unknown>> {
+  const file = join(dirname(path), PEFT_CONFIG);
+  return basename(path) === PEFT_FILE && existsSync(file) ? parseObject(readFileSync(file, 'utf8')) : {};
+}
+
+/** A layout that has a place for magnitudes of this axis. */
+export const formatFor = (axis: DoraAxis): AdapterFormat => Object.values(formats).find(({ axes }) => axes.includes(axis))!;
 
 const isMatrix = (format: AdapterFormat, key: string): boolean => {
   const part = format.parse(canonicalKey(key))?.part;
@@ -152,7 +173,8 @@ function axisOf({ path, file, format }: AdapterFile, modules: ReadonlyMap<string
     if (key === undefined) continue;
     const { shape } = file.tensors.get(key)!;
     const weight = model.layers.get(layer)!;
-    const own = format.axesOf(shape, weight).filter((axis) => axis === (vectorAxis(key) ?? axis));
+    // PEFT's vectors belong to rows; `dora_scale` says what it belongs to by its shape, under dotted names too.
+    const own = (key.endsWith(`.${DORA_SCALE}`) ? formatFor('input') : format).axesOf(shape, weight).filter((axis) => axis === (vectorAxis(key) ?? axis));
     if (own.length === 0) throw wrongShape(path, key, shape, `${showShape(format.magnitudeShape(weight, 'output'))} or ${showShape(format.magnitudeShape(weight, 'input'))}`);
     possible = possible === null ? own : possible.filter((axis) => own.includes(axis));
   }
@@ -206,9 +228,9 @@ function readLayer(adapter: AdapterFile, layer: string, parts: Parts, weight: Sh
 const withoutOnes = (shape: Shape): Shape => (shape.length === 4 && shape[2] === 1 && shape[3] === 1 ? shape.slice(0, 2) : shape);
 
 /** alpha / rank: from the layer's alpha, else from metadata, else 1. */
-export function scaleOf({ path, file }: Pick<AdapterFile, 'path' | 'file'>, layer: string, parts: Parts, rank: number): number {
+export function scaleOf({ path, file, config }: Pick<AdapterFile, 'path' | 'file' | 'config'>, layer: string, parts: Parts, rank: number): number {
   const key = parts.get('alpha');
-  if (key === undefined) return scaleOfMetadata(file.metadata, layer, rank);
+  if (key === undefined) return scaleOfMetadata(file.metadata, config, layer, rank);
   const { shape } = file.tensors.get(key)!;
   const alpha = sizeOf(shape) === 1 ? file.readF32(key)[0]! : NaN;
   if (!Number.isFinite(alpha)) {
@@ -217,14 +239,14 @@ export function scaleOf({ path, file }: Pick<AdapterFile, 'path' | 'file'>, laye
   return alpha / rank;
 }
 
-/** What PEFT's configuration says when diffusers has put it into the file, or a plain `alpha`. */
-function scaleOfMetadata(metadata: ReadonlyMap<string, string>, layer: string, rank: number): number {
+/** What PEFT's configuration says, beside the file or where diffusers has put it into the file; or a plain `alpha`. */
+function scaleOfMetadata(metadata: ReadonlyMap<string, string>, beside: Readonly<Record<string, unknown>>, layer: string, rank: number): number {
   const plain = Number(metadata.get('alpha') ?? metadata.get('lora_alpha') ?? NaN);
   let alpha = Number.isFinite(plain) ? plain : rank;
   let divisor = rank;
   const config = parseObject(metadata.get('lora_adapter_metadata'));
   const component = layer.slice(0, layer.indexOf('.'));
-  const setting = (name: string): unknown => config[`${component}.${name}`];
+  const setting = (name: string): unknown => config[`${component}.${name}`] ?? beside[name];
   if (typeof setting('lora_alpha') === 'number') alpha = setting('lora_alpha') as number;
   const pattern = setting('alpha_pattern');
   if (typeof pattern === 'object' && pattern !== null) {

@@ -7,6 +7,9 @@ import type { Job } from '../contract/job.ts';
 import { jobFileOf } from '../files/run-files.ts';
 import { appendLine, makeFolder, readLines, writeFileAtomic } from '../files/atomic-write.ts';
 
+/** Values that a run started from, when those of an adapter file. */
+export const START_FILE = 'start.safetensors';
+
 export interface RunFolder {
   readonly path: string;
   readonly checkpoints: string;
@@ -31,7 +34,7 @@ export async function openRunFolder(path: string, job: Job, resume: boolean): Pr
 
 /** Removes what `openRunFolder` and the logs of a run made, and the folder itself if it `isOurs`; never anything else. */
 export function discardRunFolder({ path, checkpoints, samples, exports }: RunFolder, isOurs: boolean): void {
-  for (const name of ['job.json', 'events.jsonl', 'tensorboard']) rmSync(join(path, name), { recursive: true, force: true });
+  for (const name of ['job.json', 'events.jsonl', 'tensorboard', START_FILE]) rmSync(join(path, name), { recursive: true, force: true });
   for (const folder of [checkpoints, samples, exports, ...(isOurs ? [path] : [])]) {
     if (existsSync(folder) && readdirSync(folder).length === 0) rmdirSync(folder);
   }

@@ -22,10 +22,12 @@ import { makePlan, optimizerOf, ownRateOf, type Plan } from './plan.ts';
 import { RunForecast } from './forecast-run.ts';
 import { checkPreview, createPreview } from './preview.ts';
 import { discardRunFolder, EventLog, openRunFolder, readEvents, trainedSeconds, type RunFolder } from './run-folder.ts';
+import { keepStart, keptStart } from './start-adapter.ts';
 import { trainedTensors } from './start-values.ts';
 import { StepPrograms } from './step-programs.ts';
 import { createTask, type PreparedTask } from './create-task.ts';
 import { countElements, type TrainedTensor } from './trained.ts';
+import { versions } from './versions.ts';
 
 export interface RunRequest {
   readonly job: Job;
@@ -44,7 +46,7 @@ export interface OpenRun {
   readonly job: Job;
   readonly folder: RunFolder;
   readonly model: Model;
-  readonly modelFolder: OpenModel;
+  readonly baseModel: OpenModel;
   readonly plan: Plan;
   readonly runtime: Runtime;
 }
@@ -98,18 +100,21 @@ export async function runJob(request: RunRequest): Promise<'finished' | 'interru
 /** From a stand-still to the end of the loop. Everything on the device is given back when it returns. */
 async function runOnce(request: RunRequest, folder: RunFolder, emit: (event: TrainEventBody) => void, isResumed: boolean): Promise<{ end: LoopEnd; step: number }> {
   const { job, control } = request;
-  const { modelFolder, model } = openBase(job);
+  const { baseModel, model } = openBase(job);
   const chosen = request.chosen ?? await chooseRuntime(job, 0, emit);
-  const plan = makePlan(job, model, modelFolder, chosen.compute);
-  if (!isResumed && plan.layers.length > 0 && job.output.for !== 'all') checkExact({ job, plan, model, modelFolder }, job.output.for);
-  const tensors = trainedTensors(plan, job, modelFolder, chosen.runtime);
-  const run: OpenRun = { job, folder, model, modelFolder, plan, runtime: chosen.runtime };
+  const plan = makePlan(job, model, baseModel, chosen.compute);
+  if (!isResumed && plan.layers.length > 0 && job.output.for !== 'all') checkExact({ job, plan, model, baseModel }, job.output.for);
+  const { from } = job.adapter;
+  const goesOn = job.task === 'adapter' && from !== undefined;
+  const startWarnings = goesOn && !isResumed ? await keepStart({ job, plan, model, baseModel }, folder.path, from) : [];
+  const tensors = trainedTensors(plan, job, baseModel, chosen.runtime, goesOn ? keptStart(folder.path) : undefined);
+  const run: OpenRun = { job, folder, model, baseModel, plan, runtime: chosen.runtime };
   if (job.task !== 'autoencoder') checkPreview(run);
   // What cannot go on is refused before pictures are encoded for hours.
-  const identity = modelIdentity(job.task, model, modelFolder);
+  const identity = modelIdentity(job.task, model, baseModel);
   const checkpoint = isResumed ? readCheckpoint(run, identity, tensors, emit) : null;
-  if (modelFolder.unused.length > 0) emit({ kind: 'warning', code: 'model.unused-tensors', text: `The model has ${modelFolder.unused.length} tensors that nothing uses; the first is "${shown(modelFolder.unused[0]!)}".`, data: { tensors: modelFolder.unused.slice(0, 100) } });
-  for (const warning of plan.warnings) emit({ kind: 'warning', ...warning, data: { ...warning.data } });
+  if (baseModel.unused.length > 0) emit({ kind: 'warning', code: 'model.unused-tensors', text: `The model has ${baseModel.unused.length} tensors that nothing uses; the first is "${shown(baseModel.unused[0]!)}".`, data: { tensors: baseModel.unused.slice(0, 100) } });
+  for (const warning of [...plan.warnings, ...startWarnings]) emit({ kind: 'warning', ...warning, data: { ...warning.data } });
   const ahead = new RunForecast(run, chosen, emit, request.cacheFolder);
   const prepared = await prepare(run, tensors, emit, request, isResumed ? null : ahead);
   if (!prepared) return { end: 'interrupted', step: checkpoint?.state.step ?? 0 };
@@ -122,7 +127,7 @@ async function runOnce(request: RunRequest, folder: RunFolder, emit: (event: Tra
     const state = checkpoint ? goOn(checkpoint.state, facts, emit) : newState(facts);
     announce(run, chosen, prepared, state.step, emit);
     const optimizer = keep(await OptimizerState.create(chosen.runtime, tensors, { optimizer: kind, settings, clip: job.train.clip, ema: job.train.ema, ...(ownRate ? { hasOwnRate: ownRate.has } : {}) }, job.train.accumulate > 1, checkpoint?.values));
-    const programs = keep(new StepPrograms(prepared.task, { runtime: chosen.runtime, weights: modelFolder.weights, checkpointing: job.train.checkpointing, scalesLoss: chosen.scalesLoss }));
+    const programs = keep(new StepPrograms(prepared.task, { runtime: chosen.runtime, weights: baseModel.weights, checkpointing: job.train.checkpointing, scalesLoss: chosen.scalesLoss }));
     const preview = job.task === 'autoencoder' ? null : keep(createPreview(run, () => optimizer.shown, emit));
     const started = performance.now();
     const { end, state: last } = await trainLoop({
@@ -175,7 +180,7 @@ async function prepare(run: OpenRun, tensors: readonly TrainedTensor[], emit: (e
  * The newest checkpoint that can be read; null for a run that was stopped before its first one, which is told. Errors:
  * `checkpoint.all-broken`, `checkpoint.other-job`, `run.other-model`.
  */
-function readCheckpoint({ folder, modelFolder }: OpenRun, identity: ModelIdentity, tensors: readonly TrainedTensor[], emit: (event: TrainEventBody) => void): Checkpoint | null {
+function readCheckpoint({ folder, baseModel }: OpenRun, identity: ModelIdentity, tensors: readonly TrainedTensor[], emit: (event: TrainEventBody) => void): Checkpoint | null {
   const { checkpoint, broken } = newestCheckpoint(folder.checkpoints);
   if (!checkpoint) {
     if (broken.length > 0) throw allBroken(folder, broken);
@@ -183,7 +188,7 @@ function readCheckpoint({ folder, modelFolder }: OpenRun, identity: ModelIdentit
     return null;
   }
   for (const path of broken) emit({ kind: 'warning', code: 'checkpoint.broken', text: `The checkpoint "${path}" cannot be read; the one of step ${checkpoint.state.step} is used.`, data: { path } });
-  checkSameModel(checkpoint.state.model, identity, modelFolder, folder.path);
+  checkSameModel(checkpoint.state.model, identity, baseModel, folder.path);
   checkValues(checkpoint, tensors);
   return checkpoint;
 }
@@ -202,6 +207,7 @@ function announce({ job, model, plan }: OpenRun, { runtime, compute }: ChosenRun
       optimizer: job.optimizer.kind, images, steps: job.train.steps, batch: job.train.batch, seed: job.train.seed,
     },
     parameters: { trained: countElements(plan.tensors), frozen: plan.frozen, tensors: plan.tensors.length },
+    versions: { ...versions },
   });
 }
 

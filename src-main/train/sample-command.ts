@@ -53,8 +53,8 @@ interface Context {
 export async function sampleCommand(settings: SampleSettings, { onEvent, shouldStop }: Context): Promise<{ text: string; data: unknown }> {
   const chosen = await chooseRuntime({ train: { device: settings.device, dtype: settings.dtype } as Job['train'] }, 0, onEvent);
   onEvent({ kind: 'phase', name: 'open the model', done: 0, total: 0, unit: 'layers' });
-  const { model, modelFolder, noise } = settings.run === undefined ? await openBasePainting(settings, chosen.runtime) : await openTrainedPainting(settings.run, settings, chosen);
-  const painter = new Painter({ model, modelFolder, noise, runtime: chosen.runtime, builder: { compute: chosen.compute, storedDType: modelFolder.storedDType }, trainsText: false });
+  const { model, baseModel, noise } = settings.run === undefined ? await openBasePainting(settings, chosen.runtime) : await openTrainedPainting(settings.run, settings, chosen);
+  const painter = new Painter({ model, baseModel, noise, runtime: chosen.runtime, builder: { compute: chosen.compute, storedDType: baseModel.storedDType }, trainsText: false });
   const wanted = picturesOf(settings, model);
   const files: string[] = [];
   try {
@@ -82,21 +82,21 @@ function picturesOf(settings: SampleSettings, model: Model): PictureSettings[] {
     { prompt, negative, sampler, steps, guidance, width, height, seed: settings.seed + i })));
 }
 
-type OpenedModel = Pick<PaintingModel, 'model' | 'modelFolder' | 'noise'>;
+type OpenedModel = Pick<PaintingModel, 'model' | 'baseModel' | 'noise'>;
 
 /** Adapters are merged into the weights: any number, each in its own layout, at full speed afterwards. */
 export async function openBasePainting({ base = '', adapter, axis, strength }: Pick<SampleSettings, 'base' | 'adapter' | 'axis' | 'strength'>, runtime: Runtime): Promise<OpenedModel> {
-  const modelFolder = openModel(base);
-  const model = detectModel(modelFolder.files);
-  const named = namedModel(modelFolder.files, model.denoiserComponent);
+  const baseModel = openModel(base);
+  const model = detectModel(baseModel.files);
+  const named = namedModel(baseModel.files, model.denoiserComponent);
   const changes = new Map<string, Float32Array>();
   for (const path of adapter) {
-    for await (const { path: parameter, merged } of mergedFile(readAdapter(path, named, axis), modelFolder, runtime, named.layers)) {
-      addChange(changes, parameter, merged, modelFolder, strength);
+    for await (const { path: parameter, merged } of mergedFile(readAdapter(path, named, axis), baseModel, runtime, named.layers)) {
+      addChange(changes, parameter, merged, baseModel, strength);
     }
   }
   const job = { base: { model: base, prediction: 'auto' }, noise: { schedule: 'auto', zeroTerminalSnr: false, minTimestep: 0 } } as const;
-  return { model, modelFolder: withWeights(modelFolder, changes), noise: noiseOf(job, model) };
+  return { model, baseModel: withWeights(baseModel, changes), noise: noiseOf(job, model) };
 }
 
 /** The values are rounded as an export rounds them. */
@@ -107,9 +107,9 @@ export async function openTrainedPainting(path: string, { step, strength }: Pick
   const rounded = roundTrained(exact, trainedScale(run.job), run.job.output.dtype);
   const changes = new Map<string, Float32Array>();
   for await (const { path: parameter, merge } of mergedWeights(run)) {
-    addChange(changes, parameter, await merge((name) => rounded.get(name)!), run.modelFolder, strength);
+    addChange(changes, parameter, await merge((name) => rounded.get(name)!), run.baseModel, strength);
   }
-  return { model: run.model, modelFolder: withWeights(run.modelFolder, changes), noise: noiseOf(run.job, run.model) };
+  return { model: run.model, baseModel: withWeights(run.baseModel, changes), noise: noiseOf(run.job, run.model) };
 }
 
 /** changes[path] += strength · (merged − base), starting from the base. */

@@ -1,17 +1,20 @@
 // Writes a model with other weights in some places as a folder in the diffusers layout: a copy of the base, the new tensors
 // put in one after the other, so that memory holds one of them at a time.
 import { copyFileSync, cpSync, createReadStream, existsSync, mkdirSync, readdirSync, readFileSync, statfsSync, statSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
+import { dirname, join, relative, resolve } from 'node:path';
 import { UserError } from '../base/errors.ts';
 import type { Shape } from '../base/shape.ts';
 import { makeFolder, writeFileAtomic } from '../files/atomic-write.ts';
 import { decodeF32, encodeTensor } from '../files/convert.ts';
 import { openWeights } from '../files/sharded.ts';
 import { writeSafetensors, type TensorToWrite } from '../files/safetensors-write.ts';
-import type { TensorLocation, WeightFile } from '../files/weight-file.ts';
+import type { TensorLocation } from '../files/weight-file.ts';
+import { readParameter } from '../nn/checkpoint-parts.ts';
+import { placed } from '../nn/tensor-layout.ts';
 import type { HostData } from '../runtime/runtime.ts';
 import type { FileDType } from './export-values.ts';
 import { makeResultFolder } from './result-folder.ts';
+import type { StoredComponent } from './stored-files.ts';
 
 const WEIGHT_FILE: Readonly<Record<string, string>> = { text_encoder: 'model.safetensors', text_encoder_2: 'model.safetensors' };
 const isWeight = (name: string): boolean => /\.(safetensors|bin|ckpt|pt|onnx|msgpack|h5|index\.json|index\.fp16\.json)$/.test(name);
@@ -25,6 +28,8 @@ export interface NewTensor {
 
 export interface SaveModelSettings {
   readonly base: string;
+  /** Components whose weights are not those in the base's folder, by name. */
+  readonly replaced?: ReadonlyMap<string, StoredComponent>;
   /** An earlier model there is replaced when the new one is complete. */
   readonly target: string;
   /** Element type of the new tensors; `stored` is that which the base has in their place. */
@@ -53,7 +58,7 @@ export async function saveModel(values: ReadonlyMap<string, NewTensor>, settings
       const from = join(base, name);
       const to = join(folder, name);
       if (!statSync(from).isDirectory()) copyFileSync(from, to);
-      else if (![...values.keys()].some((key) => key.startsWith(`${name}.`))) cpSync(from, to, { recursive: true, dereference: true });
+      else if (!settings.replaced?.has(name) && ![...values.keys()].some((key) => key.startsWith(`${name}.`))) cpSync(from, to, { recursive: true, dereference: true });
       else await saveComponent(values, name, from, to, settings);
       const changes = settings.config?.[name];
       if (changes) await changeConfig(join(to, 'config.json'), changes);
@@ -61,17 +66,15 @@ export async function saveModel(values: ReadonlyMap<string, NewTensor>, settings
   });
 }
 
-async function saveComponent(values: ReadonlyMap<string, NewTensor>, component: string, from: string, to: string, { dtype, metadata = {}, onWritten }: SaveModelSettings): Promise<void> {
+async function saveComponent(values: ReadonlyMap<string, NewTensor>, component: string, from: string, to: string, { dtype, replaced, metadata = {}, onWritten }: SaveModelSettings): Promise<void> {
   mkdirSync(to, { recursive: true });
   for (const name of readdirSync(from)) if (!isWeight(name) && !isHidden(name)) cpSync(join(from, name), join(to, name), { recursive: true, dereference: true });
   const prefix = `${component}.`;
   const fresh = new Map([...values].filter(([name]) => name.startsWith(prefix)).map(([name, value]) => [name.slice(prefix.length), value]));
-  const file = openIfThere(from);
-  const kept: TensorToWrite[] = [...(file?.tensors ?? [])].filter(([key]) => !fresh.has(key)).map(([key, { dtype: stored, shape }]) => ({
-    name: key, dtype: stored, shape, data: () => chunksOf(file!.locate(key)),
-  }));
+  const part = replaced?.get(component) ?? openIfThere(from);
+  const kept = [...(part?.parameters.keys() ?? [])].filter((key) => !fresh.has(key)).map((key) => keptTensor(part!, key));
   const written: TensorToWrite[] = [...fresh].map(([key, { shape, data }]) => {
-    const own = dtype === 'stored' ? storedDType(file, key) : dtype;
+    const own = dtype === 'stored' ? storedDType(part, key) : dtype;
     return {
       name: key, dtype: own, shape,
       data: async () => {
@@ -90,14 +93,28 @@ async function* chunksOf({ file, offset, length }: TensorLocation): AsyncGenerat
   if (length > 0) yield* createReadStream(file, { start: offset, end: offset + length - 1, highWaterMark: 1 << 23 }) as AsyncIterable<Uint8Array>;
 }
 
-function storedDType(file: WeightFile | null, key: string): FileDType {
-  const stored = file?.tensors.get(key)?.dtype;
-  return stored === 'f16' || stored === 'bf16' ? stored : 'f32';
+/** A parameter as it lies in its file, or as the diffusers layout has it where the file has it another way. */
+function keptTensor({ file, parameters }: StoredComponent, key: string): TensorToWrite {
+  const { tensor, form, shape } = parameters.get(key)!;
+  const { dtype } = file.tensors.get(tensor)!;
+  if (form === 'same' || form === 'reshaped') return { name: key, dtype, shape, data: () => chunksOf(file.locate(tensor)) };
+  const own = floatDType(dtype);
+  return { name: key, dtype: own, shape, data: async () => encodeTensor(readParameter(file, parameters, key), own, key) };
 }
 
-function openIfThere(folder: string): WeightFile | null {
-  return existsSync(folder) && readdirSync(folder).some(isWeight) ? openWeights(folder) : null;
+const floatDType = (stored: string | undefined): FileDType => (stored === 'f16' || stored === 'bf16' ? stored : 'f32');
+
+const storedDType = (part: StoredComponent | null, key: string): FileDType => floatDType(part?.file.tensors.get(part.parameters.get(key)?.tensor ?? '')?.dtype);
+
+function openIfThere(folder: string): StoredComponent | null {
+  if (!existsSync(folder) || !readdirSync(folder).some(isWeight)) return null;
+  const file = openWeights(folder);
+  return { file, parameters: new Map([...file.tensors].map(([key, { shape }]) => [key, placed(key, shape)])) };
 }
+
+/** Components of a model folder that a job takes from elsewhere (base.vae, base.textEncoders). */
+export const replacedParts = ({ root, stored }: { readonly root: string; readonly stored: ReadonlyMap<string, StoredComponent> }): Map<string, StoredComponent> =>
+  new Map([...stored].filter(([, { file }]) => relative(resolve(root), resolve(file.path)).startsWith('..')));
 
 /** A model of gigabytes should not fail after minutes. @param wanted bytes. Error: `export.no-space`. */
 export function checkSpace(wanted: number, folder: string): void {

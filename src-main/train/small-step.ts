@@ -8,6 +8,7 @@ import type { Adapter } from '../catalog/define/adapter.ts';
 import { defaultSettings } from '../contract/fields.ts';
 import type { Builder, Layer } from '../graph/builder.ts';
 import type { Graph } from '../graph/types.ts';
+import { MAGNITUDE } from '../nn/low-rank.ts';
 import { parseUNetConfig } from '../nn/unet-config.ts';
 import { unet } from '../nn/unet.ts';
 import { f32, type HostTensor, type WeightSource } from '../runtime/runtime.ts';
@@ -62,7 +63,7 @@ export function smallStep({ compute, storage = 'f32', scalesLoss = compute === '
 /** Random values of a sensible size, the same everywhere. */
 function numbers(path: string, shape: readonly number[]): Float32Array {
   const values = rng(1, 'doctor', path).fillNormal(new Float32Array(sizeOf(shape)));
-  if (path.endsWith('lora_magnitude_vector')) return values.map((value) => 1 + 0.1 * value);
+  if (path.endsWith(MAGNITUDE)) return values.map((value) => 1 + 0.1 * value);
   if (/norm[^.]*\.weight$/.test(path)) return values.map((value) => 1 + 0.1 * value);
   const isInput = !path.includes('.');
   const scale = isInput ? 1 : shape.length === 1 ? 0.1 : 1 / Math.sqrt(sizeOf(shape) / shape[0]!);

@@ -13,9 +13,10 @@ import type { TrainedTensor } from './trained.ts';
 /** Layers whose norms one program computes. */
 const NORMS_AT_ONCE = 32;
 
-export function trainedTensors(plan: Plan, job: Job, folder: OpenModel, runtime: Runtime): TrainedTensor[] {
+/** @param kept values that take the place of the plan's own start, by name; null where there are none */
+export function trainedTensors(plan: Plan, job: Job, folder: OpenModel, runtime: Runtime, kept: (name: string) => Float32Array | null = () => null): TrainedTensor[] {
   const norms = lazy(() => layerNorms(plan, job, folder, runtime));
-  return plan.tensors.map((tensor) => ({ name: tensor.name, shape: tensor.shape, initial: () => startOf(tensor, folder, norms) }));
+  return plan.tensors.map((tensor) => ({ name: tensor.name, shape: tensor.shape, initial: async () => kept(tensor.name) ?? startOf(tensor, folder, norms) }));
 }
 
 async function startOf(tensor: PlannedTensor, folder: OpenModel, norms: () => Promise<ReadonlyMap<string, Float32Array>>): Promise<Float32Array> {

@@ -3,6 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { UserError } from '../base/errors.ts';
 import { cropPixels } from '../dataset/crop.ts';
+import { readError } from '../files/file-errors.ts';
 import { decodeImage, type Pixels } from '../files/images.ts';
 import { openRunnableModel } from '../runtime/onnx/run-model.ts';
 
@@ -24,8 +25,8 @@ interface Tag {
 const GENERAL = 0;
 const CHARACTER = 4;
 const SIDE = 448;
-/** Faces made of signs keep their underscores. */
-const EMOTICON = /^[^a-z0-9]*_[^a-z0-9]*$|^[0-9oxuv>=:;@+|^]_[0-9oxuv<=:;@+|^]$/i;
+/** Faces made of signs keep their underscores: at most one letter or digit, in signs, on each side. */
+const EMOTICON = /^[^a-z0-9_]*[a-z0-9]?[^a-z0-9_]*_[^a-z0-9_]*[a-z0-9]?[^a-z0-9_]*$/i;
 
 /** Errors: `tagger.*`, `files.*`. A picture that cannot be read has null. */
 export async function tagPictures(settings: TagSettings, context: { readonly onProgress: (done: number, total: number) => void; readonly shouldStop: () => boolean }): Promise<(string[] | null)[]> {
@@ -33,7 +34,7 @@ export async function tagPictures(settings: TagSettings, context: { readonly onP
   const model = await openRunnableModel(settings.model);
   const found: (string[] | null)[] = [];
   try {
-    const side = model.shape[1] ?? SIDE;
+    const side = sideOf(model.shape, settings.model);
     for (const [index, path] of settings.pictures.entries()) {
       if (context.shouldStop()) throw new UserError('tagger.stopped', 'Tagging was stopped; no caption was changed.');
       context.onProgress(index, settings.pictures.length);
@@ -49,6 +50,9 @@ export async function tagPictures(settings: TagSettings, context: { readonly onP
       if (scores.length !== tags.length) {
         throw new UserError('tagger.csv', `The model knows ${scores.length} tags and "${settings.csv}" lists ${tags.length}: choose the selected_tags.csv that came with the model.`, { scores: scores.length, tags: tags.length });
       }
+      if (scores.some((score) => !(score >= -1e-3 && score <= 1.001))) {
+        throw new UserError('tagger.scores', `"${settings.model}" answers with numbers that are no probabilities: choose a tagger of the WD14 family (wd-..-tagger), whose answers lie between 0 and 1.`, { model: settings.model });
+      }
       found.push(chosenTags(tags, scores, settings));
     }
     context.onProgress(settings.pictures.length, settings.pictures.length);
@@ -56,6 +60,15 @@ export async function tagPictures(settings: TagSettings, context: { readonly onP
   } finally {
     await model.dispose();
   }
+}
+
+/** Rows first and colours last, as the family has it. Error: `tagger.inputs`. */
+function sideOf(shape: readonly (number | null)[], model: string): number {
+  const [, height = null, width = null, colours = null] = shape;
+  if (shape.length !== 4 || (colours ?? 3) !== 3 || (height !== null && width !== null && height !== width)) {
+    throw new UserError('tagger.inputs', `"${model}" takes pictures of the shape ${shape.map((extent) => extent ?? '?').join(' x ')} and not 1 x side x side x 3: choose a tagger of the WD14 family.`, { shape: [...shape] });
+  }
+  return height ?? width ?? SIDE;
 }
 
 /** Characters first, then by probability. */
@@ -68,9 +81,9 @@ export function chosenTags(tags: readonly Tag[], scores: Float32Array, { thresho
   return passed.map(({ name }) => (underscores || EMOTICON.test(name) ? name : name.replaceAll('_', ' ')));
 }
 
-/** Error: `tagger.csv`. */
+/** Errors: `tagger.csv`, `files.*`. */
 export function readTags(path: string): Tag[] {
-  const [head = '', ...lines] = readFileSync(path, 'utf8').replace(/^\uFEFF/, '').split(/\r?\n/).filter((line) => line.trim() !== '');
+  const [head = '', ...lines] = readText(path).replace(/^\uFEFF/, '').split(/\r?\n/).filter((line) => line.trim() !== '');
   const columns = fieldsOf(head);
   const nameAt = columns.indexOf('name');
   const categoryAt = columns.indexOf('category');
@@ -81,6 +94,14 @@ export function readTags(path: string): Tag[] {
     const values = fieldsOf(line);
     return { name: values[nameAt] ?? '', category: Number(values[categoryAt]) };
   });
+}
+
+function readText(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    throw readError(error, path);
+  }
 }
 
 /** Fields of a CSV line; quotes may hold commas. */

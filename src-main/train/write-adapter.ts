@@ -11,7 +11,7 @@ import { MAGNITUDE, type ExportSource, type SourceFacts, type SourceLayer } from
 /** ComfyUI shows metadata of files whose header is no larger than this. */
 const MOST_HEADER = 1 << 20;
 /** Texts that can be missed, the first to go first, when the header would be larger. */
-const EXPENDABLE = ['ss_tag_frequency', 'adora.job', 'ss_bucket_info', 'ss_dataset_dirs'];
+const EXPENDABLE = ['ss_tag_frequency', 'adora.recipe', 'adora.job', 'ss_bucket_info', 'ss_dataset_dirs'];
 
 export interface WriteSettings {
   readonly dtype: FileDType;

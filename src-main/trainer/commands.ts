@@ -7,6 +7,8 @@ import type { Control } from './control.ts';
 export interface CommandContext {
   readonly control: Control;
   readonly onEvent: (event: TrainEvent) => void;
+  /** What is known of the result, in case that this process breaks off. */
+  readonly onSaid: (result: unknown) => void;
   readonly onProgress: (label: string, done: number, total: number, unit: string) => void;
 }
 
@@ -34,6 +36,11 @@ export const commands: Commands = {
   model: async ({ path }) => (await import('./forecast.ts')).modelFacts(path),
   forecast: async (request) => (await import('./forecast.ts')).forecastFacts(request),
   devices: async () => (await import('../runtime/onnx/find-devices.ts')).findDevices(),
+  trial: async ({ device }, { onSaid }) => {
+    let known: unknown = null;
+    await (await import('../runtime/onnx/find-devices.ts')).tryHere(device, (more) => onSaid(known = more));
+    return known;
+  },
   doctor: async ({ device }, context) => (await import('../train/doctor.ts')).doctorCommand({ device }, { onEvent: phases(context) }, ''),
   tag: async (request, context) => (await import('../train/tagger.ts')).tagPictures(request, {
     onProgress: (done, total) => context.onProgress('tag', done, total, 'pictures'), shouldStop: context.control.shouldStop,

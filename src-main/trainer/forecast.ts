@@ -27,9 +27,9 @@ function bytesOnDisk(path: string): number {
 
 /** Errors: those of the model, the plan and the data set. */
 export async function forecastFacts({ job, runFolder, cacheFolder }: RequestOf<'forecast'>): Promise<ForecastFacts> {
-  const { modelFolder, model } = openBase(job);
+  const { baseModel, model } = openBase(job);
   const { runtime, compute } = await chooseRuntime(job);
-  const plan = makePlan(job, model, modelFolder, compute);
+  const plan = makePlan(job, model, baseModel, compute);
   const trained = plan.tensors.reduce((sum, { shape }) => sum + sizeOf(shape), 0);
   return {
     body: await forecastJob({ job, runFolder, cacheFolder, times: true }),

@@ -16,8 +16,8 @@ export async function paint({ pictures, device }: RequestOf<'paint'>, { control,
   onProgress('open the model', 0, pictures.length, 'pictures');
   for (const group of groups(pictures)) {
     const first = group[0]!;
-    const { model, modelFolder, noise } = await openFor(first, chosen);
-    const painter = new Painter({ model, modelFolder, noise, runtime: chosen.runtime, builder: { compute: chosen.compute, storedDType: modelFolder.storedDType }, trainsText: false });
+    const { model, baseModel, noise } = await openFor(first, chosen);
+    const painter = new Painter({ model, baseModel, noise, runtime: chosen.runtime, builder: { compute: chosen.compute, storedDType: baseModel.storedDType }, trainsText: false });
     try {
       for (const request of group) {
         if (control.shouldStop()) throw new UserError('sample.stopped', 'Painting was stopped; pictures that were done are kept.');

@@ -1,4 +1,5 @@
 // Reading and changing a draft, and which settings a form shows. Pure.
+import { t } from '../messages.ts';
 import type { Draft, SettingDescription } from '../../src-main/contract/api.ts';
 
 /** The value at `path` ('train.steps'), or undefined where the draft says nothing. */
@@ -32,16 +33,32 @@ export function effective(draft: Draft, setting: SettingDescription): unknown {
 
 export interface SettingGroup { readonly name: string; readonly label: string; readonly settings: SettingDescription[] }
 
+export interface Change { readonly path: string; readonly label: string; readonly before: unknown; readonly after: unknown }
+
+const holds = ({ when }: SettingDescription, draft: Draft, byPath: ReadonlyMap<string, SettingDescription>): boolean => {
+  if (when === null) return true;
+  const decider = byPath.get(when.path);
+  return String(decider === undefined ? valueAt(draft, when.path) : effective(draft, decider)) === when.is;
+};
+
+/** What differs between two drafts, defaults filled in, in the order of the form; only settings that exist in the second. */
+export function changesBetween(settings: readonly SettingDescription[], before: Draft, after: Draft): Change[] {
+  const byPath = new Map(settings.map((setting) => [setting.path, setting]));
+  const seen = new Set<string>();
+  return settings.flatMap((setting) => {
+    if (seen.has(setting.path) || !holds(setting, after, byPath)) return [];
+    seen.add(setting.path);
+    const [was, is] = [effective(before, setting), effective(after, setting)];
+    return JSON.stringify(was) === JSON.stringify(is) ? [] : [{ path: setting.path, label: setting.field.label, before: was, after: is }];
+  });
+}
+
 /** The settings that exist for this draft, fit the search and the level, in groups. A search looks at advanced ones too. */
 export function settingGroups(settings: readonly SettingDescription[], draft: Draft, search: string, advanced: boolean): SettingGroup[] {
   const words = search.toLowerCase().split(/\s+/).filter((word) => word !== '');
   const byPath = new Map(settings.map((setting) => [setting.path, setting]));
   const shown = settings.filter((setting) => {
-    if (setting.when !== null) {
-      const decider = byPath.get(setting.when.path);
-      const value = decider === undefined ? valueAt(draft, setting.when.path) : effective(draft, decider);
-      if (String(value) !== setting.when.is) return false;
-    }
+    if (!holds(setting, draft, byPath)) return false;
     if (words.length === 0) return advanced || !setting.advanced;
     const { label, help, why } = setting.field;
     const text = `${setting.path} ${label} ${help} ${why ?? ''} ${setting.groupLabel}`.toLowerCase();
@@ -62,10 +79,10 @@ export function readField(field: SettingDescription['field'], text: string): { r
     if (text.trim() === '') return { value: undefined };
     const value = Number(text);
     const unit = field.unit === undefined ? '' : ` ${field.unit}`;
-    if (!Number.isFinite(value)) return { error: 'Type a number.' };
-    if (field.integer === true && !Number.isInteger(value)) return { error: 'Type a whole number.' };
-    if (value < field.min) return { error: `At least ${field.min}${unit}.` };
-    if (value > field.max) return { error: `At most ${field.max}${unit}.` };
+    if (!Number.isFinite(value)) return { error: t.parts.field.number };
+    if (field.integer === true && !Number.isInteger(value)) return { error: t.parts.field.whole };
+    if (value < field.min) return { error: t.parts.field.least(`${field.min}${unit}`) };
+    if (value > field.max) return { error: t.parts.field.most(`${field.max}${unit}`) };
     return { value };
   }
   if (field.kind === 'free') {

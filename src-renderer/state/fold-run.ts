@@ -1,6 +1,8 @@
 // What a run looks like is a fold over its events: one pure function, so a reloaded page shows what a page shows that never
 // was away.
+import { t } from '../messages.ts';
 import type { TrainEvent, TrainEventOf } from '../../src-main/contract/events.ts';
+import { isDoneAgain } from '../../src-main/contract/run-course.ts';
 
 export interface StepPoint {
   readonly step: number;
@@ -64,7 +66,7 @@ function changes(view: RunView, event: TrainEvent): Partial<RunView> {
       return {
         phase: null, step, total: event.total, loss, secondsPerStep: event.secondsPerStep, eta: event.eta, end: null,
         skipped: view.skipped + (event.skipped === true ? 1 : 0),
-        points: thinned([...view.points, { step, loss, lr, gradNorm, updateNorm: updateNorm ?? null }]),
+        points: thinned([...before(view.points, step), { step, loss, lr, gradNorm, updateNorm: updateNorm ?? null }]),
       };
     }
     case 'probe': return { probes: [...view.probes.filter((probe) => probe.step !== event.step), { step: event.step, loss: event.loss }] };
@@ -87,7 +89,7 @@ function changes(view: RunView, event: TrainEvent): Partial<RunView> {
 /** A process begins at `fromStep`: what an earlier one did after it is done again, and counts no more. */
 function started(view: RunView, event: TrainEventOf<'started'>): Partial<RunView> {
   const from = event.fromStep;
-  const stays = ({ step }: { readonly step: number }): boolean => from > 0 && step <= from;
+  const stays = ({ step }: { readonly step: number }): boolean => !isDoneAgain(step, from);
   return {
     started: event, step: from, total: event.job.steps, end: null, problem: null, phase: null, eta: null,
     points: view.points.filter(stays), probes: view.probes.filter(stays), samples: view.samples.filter(stays),
@@ -95,6 +97,10 @@ function started(view: RunView, event: TrainEventOf<'started'>): Partial<RunView
     verdicts: view.verdicts.filter((verdict) => verdict.step === undefined || stays({ step: verdict.step })),
   };
 }
+
+/** A log without its starts tells of a step twice: the newest telling counts, as `courseOf` has it. */
+const before = (points: readonly StepPoint[], step: number): readonly StepPoint[] =>
+  ((points.at(-1)?.step ?? -1) < step ? points : points.filter((point) => point.step < step));
 
 function thinned(points: readonly StepPoint[]): readonly StepPoint[] {
   if (points.length <= mostPoints) return points;
@@ -120,5 +126,5 @@ export function proofOfLearning(view: RunView): { readonly state: 'waiting' | 'p
   const failed = view.verdicts.find((verdict) => !verdict.ok);
   if (failed !== undefined) return { state: 'doubt', text: failed.text };
   const last = view.verdicts.at(-1);
-  return last === undefined ? { state: 'waiting', text: 'Not measured yet: the first steps will show it.' } : { state: 'proved', text: last.text };
+  return last === undefined ? { state: 'waiting', text: t.parts.proof.waiting } : { state: 'proved', text: last.text };
 }

@@ -3,6 +3,9 @@ import type { Input, Item, ItemFilter, Output } from '../../src-main/contract/ap
 import type { Studio } from './studio.svelte.ts';
 
 const pageSize = 100;
+/** The most that one call gives. */
+const mostItems = 500;
+type Sort = NonNullable<Input<'data.items'>['sort']>;
 type EditMethod = 'data.setCaption' | 'data.editTags' | 'data.include' | 'data.setFocus' | 'data.setRepeats';
 type Change = Output<'data.undo'>;
 
@@ -10,7 +13,9 @@ export class PictureSet {
   readonly projectId: string;
   readonly studio: Studio;
   filter = $state.raw<ItemFilter>({});
+  sort = $state<Sort>('name');
   total = $state(0);
+  isScanning = $state(false);
   loaded = $state(false);
   undo = $state<string | null>(null);
   redo = $state<string | null>(null);
@@ -22,6 +27,11 @@ export class PictureSet {
   #range: readonly [number, number] = [0, pageSize];
   #asked = 0;
   #scanned = false;
+  #revision = -1;
+  #anchor = 0;
+  #reloading: Promise<void> | null = null;
+  #isStale = false;
+  readonly #underWay = new Set<number>();
 
   constructor(studio: Studio, projectId: string) {
     this.studio = studio;
@@ -47,29 +57,65 @@ export class PictureSet {
     void this.reload();
   }
 
-  async reload(): Promise<void> {
+  setSort(sort: Sort): void {
+    this.sort = sort;
+    this.selected = new Set();
+    void this.reload();
+  }
+
+  /** Reads again what is on the screen, once more when it is asked for meanwhile. */
+  reload(): Promise<void> {
+    if (this.#reloading !== null) {
+      this.#isStale = true;
+      return this.#reloading;
+    }
+    const work = async (): Promise<void> => {
+      do {
+        this.#isStale = false;
+        await this.#read();
+      } while (this.#isStale);
+    };
+    this.#reloading = work().finally(() => { this.#reloading = null; });
+    return this.#reloading;
+  }
+
+  /** After `data.changed`: only what is older than that is read again. */
+  async catchUp(revision: number): Promise<void> {
+    if (this.loaded && revision <= this.#revision) return;
+    await this.reload();
+  }
+
+  async #read(): Promise<void> {
     const asked = ++this.#asked;
     const pages = this.#pagesOf(...this.#range);
     const { projectId } = this;
-    const answers = await Promise.all(pages.map((page) => this.studio.attempt('data.items', { projectId, offset: page * pageSize, limit: pageSize, filter: this.filter })));
+    const answers = await Promise.all(pages.map((page) => this.#page(page)));
     if (asked !== this.#asked) return;
     const [first] = answers;
     if (first === null || first === undefined) return;
     this.total = first.total;
+    this.#revision = first.revision;
     this.#pages = new Map(pages.map((page, at) => [page, answers[at]?.items ?? []]));
     this.loaded = true;
     const [history, readiness, tags] = await Promise.all([this.studio.attempt('data.history', { projectId }), this.studio.attempt('data.readiness', { projectId }), this.studio.attempt('data.tags', { projectId })]);
     if (history !== null) this.#tell(history);
     this.readiness = readiness;
     this.tags = tags?.tags ?? [];
-    if (!first.scanned && !this.#scanned) await this.scan();
+    // Not awaited: a scan reads again by itself, and that must not wait for this.
+    if (!first.scanned && !this.#scanned) void this.scan();
+  }
+
+  #page(page: number): Promise<Output<'data.items'> | null> {
+    return this.studio.attempt('data.items', { projectId: this.projectId, offset: page * pageSize, limit: pageSize, filter: this.filter, sort: this.sort });
   }
 
   async scan(): Promise<void> {
     this.#scanned = true;
     const task = await this.studio.attempt('data.scan', { projectId: this.projectId });
     if (task !== null) {
+      this.isScanning = true;
       await this.studio.follow(task.taskId);
+      this.isScanning = false;
       await this.reload();
     }
   }
@@ -78,9 +124,11 @@ export class PictureSet {
   async want(first: number, last: number): Promise<void> {
     this.#range = [first, Math.max(first, last)];
     const asked = this.#asked;
-    const missing = this.#pagesOf(first, last).filter((page) => !this.#pages.has(page) && page * pageSize < this.total);
+    const missing = this.#pagesOf(first, last).filter((page) => !this.#pages.has(page) && !this.#underWay.has(page) && page * pageSize < this.total);
     if (missing.length === 0) return;
-    const answers = await Promise.all(missing.map((page) => this.studio.attempt('data.items', { projectId: this.projectId, offset: page * pageSize, limit: pageSize, filter: this.filter })));
+    for (const page of missing) this.#underWay.add(page);
+    const answers = await Promise.all(missing.map((page) => this.#page(page)));
+    for (const page of missing) this.#underWay.delete(page);
     if (asked !== this.#asked) return;
     this.#pages = new Map([...this.#pages, ...missing.map((page, at) => [page, answers[at]?.items ?? []] as const)].slice(-12));
   }
@@ -94,7 +142,23 @@ export class PictureSet {
     this.selected = new Set(ids);
   }
 
-  toggle(id: string): void {
+  /** From the picture that was chosen last to this one, also where they are not loaded. */
+  async selectTo(index: number): Promise<void> {
+    await this.selectRange(Math.min(this.#anchor, index), Math.max(this.#anchor, index));
+  }
+
+  async selectRange(first: number, last: number): Promise<void> {
+    const ids: string[] = [];
+    for (let offset = first; offset <= last; offset += mostItems) {
+      const answer = await this.studio.attempt('data.items', { projectId: this.projectId, offset, limit: Math.min(mostItems, last - offset + 1), filter: this.filter, sort: this.sort });
+      if (answer === null) return;
+      ids.push(...answer.items.map((item) => item.id));
+    }
+    this.selected = new Set([...this.selected, ...ids]);
+  }
+
+  toggle(id: string, index: number): void {
+    this.#anchor = index;
     const next = new Set(this.selected);
     if (!next.delete(id)) next.add(id);
     this.selected = next;
@@ -105,20 +169,30 @@ export class PictureSet {
     return this.selected.size > 0 ? { ids: [...this.selected] } : { filter: this.filter };
   }
 
-  async edit<Name extends EditMethod>(method: Name, input: Omit<Input<Name>, 'projectId' | 'target'>, ids?: readonly string[]): Promise<void> {
+  async edit<Name extends EditMethod>(method: Name, input: Omit<Input<Name>, 'projectId' | 'target'>, ids?: readonly string[]): Promise<number | null> {
     const answer = await this.studio.attempt(method, { projectId: this.projectId, target: ids === undefined ? this.target : { ids: [...ids] }, ...input } as unknown as Input<Name>);
-    if (answer !== null) this.#tell(answer as Change);
-    await this.reload();
+    if (answer === null) return null;
+    const change = answer as Change;
+    this.#tell(change);
+    await this.#settled(change);
+    return change.changed;
   }
 
-  include(included: boolean, ids?: readonly string[]): Promise<void> {
+  /** The event that tells of a change comes before the answer, so what is under way then shows the change already. */
+  async #settled({ changed }: Change): Promise<void> {
+    if (this.#reloading !== null) await this.#reloading;
+    else if (changed > 0) await this.catchUp(Math.max(this.studio.dataRevision, this.#revision + Number(this.studio.dataRevision === 0)));
+  }
+
+  include(included: boolean, ids?: readonly string[]): Promise<number | null> {
     return this.edit('data.include', { included }, ids);
   }
 
   async step(method: 'data.undo' | 'data.redo'): Promise<void> {
     const answer = await this.studio.attempt(method, { projectId: this.projectId });
-    if (answer !== null) this.#tell(answer);
-    await this.reload();
+    if (answer === null) return;
+    this.#tell(answer);
+    await this.#settled(answer);
   }
 
   async addFolders(ids: readonly string[]): Promise<void> {

@@ -1,6 +1,7 @@
 // What the whole window knows: where it is, the open project, runs, background work, messages.
 import type { EventData, FileRef, Input, Method, Output, Project, Run, Settings, Task } from '../../src-main/contract/api.ts';
 import { CallError, type Bridge, type Connection } from '../bridge.ts';
+import { rememberLocale, t } from '../messages.ts';
 import { applyTheme } from '../theme.ts';
 import { RunFeed } from './run-feed.svelte.ts';
 
@@ -19,6 +20,8 @@ export class Studio {
   project = $state.raw<Project | null>(null);
   active = $state.raw<Run | null>(null);
   waiting = $state.raw<readonly Run[]>([]);
+  /** Ids of waiting runs that were left from an earlier session. */
+  held = $state.raw<readonly string[]>([]);
   tasks = $state.raw<readonly Task[]>([]);
   toasts = $state.raw<readonly Toast[]>([]);
   catalog = $state.raw<Output<'catalog.describe'> | null>(null);
@@ -130,18 +133,20 @@ export class Studio {
   }
 
   #runChanged(run: Run): void {
-    if (this.active?.id === run.id) this.active = run;
+    if (this.active?.id === run.id) { this.active = run; this.#spare(); }
     const { project } = this;
     if (project === null || project.id !== run.projectId) return;
     const known = project.runs.some((entry) => entry.id === run.id);
     this.project = { ...project, runs: known ? project.runs.map((entry) => (entry.id === run.id ? run : entry)) : [run, ...project.runs] };
-    if (run.state === 'crashed' || run.state === 'failed') this.toast('bad', `${run.name}: ${run.problem?.message ?? 'the training ended by itself.'}`);
-    if (run.state === 'finished') this.toast('good', `${run.name} has finished.`, { label: 'Export', run: () => { this.showRun(run.id); this.go('export'); } });
+    if (run.state === 'crashed' || run.state === 'failed') this.toast('bad', t.parts.studio.ended(run.name, run.problem?.message ?? t.parts.studio.selfEnded));
+    if (run.state === 'finished') this.toast('good', t.parts.studio.finished(run.name), { label: t.parts.studio.export, run: () => { this.showRun(run.id); this.go('export'); } });
   }
 
   #queueChanged(queue: EventData<'queue.changed'>): void {
     this.active = queue.active;
     this.waiting = queue.waiting;
+    this.held = queue.held;
+    this.#spare();
     const id = queue.active?.id ?? null;
     if (this.activeFeed?.runId === id) return;
     if (this.activeFeed !== this.feed) this.activeFeed?.close();
@@ -151,6 +156,18 @@ export class Studio {
   #settingsChanged(settings: Settings): void {
     this.settings = settings;
     applyTheme(settings.theme);
+    this.#spare();
+    if (rememberLocale(settings.locale)) location.reload();
+  }
+
+  /** The graphics card belongs to the training: no WebGPU, no movement, no large pictures. */
+  get isSparing(): boolean {
+    return this.settings?.lowVram === true && this.active !== null && ['preparing', 'running', 'pausing', 'stopping'].includes(this.active.state);
+  }
+
+  /** For style sheets and for what draws by itself. */
+  #spare(): void {
+    document.documentElement.toggleAttribute('data-sparing', this.isSparing);
   }
 
   #taskChanged(task: Task): void {
@@ -169,7 +186,7 @@ export class Studio {
       // It may have ended before anybody listened.
       void this.call('tasks.list', {}).then(({ tasks }) => { for (const entry of tasks) if (entry.id === taskId) this.#taskChanged(entry); }, () => {});
     });
-    if (task.state === 'failed' && !quiet) this.toast('bad', task.problem?.message ?? `${task.label}: failed.`);
+    if (task.state === 'failed' && !quiet) this.toast('bad', task.problem?.message ?? t.parts.studio.taskFailed(task.label));
     return task;
   }
 
@@ -194,9 +211,14 @@ export class Studio {
     return new Promise((resolve) => { this.picking = { kind, many, title, done: (files) => { this.picking = null; resolve(files); } }; });
   }
 
+  async goOn(wanted: boolean): Promise<void> {
+    await this.attempt(wanted ? 'runs.goOn' : 'runs.forget', {});
+    await this.reloadProject();
+  }
+
   async control(action: 'runs.pause' | 'runs.resume' | 'runs.stop' | 'runs.sampleNow', runId: string): Promise<void> {
     const run = await this.attempt(action, { runId });
     if (run !== null) this.#runChanged(run);
-    if (run !== null && action === 'runs.sampleNow') this.toast('info', 'A sample comes after this step.');
+    if (run !== null && action === 'runs.sampleNow') this.toast('info', t.parts.studio.sample);
   }
 }

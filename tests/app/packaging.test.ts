@@ -14,7 +14,7 @@ const schema = z.strictObject({
   npmRebuild: z.literal(false), asar: z.literal(true), files: z.array(z.string()),
   extraResources: z.array(z.strictObject({ from: z.string(), to: z.string(), filter: z.array(z.string()) })), asarUnpack: z.array(z.string()),
   electronFuses: z.strictObject({
-    runAsNode: z.boolean(), enableCookieEncryption: z.literal(true), enableNodeOptionsEnvironmentVariable: z.literal(false), enableNodeCliInspectArguments: z.literal(false),
+    runAsNode: z.literal(false), enableCookieEncryption: z.literal(true), enableNodeOptionsEnvironmentVariable: z.literal(false), enableNodeCliInspectArguments: z.literal(false),
     enableEmbeddedAsarIntegrityValidation: z.literal(true), onlyLoadAppFromAsar: z.literal(true), grantFileProtocolExtraPrivileges: z.literal(false),
   }),
   win: z.strictObject({ target, icon: z.string() }),

@@ -196,13 +196,13 @@ test('forecast, pictures for comparing and analysis come from the trainer', asyn
   const run = await start(10);
   await ended(run.id);
   const items = [0, 5, 10].map((step) => ({ runId: run.id, step, strength: 1, prompt: 'a fox', negative: '', seed: 1, guidance: 3, steps: 2 }));
-  const first = await handlers['runs.compareRender']({ items });
+  const first = await handlers['runs.compareRender']({ items, onlyMade: false });
   expect(first.images).toEqual([null, null, null]);
   expect((await home.finished(first.taskId!)).problem).toBeNull();
-  const { images, taskId } = await handlers['runs.compareRender']({ items });
+  const { images, taskId } = await handlers['runs.compareRender']({ items, onlyMade: false });
   expect(taskId).toBeNull();
   expect(new Set(images).size).toBe(3);
-  expect(() => handlers['runs.compareRender']({ items: [{ ...items[0]!, step: 7 }] })).toThrow('was not saved');
+  expect(() => handlers['runs.compareRender']({ items: [{ ...items[0]!, step: 7 }], onlyMade: false })).toThrow('was not saved');
   const { taskId: measuring } = await handlers['runs.magnitude']({ runId: run.id });
   expect((await home.finished(measuring!)).problem).toBeNull();
   const { analysis } = await handlers['runs.magnitude']({ runId: run.id });

@@ -6,10 +6,10 @@ import { rng } from '../../src-main/base/rng.ts';
 import { sizeOf, type Shape } from '../../src-main/base/shape.ts';
 import { formats } from '../../src-main/catalog/formats/index.ts';
 import type { AdapterFacts, AdapterPart, DoraAxis, NamedModel } from '../../src-main/catalog/define/format.ts';
+import { exactIn } from '../../src-main/catalog/programs.ts';
 import { openSafetensors } from '../../src-main/files/safetensors.ts';
 import { dataSectionHash, writeSafetensors, type TensorToWrite } from '../../src-main/files/safetensors-write.ts';
 import { ldmUnetNames } from '../../src-main/nn/ldm-unet-names.ts';
-import { exactIn } from '../../src-main/train/export-choice.ts';
 import { openModel } from '../../src-main/train/open-model.ts';
 import { namedModel } from '../../src-main/train/named-model.ts';
 import { readAdapter } from '../../src-main/train/read-adapter.ts';
@@ -156,7 +156,7 @@ const facts: AdapterFacts = {
   base: { name: 'base', architecture: 'stable-diffusion-v1', implementation: 'diffusers', kohyaVersion: 'sd_v1', isVersion2: false, prediction: 'epsilon', side: 512, hashes: new Map([['unet', 'cd']]), fileHash: 'ef' },
   training: {
     steps: 10, totalSteps: 20, seed: 1, learningRate: 1e-4, textLearningRate: null, optimizer: 'adamw', schedule: 'constant', warmup: 2, batch: 2, accumulate: 1, checkpointing: true,
-    dropout: 0, noiseOffset: 0, minSnrGamma: 5, clipSkip: null, job: '{}',
+    dropout: 0, noiseOffset: 0, minSnrGamma: 5, clipSkip: null, job: '{}', recipe: '{}',
   },
   data: {
     folders: [{ name: '10_ink', repeats: 10, pictures: 3, tags: new Map([['in ink', 3], ['tree', 1]]) }], buckets: [{ width: 512, height: 448, count: 30 }],

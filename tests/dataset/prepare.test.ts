@@ -158,5 +158,9 @@ describe('holding out', () => {
     expect(namesOf(set.heldOut)).toEqual(['000.png', '001.png', 'new.png']);
     expect(codes(set)).toEqual(expect.arrayContaining(['dataset.holdout-overlap', 'dataset.no-caption']));
     await refusalOf('dataset.holdout-all', () => prepare(folder, { holdout: folder }));
+    // It must not be taken for the folder that is trained on.
+    for (const path of [join(folder, 'nowhere'), join(folder, '000.png'), temporaryFolder()]) {
+      await refusalOf('dataset.no-holdout-folder', () => prepare(folder, { holdout: path }));
+    }
   });
 });

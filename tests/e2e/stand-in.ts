@@ -9,10 +9,11 @@ export function standIn(options: { readonly pictures: number; readonly theme: 'd
     id: 'run1', projectId: 'p1', name: 'ink-1', state: 'running', created: now, step: 240, total: 600, adapter: 'DoRA', model: 'starter', device: 'Processor',
     loss: 0.11, firstProbe: 0.4, lastProbe: 0.2, seconds: 300, checkpoint: 200, lastSample: '/img/s3', canResume: false, queue: null, problem: null,
   };
+  const waiting = { ...run, id: 'run2', name: 'ink-2', state: 'queued', step: 0, checkpoint: null, queue: 1 };
   const settings = { folders: [dot('models')], device: 'auto', theme: options.theme, lowVram: false, locale: 'en' };
   const project = {
     id: 'p1', name: 'Ink landscapes', folder: dot('ink'), opened: now, model: { id: 'm1', name: 'starter', missing: false },
-    dataFolders: [{ ...dot('pictures'), repeats: null, regularization: false, missing: false }], draft: {}, runs: [run],
+    dataFolders: [{ ...dot('pictures'), repeats: null, regularization: false, missing: false }], draft: {}, runs: [run, { ...run, id: 'run2', name: 'ink-2', state: 'finished', adapter: 'LoRA', step: 600, checkpoint: 600 }],
   };
   const subjects = ['a lighthouse on a cliff', 'a boat in the fog', 'two hills at night', 'a bridge over a river'];
   const item = (at: number): unknown => ({
@@ -37,28 +38,38 @@ export function standIn(options: { readonly pictures: number; readonly theme: 'd
   const answers: Record<string, (input: Record<string, unknown>) => unknown> = {
     'app.info': () => ({ version: '0.1.0', mode: 'browser', platform: 'linux', device: { name: 'cpu', label: 'Processor' }, projectsFolder: '/home/user/Adora', cacheFolder: '/home/user/.cache', starterModelId: 'm1', hasDemo: true }),
     'settings.get': () => settings, 'settings.set': (input) => Object.assign(settings, input),
-    'runs.queue': () => ({ active: run, waiting: [] }), 'tasks.list': () => ({ tasks: [] }), 'runs.list': () => ({ runs: [run] }),
+    'runs.queue': () => ({ active: run, waiting: [waiting], held: ['run2'] }), 'tasks.list': () => ({ tasks: [] }), 'runs.list': () => ({ runs: [run] }),
     'catalog.describe': () => ({ settings: [field('train.steps', 'train', 'Training', 'Steps', 600), field('train.batch', 'train', 'Training', 'Pictures at once', 4), field('adapter.rank', 'adapter', 'Adapter', 'Rank', 16), field('optimizer.learningRate', 'optimizer', 'Optimizer', 'Learning rate', 0.0005)], adapters: [], optimizers: [], schedules: [], objectives: [], samplers: [], consumers: choices, jobSchema: {} }),
     'projects.list': () => ({ projects: [{ id: 'p1', name: project.name, folder: project.folder, opened: now, missing: false, runs: 1, lastRun: run, lastSample: '/img/s3' }] }),
+    'recipes.list': () => ({ recipes: [{ id: 'rec1', name: 'sd15', text: 'A style on SD1.5.', isOwn: false }, { id: 'rec2', name: 'My ink', text: 'For portraits.', isOwn: true }] }),
+    'recipes.open': () => ({ draft: { train: { steps: 900 } }, notes: [], from: null, left: [] }),
+    'recipes.openFile': () => ({ draft: { train: { steps: 900, batch: 2 } }, notes: ['Epochs are not steps.'], from: 'OneTrainer', left: ['masked_training = true'] }),
+    'recipes.recommend': (input) => ({ draft: { train: { steps: 600 + Math.round(Number(input['intensity']) * 100) } }, reasons: [{ path: 'train.steps', value: 650, text: 'Looks at each picture.' }], fidelity: 0.5, economy: 0.5 }),
+    'files.pick': (input) => ({ files: [dot(`picked.${String(input['kind'])}`)] }), 'files.roots': () => ({ roots: [dot('home')] }),
+    'files.browse': () => ({ folder: dot('home'), parent: null, entries: [{ id: 'f1', name: 'pictures', kind: 'folder', size: 0, pictures: 12 }, { id: 'f2', name: 'job.toml', kind: 'file', size: 900, pictures: null }], truncated: false }),
     'projects.recover': () => ({ runs: [] }), 'projects.open': () => project, 'projects.create': () => project, 'projects.update': (input) => Object.assign(project, input.draft === undefined ? {} : { draft: input.draft }),
     'data.items': (input) => { const offset = Number(input.offset); return { items: Array.from({ length: Math.max(0, Math.min(Number(input.limit), total - offset)) }, (_, at) => item(offset + at)), total, revision: 1, scanned: true }; },
     'data.history': () => history, 'data.setCaption': () => ({ ...history, changed: 1 }), 'data.include': () => ({ ...history, changed: 1 }), 'data.tags': () => ({ tags: [{ tag: 'ink', count: total }, { tag: subjects[0], count: 6 }] }),
-    'data.readiness': () => ({ ready: true, text: 'Ready to train', pictures: total, included: total - 2, verdicts: [{ level: 'warning', code: 'blurred', text: '2 pictures look blurred', count: 2, filter: { flags: ['blurred'] } }], buckets: [{ width: 512, height: 512, pictures: 20, draws: 20 }, { width: 640, height: 448, pictures: 4, draws: 4 }], folders: [] }),
+    'data.readiness': () => ({ ready: true, text: 'Ready to train', pictures: total, included: total - 2, verdicts: [{ level: 'warning', code: 'blurred', text: '2 pictures look blurred', count: 2, filter: { flags: ['blurred'] } }], buckets: [{ width: 512, height: 512, pictures: 20, draws: 20 }, { width: 640, height: 448, pictures: 4, draws: 4 }], folders: [{ id: 'pictures', name: 'pictures', pictures: total, draws: total }] }),
     'runs.snapshot': () => ({ run, events, phase: null, lastSeq: events.length - 1, draft: {} }),
-    'runs.checkpoints': () => ({ checkpoints: [{ step: 100, bytes: 1e6, probe: 0.25 }, { step: 200, bytes: 1e6, probe: 0.21 }] }),
+    'runs.checkpoints': () => ({ checkpoints: [{ step: 100, bytes: 1e6, probe: 0.25 }, { step: 200, bytes: 1e6, probe: 0.21 }], chosen: 100, suggested: 200 }), 'runs.choose': () => ({}),
+    'runs.differences': () => ({ rows: [{ path: 'adapter.kind', label: 'Adapter: Kind', values: ['dora', 'lora'] }, { path: 'adapter.axis', label: 'Adapter: Magnitude axis', values: ['input', null] }] }),
+    'runs.canary': () => ({ taskId: null, base: { styleUrl: '/img/c0', offSetUrl: '/img/c1' }, rows: [100, 200].map((step) => ({ step, style: step / 1000, offSet: step / 3000, share: 0.33, level: 'good', text: 'The prompt off the set changed 33 % as much as the style prompt: the adapter keeps to its style.', styleUrl: `/img/y${step}`, offSetUrl: `/img/o${step}` })) }),
+    'adapters.try': () => ({ baseUrl: '/img/t0', adaptedUrl: '/img/t1', taskId: null }),
+    'adapters.inspect': () => ({ facts: [{ label: 'DoRA in the layout kohya', value: '2 layers, rank 16' }], layers: [{ path: 'lora_unet_down_blocks_0', rank: 16, shape: 'with magnitudes', norm: 0.31 }], metadata: [{ key: 'modelspec.title', value: 'ink' }], programs: [{ id: 'comfyui', label: 'ComfyUI', layout: 'kohya', exact: true, text: 'Shows what the file holds.' }] }),
     'runs.magnitude': () => ({ taskId: null, analysis: { steps: [200], adapter: 'dora', summary: {}, kinds: {}, points: layers.map((layer, at) => ({ layer, step: 200, direction: 0.01 * (at + 1), magnitude: 0.02, relativeMagnitude: 0.004 * ((at * 3) % 5 + 1) })) } }),
     'runs.compareRender': (input) => ({ images: (input.items as unknown[]).map((_, at) => `/img/c${at}`), taskId: null }),
     'models.list': () => ({ models: [{ id: 'm1', name: 'starter', path: '/home/user/models/starter', bytes: 5e7, layout: 'folder', family: 'sd', label: 'Stable Diffusion, small', isStarter: true, usable: true, text: '' }], taskId: null }),
-    'adapters.list': () => ({ adapters: [{ id: 'a1', name: 'ink.safetensors', path: '/home/user/ink', bytes: 3e6, layout: 'kohya', kind: 'DoRA', rank: 16, axis: 'out', base: null, trigger: null, thumbUrl: null }], taskId: null }),
+    'adapters.list': () => ({ adapters: [{ id: 'a1', name: 'ink.safetensors', path: '/home/user/ink', bytes: 3e6, layout: 'kohya', kind: 'DoRA', rank: 16, axis: 'out', base: null, trigger: null, thumbUrl: null, family: null }], taskId: null }),
     'job.validate': () => ({ issues: [], job: {}, toml: '' }),
     'job.forecast': () => ({ memory: 1.6e9, memoryParts: [], memoryFree: 8e9, secondsPerStep: 1.2, seconds: 720, basis: 'Measured on the last run.', disk: 4e7, diskFree: 1e11, trained: 90000, frozen: 900000, pictures: 24, epochs: 100, device: 'Processor', warnings: [], fits: true }),
-    'export.options': () => ({ steps: [100, 200], tools: [{ id: 'comfyui', label: 'ComfyUI', layout: 'kohya', exact: true, text: 'Magnitudes are read on the axis that was trained.', alternatives: [] }], merged: { possible: true, bytes: 5e7, text: '' }, dtypes: ['f16'], defaultDtype: 'f16', defaultTool: 'comfyui', isAdapter: true }),
+    'export.options': () => ({ steps: [100, 200], defaultStep: 100, tools: [{ id: 'comfyui', label: 'ComfyUI', layout: 'kohya', exact: true, text: 'Magnitudes are read on the axis that was trained.', alternatives: [] }], merged: { possible: true, bytes: 5e7, text: '' }, dtypes: ['f16'], defaultDtype: 'f16', defaultTool: 'comfyui', isAdapter: true }),
     'export.list': () => ({ exports: [{ id: 'e1', step: 200, tool: 'comfyui', merged: false, dtype: 'f16', time: now, files: [{ ...dot('ink-1-200.safetensors'), bytes: 3e6 }], ok: true, proof: [{ ok: true, text: 'All 120 tensors read back equal.' }], warnings: [], pictures: { trained: '/img/e1', exported: '/img/e1', worstDifference: 0 } }] }),
     'doctor.run': () => ({ report: null, taskId: null }),
   };
   let listener: (message: unknown) => void = () => {};
   Object.defineProperty(window, 'adora', { value: {
-    connect() {}, pathOf: () => Promise.resolve('file'), onMessage(heard: typeof listener) { listener = heard; },
+    settings, tell: (message: unknown) => listener(message), connect() {}, pathOf: () => Promise.resolve('file'), onMessage(heard: typeof listener) { listener = heard; },
     post(message: { id: number; method: string; input: Record<string, unknown> }) {
       const answer = answers[message.method];
       setTimeout(() => listener(answer === undefined ? { id: message.id, ok: false, error: { code: 'no', message: `${message.method} is not in the stand-in.` } } : { id: message.id, ok: true, output: structuredClone(answer(message.input)) }), 1);

@@ -63,21 +63,39 @@ describe.skipIf(program === undefined)('the studio in the browser', () => {
     await page.goto(server.url);
     await page.getByText('Try the demo').click();
     await page.getByRole('button', { name: 'Train', exact: true }).last().waitFor();
+    // A slider changes the settings beside it, says which and why, and is taken back.
+    await page.getByRole('slider', { name: 'Freedom or fidelity' }).press('Home');
+    const changes = page.getByRole('region', { name: 'What changed' });
+    await changes.getByText('changed this').waitFor();
+    expect(await changes.innerText()).toMatch(/Targets\s+linear\+conv\s*→\s*attention/);
+    await changes.getByRole('button', { name: /^Undo: / }).click();
+    await changes.getByText('Answers, sliders and recipes').waitFor();
     // Short: the way is tested, not the result.
-    await page.getByRole('textbox', { name: 'Steps', exact: true }).first().fill('40');
+    await page.getByRole('textbox', { name: 'Steps', exact: true }).first().fill('60');
     await page.keyboard.press('Tab');
     await page.getByLabel('Find a setting').fill('saveEvery');
     await page.getByRole('textbox', { name: 'Save every' }).fill('5');
     await page.keyboard.press('Tab');
     await expect.poll(async () => (await home.studio.handlers['projects.list']({})).projects.length).toBe(1);
     const [{ id: projectId } = { id: '' }] = (await home.studio.handlers['projects.list']({})).projects;
-    await expect.poll(async () => (await home.studio.handlers['projects.open']({ id: projectId })).draft).toMatchObject({ train: { steps: 40, saveEvery: 5 } });
+    await expect.poll(async () => (await home.studio.handlers['projects.open']({ id: projectId })).draft).toMatchObject({ train: { steps: 60, saveEvery: 5 } });
     await page.getByRole('main').getByRole('button', { name: 'Train', exact: true }).click();
 
     const bar = page.getByLabel('Training', { exact: true });
-    await expect.poll(async () => bar.innerText(), { timeout: 60_000 }).toMatch(/step\s+([6-9]|[1-3]\d)\s*\/ 40/);
+    await expect.poll(async () => bar.innerText(), { timeout: 60_000 }).toMatch(/step\s+([6-9]|[1-5]\d)\s*\/ 60/);
     await page.reload();
-    await expect.poll(async () => bar.innerText(), { timeout: 20_000 }).toMatch(/step\s+\d+\s*\/ 40/);
+    await expect.poll(async () => bar.innerText(), { timeout: 20_000 }).toMatch(/step\s+\d+\s*\/ 60/);
+
+    // Paused, the device is free and pictures may be left out; then it goes on.
+    await bar.getByRole('button', { name: 'Pause' }).click();
+    await page.getByText('The device is free').waitFor({ timeout: 30_000 });
+    await page.getByRole('button', { name: 'Edit pictures' }).click();
+    await page.locator('#picture-2').focus();
+    await page.keyboard.press('x');
+    await page.getByText('23 of 24 pictures are used').waitFor();
+    await bar.getByRole('button', { name: 'Resume' }).click();
+    await expect.poll(async () => (await home.studio.handlers['runs.queue']({})).active?.state, { timeout: 30_000 }).toBe('running');
+    await page.getByRole('navigation').getByText('Train').click();
 
     trainers.at(-1)!.kill();
     await page.getByRole('button', { name: 'Resume' }).first().click({ timeout: 20_000 });

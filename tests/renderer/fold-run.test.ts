@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'vitest';
 
 import type { TrainEvent } from '../../src-main/contract/events.ts';
+import { courseOf } from '../../src-main/contract/run-course.ts';
 import { emptyRun, foldAll, foldRun, proofOfLearning, smoothed } from '../../src-renderer/state/fold-run.ts';
 
 const step = (seq: number, at: number, loss = 1 / at): TrainEvent =>
@@ -33,6 +34,22 @@ describe('events of a run', () => {
     expect(view.points.map((point) => point.step)).toEqual([1, 2]);
     expect(view.step).toBe(2);
     expect(foldRun(view, started(5, 0)).points).toEqual([]);
+  });
+
+  test('what counts of a log is what the rest of the program counts, however often it was resumed', () => {
+    const probe = (seq: number, at: number, loss: number): TrainEvent => ({ kind: 'probe', seq, time: 0, step: at, loss });
+    const saved = (seq: number, at: number): TrainEvent => ({ kind: 'checkpoint', seq, time: 0, step: at, path: `step-${at}` });
+    const logs: TrainEvent[][] = [
+      [started(0, 0), step(1, 1), step(2, 2), saved(3, 2), probe(4, 2, 0.9), step(5, 3), step(6, 4), probe(7, 4, 0.8), started(8, 2), step(9, 3, 7), probe(10, 4, 0.1), step(11, 4, 8), saved(12, 4)],
+      [started(0, 0), step(1, 1), probe(2, 1, 1), started(3, 0), step(4, 1, 5), step(5, 2, 6)],
+      // Without its starts, as a log that was cut.
+      [step(0, 1), step(1, 2), step(2, 3), step(3, 2, 9), step(4, 3, 9), probe(5, 3, 2), probe(6, 3, 1)],
+    ];
+    for (const log of logs) {
+      const [whole, course] = [foldAll(log), foldAll(courseOf(log))];
+      for (const part of ['points', 'probes', 'checkpoints', 'step', 'loss'] as const) expect([part, whole[part]]).toEqual([part, course[part]]);
+    }
+    expect(foldAll(logs[2]!).points.map(({ step: at, loss }) => [at, loss])).toEqual([[1, 1], [2, 9], [3, 9]]);
   });
 
   test('a phase is not logged: it is shown whatever its number, and a step ends it', () => {

@@ -33,6 +33,7 @@ const packagePlaces: Readonly<Record<string, string>> = {
   sharp: '^src-main/(files|dataset)/',
   zod: '^src-main/contract/',
   'smol-toml': '^src-main/app/',
+  yaml: '^src-main/app/',
   commander: '^src-main/cli',
   ws: '^src-main/app/',
 };

@@ -51,6 +51,7 @@ const broken: Readonly<Record<string, Files>> = {
   'package-sharp': packageUse('train/a.ts', 'sharp'),
   'package-zod': packageUse('train/a.ts', 'zod'),
   'package-smol-toml': packageUse('train/a.ts', 'smol-toml'),
+  'package-yaml': packageUse('train/a.ts', 'yaml'),
   'package-commander': packageUse('train/a.ts', 'commander'),
   'package-ws': packageUse('train/a.ts', 'ws'),
   'pure-folders': { 'src-main/graph/a.ts': "import { x } from 'node:fs';\nexport const y = x;" },

@@ -66,6 +66,11 @@ describe('names', () => {
     expect(matches(others, new RegExp(`['"\`]${id}['"\`]`))).toEqual([]);
   });
 
+  test('what magnitudes are called in files stands in one place', () => {
+    const others = product.filter(({ path }) => path !== 'src-main/nn/low-rank.ts' && path !== 'src-main/catalog/define/format.ts');
+    expect(matches(others, /['"`.](?:lora_magnitude_vector|dora_scale)['"`]/)).toEqual([]);
+  });
+
   test('nobody asks which family a model is', () => {
     const others = product.filter(({ path }) => !path.startsWith('src-main/catalog/families/'));
     expect(matches(others, /\bfamil(y|yId|yName)(\.(id|name|label))?\s*[!=]==?|switch\s*\([^)]*\bfamily/i)).toEqual([]);

@@ -233,13 +233,13 @@ const settings: PictureSettings = { prompt: 'a red house', negative: '', seed: 1
 const difference = (a: Uint8Array, b: Uint8Array): number => a.reduce((most, value, i) => Math.max(most, Math.abs(value - b[i]!)), 0);
 
 describe('painter', () => {
-  const painterOf = (run: OpenRun, modelFolder = run.modelFolder, builder = run.plan.builder): Painter =>
-    new Painter({ model: run.model, modelFolder, runtime: run.runtime, builder, trainsText: false, noise: noiseOf(run.job, run.model) });
+  const painterOf = (run: OpenRun, baseModel = run.baseModel, builder = run.plan.builder): Painter =>
+    new Painter({ model: run.model, baseModel, runtime: run.runtime, builder, trainsText: false, noise: noiseOf(run.job, run.model) });
 
   test('a picture does not depend on its company, and follows seed and prompt', async () => {
-    const modelFolder = openModel(model);
-    const detected = detectModel(modelFolder.files);
-    const painter = new Painter({ model: detected, modelFolder, ...cpu, builder: {}, trainsText: false, noise: noiseOf(tinyJob({ base: { model } }), detected) });
+    const baseModel = openModel(model);
+    const detected = detectModel(baseModel.files);
+    const painter = new Painter({ model: detected, baseModel, ...cpu, builder: {}, trainsText: false, noise: noiseOf(tinyJob({ base: { model } }), detected) });
     const other = { ...settings, prompt: 'a blue boat on the sea' };
     const seeded = { ...settings, seed: 2 };
     const unguided = { ...settings, guidance: 1 };
@@ -269,8 +269,8 @@ describe('painter', () => {
     const merged = new Map<string, Float32Array>();
     for await (const { path, merge } of mergedWeights(run)) merged.set(path, await merge(saved));
     const applied = await painterOf(run).paint(new Map(run.plan.tensors.map(({ name }) => [name, saved(name)])), [settings]);
-    const mergedIn = await painterOf(run, withWeights(run.modelFolder, merged), {}).paint(new Map(), [settings]);
-    const base = await painterOf(run, run.modelFolder, {}).paint(new Map(), [settings]);
+    const mergedIn = await painterOf(run, withWeights(run.baseModel, merged), {}).paint(new Map(), [settings]);
+    const base = await painterOf(run, run.baseModel, {}).paint(new Map(), [settings]);
     expect(difference(applied[0]!.rgb, mergedIn[0]!.rgb)).toBeLessThanOrEqual(1);
     expect(difference(applied[0]!.rgb, base[0]!.rgb)).toBeGreaterThan(3);
   });

@@ -20,8 +20,8 @@ import { writeAdapter } from '../../src-main/train/write-adapter.ts';
 import { temporaryFolder } from '../files/temporary.ts';
 import { goldenPath } from '../nn/golden.ts';
 
-const modelFolder = openModel(goldenPath('unet', 'sd1_conv'));
-const named = namedModel(modelFolder.files, 'unet');
+const baseModel = openModel(goldenPath('unet', 'sd1_conv'));
+const named = namedModel(baseModel.files, 'unet');
 const folder = goldenPath('exports', 'ours');
 const isRecording = process.env['ADORA_RECORD'] === '1';
 
@@ -43,7 +43,7 @@ function sourceOf(axis: DoraAxis | null): ExportSource {
     title: 'golden', kind: 'dora', axis, rank: 3, alpha: 2, trigger: '', training: null, data: null,
     base: { name: 'sd1', architecture: 'stable-diffusion-v1', implementation: 'diffusers', kohyaVersion: 'sd_v1', isVersion2: false, prediction: 'epsilon' as const, side: 64, hashes: new Map<string, string>(), fileHash: null },
   });
-  return { stem: 'golden', model: null as never, modelFolder, named, layers, axis, scale: 2 / 3, values, facts };
+  return { stem: 'golden', model: null as never, baseModel, named, layers, axis, scale: 2 / 3, values, facts };
 }
 
 function magnitudes(path: string, shape: readonly number[], axis: DoraAxis): HostTensor {
@@ -84,7 +84,7 @@ describe.each(cases)('%s', (name, layout, axis, dtype) => {
 
   test.each(programs)('%s computes what was trained', async (program) => {
     for (const layer of source.layers) {
-      const [change, base] = [await changeOf(source, layer), modelFolder.readF32(`${layer.path}.weight`)];
+      const [change, base] = [await changeOf(source, layer), baseModel.readF32(`${layer.path}.weight`)];
       const theirs = io!.readF32(`${name}.${program}.${layer.path.slice('unet.'.length)}`);
       const error = norm(theirs.map((value, i) => value - base[i]! - change[i]!)) / norm(change);
       expect(error, layer.path).toBeLessThan({ f32: 2e-6, f16: 1e-3, bf16: 8e-3 }[dtype]);
@@ -101,7 +101,7 @@ describe.each(readdirSync(goldenPath('exports', 'theirs')).map((file) => file.re
     for (const { path, rank } of read.layers) {
       const shape = named.layers.get(path)!;
       const change = await changeOf({ ...sourceOf(null), values: read.values, scale: 1, axis: read.axis }, { path, rank, shape, kind: 'linear' });
-      const base = modelFolder.readF32(`${path}.weight`);
+      const base = baseModel.readF32(`${path}.weight`);
       const theirs = io.readF32(`${name}.${path.slice('unet.'.length)}`);
       expect(norm(theirs.map((value, i) => value - base[i]! - change[i]!)) / norm(change), path).toBeLessThan(2e-6);
     }

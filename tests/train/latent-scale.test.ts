@@ -12,7 +12,7 @@ const place = usePlace();
 
 test('pictures need not be square, and nothing is left on the device', async () => {
   const job = { ...jobAt(place), task: 'autoencoder' as const };
-  const { model, modelFolder } = openBase({ base: job.base, init: 'file' });
+  const { model, baseModel } = openBase({ base: job.base, init: 'file' });
   const inner = createOnnxRuntime({ device: 'cpu', threads: 1 });
   let living = 0;
   const counted = <T extends { dispose(): unknown }>(item: T): T => {
@@ -27,9 +27,9 @@ test('pictures need not be square, and nothing is left on the device', async () 
       return Object.assign(program, { run });
     },
   };
-  const plan = { ...makePlan(jobAt(place), model, modelFolder, 'f32'), builder: { storedDType: modelFolder.storedDType } };
+  const plan = { ...makePlan(jobAt(place), model, baseModel, 'f32'), builder: { storedDType: baseModel.storedDType } };
   const picture = (width: number, height: number) => ({ pixels: rng(1, 'picture', width).fillNormal(new Float32Array(3 * width * height)), count: 1, width, height });
-  const settings = { model, modelFolder, runtime, plan };
+  const settings = { model, baseModel, runtime, plan };
   const wide = await latentScale(settings, new Map(), [picture(32, 16)]);
   expect(wide).toBeGreaterThan(0);
   expect(living).toBe(0);

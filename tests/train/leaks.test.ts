@@ -7,6 +7,8 @@ import { keptUnlessFailed, scoped } from '../../src-main/base/dispose.ts';
 import { createBuilder } from '../../src-main/graph/builder.ts';
 import { createOnnxRuntime } from '../../src-main/runtime/onnx/onnx-runtime.ts';
 import type { DeviceTensor, Program, Runtime } from '../../src-main/runtime/runtime.ts';
+import { weightsOfAdapter } from '../../src-main/train/merge.ts';
+import { chooseCheckpoint, openRun, openSavedValues } from '../../src-main/train/open-run.ts';
 import { temporaryFolder } from '../files/temporary.ts';
 import { eventsOf, jobAt, train, usePlace, writePictures } from './run.ts';
 
@@ -71,6 +73,23 @@ describe('a run that fails', () => {
     // All but those of previews, which are only warnings.
     expect(failed).toBeGreaterThan(5);
   }, 300_000);
+});
+
+test('merging that fails keeps nothing on the device, whichever call fails', async () => {
+  const { folder } = await train(place, jobAt(place, { train: { steps: 1, saveEvery: 0 } }));
+  const attempt = async (failAt: number): Promise<{ calls: string[]; failed: boolean }> => {
+    const { runtime, living, calls } = failingRuntime(failAt);
+    const run = openRun(folder, { runtime, compute: 'f32' });
+    const { weights, dispose } = weightsOfAdapter(run, openSavedValues(chooseCheckpoint(run).path));
+    const failed = await weights[0]!.merge().then(() => false, () => true);
+    await dispose();
+    expect(living.size, `alive when call ${failAt} fails`).toBe(0);
+    return { calls, failed };
+  };
+  const { calls, failed } = await attempt(-1);
+  expect(failed).toBe(false);
+  expect(calls).toEqual(expect.arrayContaining(['compile merge', 'upload', 'run merge', 'read']));
+  for (const at of calls.keys()) expect((await attempt(at)).failed).toBe(true);
 });
 
 test('a program whose second part cannot be compiled releases its first', async () => {

@@ -28,11 +28,11 @@ const runtime = createOnnxRuntime({ device: 'cpu', threads: 1 });
 describe.each(['sd1', 'sd2', 'sdxl'])('%s', (name) => {
   const root = goldenPath('pipelines', name);
   const golden = readGolden('pipelines', name, 'io.safetensors');
-  const modelFolder = openModel(root);
-  const model = detectModel(modelFolder.files);
-  const programs = new ShapedPrograms(runtime, modelFolder);
+  const baseModel = openModel(root);
+  const model = detectModel(baseModel.files);
+  const programs = new ShapedPrograms(runtime, baseModel);
   const autoencoder = new Autoencoder(model, programs);
-  const text = new TextEncoders(model, modelFolder, programs);
+  const text = new TextEncoders(model, baseModel, programs);
   let long: Encoded;
   let first: Encoded;
   let moments: Float32Array;
@@ -46,7 +46,7 @@ describe.each(['sd1', 'sd2', 'sdxl'])('%s', (name) => {
     const parts = model.textEncoders.map(({ component }) => component);
     parts.forEach((part, i) => {
       PROMPTS.forEach((prompt, k) => expect(text.tokens(prompt).get(part)!.map(({ ids }) => ids)).toEqual([[...golden.data(`ids.${i}.${k}`)]]));
-      const cut = new TextEncoders(model, modelFolder, programs, 18);
+      const cut = new TextEncoders(model, baseModel, programs, 18);
       expect(cut.tokens(LONG).get(part)!.map(({ ids }) => ids)).toEqual([[...golden.data(`ids.${i}.cut`)]]);
       expect(cut.cut(LONG)).toMatchObject({ used: 18 });
       expect(text.cut(LONG)).toBeNull();
@@ -69,7 +69,7 @@ describe.each(['sd1', 'sd2', 'sdxl'])('%s', (name) => {
 
   test.each(['lora', 'dora'])('loss and gradients of a step with PEFT’s %s', async (kind) => {
     const job = tinyJob({ base: { model: root }, adapter: { kind, rank: 4, alpha: 4, ...(kind === 'dora' ? { axis: 'output' } : {}) } });
-    const plan = makePlan(job, model, modelFolder, 'f32');
+    const plan = makePlan(job, model, baseModel, 'f32');
     const { noise, prediction } = noiseOf(job, model);
     const alphasCumprod = alphasCumprodOf(noise);
     const objective = objectiveFor(prediction);
@@ -99,9 +99,9 @@ describe.each(['sd1', 'sd2', 'sdxl'])('%s', (name) => {
     expectClose(target, golden.data('target'), 'target', TOLERANCE);
     const feeds = new Map([...batch.feeds, ['sample', f32(noisy, [2, 4, 8, 8])] as const, ['target', f32(target, [2, 4, 8, 8])] as const, ['timestep', f32(Float32Array.from(golden.data('timestep')), [2])] as const]);
 
-    const adapter = readAdapter(goldenPath('pipelines', name, `${kind}.safetensors`), namedModel(modelFolder.files, model.denoiserComponent));
+    const adapter = readAdapter(goldenPath('pipelines', name, `${kind}.safetensors`), namedModel(baseModel.files, model.denoiserComponent));
     expect([...adapter.values.keys()].sort()).toEqual(plan.tensors.map((tensor) => tensor.name).sort());
-    const steps = new StepPrograms(task, { runtime, weights: modelFolder.weights, checkpointing: kind === 'dora', scalesLoss: false });
+    const steps = new StepPrograms(task, { runtime, weights: baseModel.weights, checkpointing: kind === 'dora', scalesLoss: false });
     const result = await steps.gradients({ ...batch, feeds }, new Map([...adapter.values].map(([key, tensor]) => [key, runtime.upload(tensor)])), 1);
     const read = async (key: string): Promise<Float32Array> => (await result.get(key)!.read()) as Float32Array;
     expectClose(await read(LOSS), golden.data(`loss.${kind}`), 'loss', TOLERANCE);
@@ -116,10 +116,10 @@ describe.each(['sd1', 'sd2', 'sdxl'])('%s', (name) => {
     const examples = prompts.map((prompt): Example => ({ moments: moments.slice(0, moments.length / 2), height: 8, width: 8, isRegularization: false, prompt, timeIds: [16, 16, 0, 0, 16, 16] }));
     const losses = await Promise.all([false, true].map(async (trainsText) => {
       const task = createDenoiserTask({
-        model, job, objective: objectiveFor('epsilon'), alphasCumprod: alphasCumprodOf(model.noise), tensors: [], builder: { storedDType: modelFolder.storedDType }, trainsText, dropout: 0,
+        model, job, objective: objectiveFor('epsilon'), alphasCumprod: alphasCumprodOf(model.noise), tensors: [], builder: { storedDType: baseModel.storedDType }, trainsText, dropout: 0,
         examples: { batchAt: async () => examples, measuringBatches: async () => [] },
       });
-      const steps = new StepPrograms(task, { runtime, weights: modelFolder.weights, checkpointing: false, scalesLoss: false });
+      const steps = new StepPrograms(task, { runtime, weights: baseModel.weights, checkpointing: false, scalesLoss: false });
       const loss = await steps.measure([await task.batchAt(0)], new Map());
       await steps.dispose();
       return loss;
@@ -132,7 +132,7 @@ describe.each(['sd1', 'sd2', 'sdxl'])('%s', (name) => {
     const size = start.length / 2;
     let latents: Float32Array | undefined;
     const painter = new Painter({
-      model, modelFolder, runtime, builder: { storedDType: modelFolder.storedDType }, trainsText: false,
+      model, baseModel, runtime, builder: { storedDType: baseModel.storedDType }, trainsText: false,
       noise: noiseOf({ base: { model: root, prediction: 'auto' }, noise: { schedule: 'auto', zeroTerminalSnr: false, minTimestep: 0 } }, model),
       noiseFor: (seed, wanted) => {
         expect(wanted).toBe(size);

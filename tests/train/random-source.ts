@@ -13,9 +13,9 @@ interface Wanted { readonly axis: DoraAxis | null; readonly scale?: number; read
 
 /** Random low-rank changes of layers of a model, as training could leave them: alpha is not the rank, B is not zero, magnitudes are not the norms. */
 export function sourceAt(base: string, { axis, scale = 0.6, size = 0.05, layers: takes = () => true }: Wanted): ExportSource {
-  const modelFolder = openModel(base);
-  const model = detectModel(modelFolder.files);
-  const named = namedModel(modelFolder.files, model.denoiserComponent);
+  const baseModel = openModel(base);
+  const model = detectModel(baseModel.files);
+  const named = namedModel(baseModel.files, model.denoiserComponent);
   const values = new Map<string, HostTensor>();
   const layers = [...named.layers].filter(([path]) => takes(path) && !path.includes('embedding')).map(([path, shape]): SourceLayer => {
     const rank = Math.min(3, shape[0]!, sizeOf(shape.slice(1)));
@@ -23,14 +23,14 @@ export function sourceAt(base: string, { axis, scale = 0.6, size = 0.05, layers:
     const random = (name: string, own: readonly number[], factor: number): HostTensor => f32(rng(4, path, name).fillNormal(new Float32Array(sizeOf(own))).map((value) => value * factor), own);
     values.set(`${path}.lora_A.weight`, random('A', down, 1));
     values.set(`${path}.lora_B.weight`, random('B', up, size));
-    if (axis) values.set(`${path}.lora_magnitude_vector`, magnitudes(modelFolder.readF32(`${path}.weight`), shape, axis));
+    if (axis) values.set(`${path}.lora_magnitude_vector`, magnitudes(baseModel.readF32(`${path}.weight`), shape, axis));
     return { path, shape, rank, kind: shape.length === 2 ? 'linear' : 'conv' };
   });
   const facts = async () => ({
     title: 'ink', kind: axis ? 'dora' : 'lora', axis, rank: 3, alpha: 2, trigger: 'in ink', training: null, data: null,
     base: { name: 'base', ...model.knownAs, prediction: 'epsilon' as const, side: 64, hashes: new Map<string, string>(), fileHash: null },
   });
-  return { stem: 'ink', model, modelFolder, named, layers, axis, scale, values, facts };
+  return { stem: 'ink', model, baseModel, named, layers, axis, scale, values, facts };
 }
 
 function magnitudes(weight: Float32Array, shape: readonly number[], axis: DoraAxis): HostTensor {

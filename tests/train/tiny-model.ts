@@ -39,10 +39,10 @@ function writeConfigs(root: string): void {
 export async function writeTinyModel(folder: string, dtype: 'f32' | 'f16' = 'f32'): Promise<string> {
   const configs = join(folder, 'configs');
   writeConfigs(configs);
-  const modelFolder = openModel(configs, true);
+  const baseModel = openModel(configs, true);
   const values = new Map<string, HostTensor>();
   for (const task of ['autoencoder', 'pretrain'] as const) {
-    const plan = makePlan(tinyJob({ task, init: 'random', base: { model: configs } }), detectModel(modelFolder.files), modelFolder, 'f32');
+    const plan = makePlan(tinyJob({ task, init: 'random', base: { model: configs } }), detectModel(baseModel.files), baseModel, 'f32');
     for (const tensor of plan.tensors) values.set(tensor.name, f32(startOf(tensor), tensor.shape));
   }
   const target = join(folder, 'model');

@@ -18,6 +18,8 @@ type Choice = Output<'catalog.describe'>['adapters'][number];
 interface Schema {
   readonly type?: string;
   readonly description?: string;
+  readonly why?: string;
+  readonly unit?: string;
   readonly default?: unknown;
   readonly enum?: readonly unknown[];
   readonly minimum?: number;
@@ -66,12 +68,13 @@ export function describeCatalog(): Output<'catalog.describe'> {
 const choices = (list: object): Choice[] =>
   Object.entries(list as Readonly<Record<string, { readonly label?: string; readonly help?: string }>>).map(([id, { label, help }]) => ({ id, label: label ?? labelOf(id), help: help ?? '' }));
 
-function settingsOf(path: string, { properties = {} }: Schema, group: string): SettingDescription[] {
+/** @param above what settings of a part are called by, as `Caption: ` */
+function settingsOf(path: string, { properties = {} }: Schema, group: string, above = ''): SettingDescription[] {
   return Object.entries(properties).flatMap(([key, schema]) => {
     const own = `${path}.${key}`;
     if (OWN.has(own)) return [];
-    if (schema.properties !== undefined && schema.enum === undefined) return settingsOf(own, schema, group);
-    const field = fieldOf(own, schema, labelOf(key));
+    if (schema.properties !== undefined && schema.enum === undefined) return settingsOf(own, schema, group, `${labelOf(key)}: `);
+    const field = fieldOf(own, schema, above === '' ? labelOf(key) : `${above}${labelOf(key).toLowerCase()}`);
     return field ? [setting(own, group, field, null)] : [];
   });
 }
@@ -96,7 +99,7 @@ function labelOf(key: string): string {
 const LARGEST = 100_000_000;
 
 function fieldOf(path: string, schema: Schema, label: string): Described | null {
-  const text = { label, help: schema.description ?? '' };
+  const text = { label, help: schema.description ?? '', ...(schema.why === undefined ? {} : { why: schema.why }) };
   const known = listed(path);
   const values = schema.enum ?? known?.map(({ id }) => id);
   if (values) {
@@ -111,7 +114,7 @@ function fieldOf(path: string, schema: Schema, label: string): Described | null 
     case 'integer':
     case 'number': return {
       kind: 'number', ...text, default: typeof schema.default === 'number' ? schema.default : null,
-      min: Math.max(schema.minimum ?? 0, -LARGEST), max: Math.min(schema.maximum ?? LARGEST, LARGEST), ...(schema.type === 'integer' ? { integer: true } : {}),
+      min: Math.max(schema.minimum ?? 0, -LARGEST), max: Math.min(schema.maximum ?? LARGEST, LARGEST), ...(schema.type === 'integer' ? { integer: true } : {}), ...(schema.unit === undefined ? {} : { unit: schema.unit }),
     };
     case 'string': return { kind: 'text', ...text, default: typeof schema.default === 'string' ? schema.default : null };
     case 'array':

@@ -1,14 +1,19 @@
 // Recipes: job files that come with Adora, and those that the user saved.
 
 import { existsSync, readdirSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
-import { basename, extname, join } from 'node:path';
+import { readFile, rm } from 'node:fs/promises';
+import { basename, dirname, extname, join } from 'node:path';
 
 import { parse as parseToml, stringify as tomlText } from 'smol-toml';
 
 import { UserError } from '../../base/errors.ts';
+import { catalogFields } from '../../catalog/index.ts';
+import { importers } from '../../catalog/importers/index.ts';
 import type { Draft, Output } from '../../contract/api.ts';
+import { jobSchema } from '../../contract/job.ts';
+import { isRecipe, parseRecipe } from '../../contract/recipe.ts';
 import { writeFileAtomic } from '../../files/atomic-write.ts';
+import { importSettings } from '../import-command.ts';
 import { folderName } from '../projects/project-file.ts';
 import type { StudioContext } from '../studio-context.ts';
 
@@ -33,6 +38,25 @@ export async function listRecipes(studio: StudioContext): Promise<Recipe[]> {
 
 /** What belongs to the project is left out of the draft. Errors: `recipe.unreadable`. */
 export async function openRecipe(path: string): Promise<Opened> {
+  return { draft: withoutPlaces(await readJob(path)), notes: [], from: null, left: [] };
+}
+
+/** A job, a recipe of a run, or settings of another trainer, with what they lost on the way. Errors: `recipe.*`, `import.*`. */
+export async function openSettingsFile(path: string): Promise<Opened> {
+  const raw = /\.ya?ml$/i.test(path) ? null : await readJob(path);
+  if (raw !== null && !Object.values(importers).some((importer) => importer.detect(raw))) {
+    if (!Object.keys(raw).some((key) => key in jobSchema.shape)) {
+      throw new UserError('recipe.unknown', `"${basename(path)}" holds neither a job of Adora nor settings of ${Object.values(importers).map(({ label }) => label).join(', ')}.`, { path });
+    }
+    return { draft: withoutPlaces(raw), notes: [], from: null, left: [] };
+  }
+  const { job, left, notes, label } = await importSettings(path, catalogFields());
+  // The project says which model and pictures, so what is said about those is no note for its reader.
+  const own = notes.filter((note) => !/\b(base\.model|data\.folders)\b/.test(note));
+  return { draft: withoutPlaces(JSON.parse(JSON.stringify(job)) as Draft), notes: own, from: label, left: [...left] };
+}
+
+async function readJob(path: string): Promise<Draft> {
   let raw: unknown;
   try {
     const text = (await readFile(path, 'utf8')).replace(/^\uFEFF/, '');
@@ -41,7 +65,10 @@ export async function openRecipe(path: string): Promise<Opened> {
     throw new UserError('recipe.unreadable', `"${basename(path)}" is no job file: ${error instanceof Error ? error.message.split('\n')[0] : String(error)}`, { path });
   }
   if (typeof raw !== 'object' || raw === null || Array.isArray(raw)) throw new UserError('recipe.unreadable', `"${basename(path)}" holds no settings.`, { path });
-  return { draft: withoutPlaces(JSON.parse(JSON.stringify(raw)) as Draft), notes: [] };
+  if (!isRecipe(raw)) return JSON.parse(JSON.stringify(raw)) as Draft;
+  const found = parseRecipe(raw);
+  if (!found.ok) throw new UserError('recipe.broken', `The recipe "${basename(path)}" cannot be used: ${found.issue}`, { path });
+  return JSON.parse(JSON.stringify(found.recipe.job)) as Draft;
 }
 
 const without = (draft: Draft, group: string, keys: readonly string[]): Draft => {
@@ -58,8 +85,17 @@ function withoutPlaces(draft: Draft): Draft {
   return typeof data?.['holdout'] === 'string' ? without(bare, 'data', ['holdout']) : bare;
 }
 
-export async function saveRecipe(studio: StudioContext, name: string, draft: Draft): Promise<Recipe> {
-  const path = join(ownFolder(studio), `${folderName(name)}.toml`);
-  await writeFileAtomic(path, `${tomlText(withoutPlaces(draft))}\n`);
-  return { id: studio.ids.of(path), name: basename(path, '.toml'), text: '', isOwn: true };
+export async function saveRecipe(studio: StudioContext, name: string, text: string, draft: Draft): Promise<Recipe> {
+  const base = folderName(name);
+  let path = join(ownFolder(studio), `${base}.toml`);
+  for (let number = 2; existsSync(path); number++) path = join(ownFolder(studio), `${base}-${number}.toml`);
+  const comment = text.split(/[\r\n]+/).map((line) => line.trim()).filter((line) => line !== '').map((line) => `# ${line}\n`).join('');
+  await writeFileAtomic(path, `${comment}${tomlText(withoutPlaces(draft))}\n`);
+  return { id: studio.ids.of(path), name: basename(path, '.toml'), text, isOwn: true };
+}
+
+/** Error: `recipe.not-own`. */
+export async function removeRecipe(studio: StudioContext, path: string): Promise<void> {
+  if (dirname(path) !== ownFolder(studio)) throw new UserError('recipe.not-own', `"${basename(path)}" came with Adora and stays: only recipes that you saved can be removed.`, { path });
+  await rm(path, { force: true });
 }

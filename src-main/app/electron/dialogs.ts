@@ -9,7 +9,7 @@ type Properties = NonNullable<OpenDialogOptions['properties']>;
 const FILTERS: Readonly<Record<string, { readonly name: string; readonly extensions: string[] }>> = {
   pictures: { name: 'Pictures and captions', extensions: ['png', 'jpg', 'jpeg', 'webp', 'avif'] }, model: { name: 'Checkpoints', extensions: ['safetensors'] },
   adapter: { name: 'Adapters', extensions: ['safetensors'] }, tagger: { name: 'ONNX models', extensions: ['onnx'] }, csv: { name: 'Lists of tags', extensions: ['csv'] },
-  recipe: { name: 'Jobs', extensions: ['toml', 'json'] },
+  recipe: { name: 'Jobs and settings', extensions: ['toml', 'json', 'yaml', 'yml'] },
 };
 
 export const desktop: Desktop = {

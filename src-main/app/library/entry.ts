@@ -4,7 +4,7 @@ import { basename, extname, join } from 'node:path';
 
 import { UserError } from '../../base/errors.ts';
 import type { Component, ModelFiles } from '../../catalog/define/family.ts';
-import type { AdapterFormat, AdapterPart, DoraAxis } from '../../catalog/define/format.ts';
+import { MAGNITUDE, type AdapterFormat, type AdapterPart, type DoraAxis } from '../../catalog/define/format.ts';
 import { formats } from '../../catalog/formats/index.ts';
 import { detectModel, summariseCheckpoint } from '../../catalog/families/index.ts';
 import { openSafetensors } from '../../files/safetensors.ts';
@@ -143,7 +143,7 @@ function adapterOf({ tensors, metadata }: WeightFile): AdapterSummary {
   const shapesOf = (format: AdapterFormat, part: AdapterPart) => keys.filter((key) => format.parse(key)?.part === part).map((key) => tensors.get(key)!.shape);
   const read = Object.entries(formats).map(([layout, format]) => ({ layout, format, down: shapesOf(format, 'lora_A.weight') }));
   const { layout, format, down } = read.reduce((best, next) => (next.down.length > best.down.length ? next : best));
-  const magnitudes = shapesOf(format, 'lora_magnitude_vector');
+  const magnitudes = shapesOf(format, MAGNITUDE);
   const text = (...names: string[]): string | null => names.flatMap((name) => metadata.get(name) ?? []).filter((value) => value !== '' && value !== 'None').map(shown)[0] ?? null;
   const other = OTHER_ADAPTERS.find(([pattern]) => keys.some((key) => pattern.test(key)))?.[1] ?? 'LoRA';
   return {

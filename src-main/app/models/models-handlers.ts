@@ -5,16 +5,19 @@ import { existsSync, statSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 
 import { UserError } from '../../base/errors.ts';
+import type { FileVerdict } from '../../catalog/programs.ts';
 import type { AdapterEntry, ModelEntry, Output } from '../../contract/api.ts';
 import { defaultSampler } from '../../contract/job.ts';
-import type { ModelFacts } from '../../contract/trainer.ts';
+import type { ModelFacts, PaintRequest } from '../../contract/trainer.ts';
 import { writeFileAtomic } from '../../files/atomic-write.ts';
 import { describeFile, describeFolder, type LibraryEntry } from '../library/entry.ts';
+import { findPlaces } from '../library/places.ts';
 import { listLibrary, usualFolders } from '../library.ts';
 import type { Handlers } from '../rpc.ts';
 import { readObject } from '../settings.ts';
 import type { StudioContext } from '../studio-context.ts';
 import { callTrainer } from '../trainer/call.ts';
+import { paintMissing } from '../training/paintings.ts';
 
 type ModelMethods = Extract<keyof Handlers, `models.${string}` | `adapters.${string}`>;
 type Inspection = Output<'models.inspect'>;
@@ -27,7 +30,8 @@ export interface ModelsPart {
   factsOf(path: string, onKnown: () => void): ModelFacts | null;
 }
 
-export function createModels(studio: StudioContext): ModelsPart {
+/** @param exportFolders what runs of the listed projects have written: always looked at, so that an export is there at once */
+export function createModels(studio: StudioContext, exportFolders: () => readonly string[] = () => []): ModelsPart {
   const { ids, tasks, host, folders, settings, assets } = studio;
   const starter = existsSync(join(assets, 'starter', 'unet')) ? join(assets, 'starter') : null;
   const added = new Set<string>();
@@ -43,7 +47,8 @@ export function createModels(studio: StudioContext): ModelsPart {
   });
   const listed = (refresh: boolean): { known: LibraryEntry[]; taskId: string | null } => {
     const taskId = refresh || entries === null ? look() : null;
-    const chosen = [...(starter ? [starter] : []), ...added].map((path) => (statSync(path).isDirectory() ? describeFolder(path) : describeFile(path)));
+    const exported = exportFolders().flatMap((folder) => [...findPlaces(folder)].map(({ path }) => path));
+    const chosen = [...new Set([...(starter ? [starter] : []), ...added, ...exported])].map((path) => (statSync(path).isDirectory() ? describeFolder(path) : describeFile(path)));
     const seen = new Set(chosen.map(({ path }) => path));
     return { known: [...chosen, ...(entries ?? []).filter(({ path }) => !seen.has(path))], taskId };
   };
@@ -55,6 +60,7 @@ export function createModels(studio: StudioContext): ModelsPart {
   const adapterOf = (entry: LibraryEntry): AdapterEntry => ({
     id: ids.of(entry.path), name: entry.name, path: entry.path, bytes: entry.bytes, layout: entry.adapter?.layout ?? null, kind: entry.adapter?.kind ?? '',
     rank: entry.adapter?.rank ?? null, axis: entry.adapter?.axis ?? null, base: entry.adapter?.base ?? entry.family, trigger: entry.adapter?.trigger ?? null, thumbUrl: null,
+    family: entry.family,
   });
   const inspect = async (path: string): Promise<Inspection> => {
     const { text, data } = await callTrainer(host, 'inspect', { file: path }).result;
@@ -96,16 +102,16 @@ export function createModels(studio: StudioContext): ModelsPart {
         return { adapters: known.filter(({ kind }) => kind === 'adapter').map(adapterOf), taskId };
       },
       'adapters.inspect': ({ id }) => inspect(ids.path(id)),
-      'adapters.try': ({ id, modelId, strength, prompt, seed, steps, guidance }) => {
+      'adapters.try': ({ id, modelId, strength, sampler = defaultSampler, ...settings }) => {
         const [adapter, base] = [ids.path(id), ids.path(modelId)];
-        const key = createHash('sha256').update(JSON.stringify([stampOf(adapter), stampOf(base), strength, prompt, seed, steps, guidance])).digest('hex').slice(0, 40);
-        const out = join(folders.cache, 'renders', `${key}.png`);
-        if (existsSync(out)) return { imageUrl: ids.image(out), taskId: null };
-        const taskId = tasks.start({ kind: 'render', subject: id, label: 'Paint', unit: 'pictures', key }, async ({ signal, progress }) => {
-          const picture = { base, adapters: [adapter], strength, prompt, negative: '', seed, steps, guidance, sampler: defaultSampler, out };
-          await callTrainer(host, 'paint', { pictures: [picture], device: settings.get().device }, { signal, onProgress: (_, done, total) => progress(done, total) }).result;
-        });
-        return { imageUrl: null, taskId };
+        const request = (adapters: readonly string[], factor: number): PaintRequest => {
+          const key = createHash('sha256').update(JSON.stringify([stampOf(base), adapters.map(stampOf), factor, sampler, settings])).digest('hex').slice(0, 40);
+          return { ...settings, base, adapters, strength: factor, sampler, out: join(folders.cache, 'renders', `${key}.png`) };
+        };
+        // An adapter at strength 0 is the base model.
+        const wanted = [request([], 1), strength === 0 ? request([], 1) : request([adapter], strength)] as const;
+        const [baseUrl, adaptedUrl] = wanted.map(({ out }) => (existsSync(out) ? ids.image(out) : null)) as [string | null, string | null];
+        return { baseUrl, adaptedUrl, taskId: paintMissing(studio, id, wanted) };
       },
     },
   };
@@ -115,7 +121,9 @@ export function createModels(studio: StudioContext): ModelsPart {
 function inspectionOf(text: string, data: Readonly<Record<string, unknown>>): Inspection {
   const layers = Array.isArray(data['layers']) ? data['layers'] as Record<string, unknown>[] : [];
   const metadata = typeof data['metadata'] === 'object' && data['metadata'] !== null ? Object.entries(data['metadata']) : [];
-  const lines = text.split('\n').filter((line) => !line.startsWith('  ') || layers.length === 0);
+  const programs = Array.isArray(data['programs']) ? data['programs'] as FileVerdict[] : [];
+  // Layers and programs have tables of their own.
+  const lines = text.split('\n').filter((line) => (layers.length === 0 || !/^ {2}\S.* {2}rank \d/.test(line)) && !programs.some(({ label }) => line.startsWith(`  ${label}: `)));
   return {
     facts: lines.map((line) => {
       const cut = line.indexOf(': ');
@@ -125,5 +133,6 @@ function inspectionOf(text: string, data: Readonly<Record<string, unknown>>): In
       path: String(module), rank: typeof rank === 'number' ? rank : null, shape: magnitude ? 'with magnitudes' : '', norm: typeof norm === 'number' && Number.isFinite(norm) ? norm : null,
     })),
     metadata: metadata.map(([key, value]) => ({ key, value: String(value).slice(0, 2000) })),
+    programs: programs.map(({ id, label, layout, exact, text: verdict }) => ({ id, label, layout, exact, text: verdict })),
   };
 }

@@ -23,6 +23,8 @@ export interface TrainerCall<Result> {
 
 /** A process from which nothing was heard for so long is ended. Compiling a large model keeps one silent for minutes. */
 const SILENCE_MILLISECONDS = 15 * 60 * 1000;
+/** What a trainer asks for takes seconds; a driver that hangs is ended. */
+const ASKED_MILLISECONDS = 60 * 1000;
 /** An orderly stop that takes longer is one no more. */
 const STOP_MILLISECONDS = 5 * 60 * 1000;
 
@@ -32,10 +34,19 @@ export function callTrainer<Name extends CommandName>(
   const worker = host.start();
   let heardAt = Date.now();
   let isSilent = false;
+  let said: { readonly result: unknown } | null = null;
   let stopBy = Infinity;
   const control = (action: ControlAction): void => {
     if (action === 'stop') stopBy = Math.min(stopBy, Date.now() + STOP_MILLISECONDS);
     worker.send({ kind: 'control', action });
+  };
+  const answer = ({ id, command: other, request: given }: Extract<FromTrainer, { kind: 'ask' }>): void => {
+    const asked = callTrainer(host, other, given, signal === undefined ? {} : { signal });
+    const limit = setTimeout(() => asked.kill(), ASKED_MILLISECONDS);
+    void asked.result.catch(() => null).then((answered) => {
+      clearTimeout(limit);
+      worker.send({ kind: 'answer', id, result: answered });
+    });
   };
   let markGone: () => void;
   const gone = new Promise<void>((resolve) => { markGone = resolve; });
@@ -54,6 +65,8 @@ export function callTrainer<Name extends CommandName>(
         case 'beat': return;
         case 'event': return onEvent?.(message.event);
         case 'progress': return onProgress?.(message.label, message.done, message.total);
+        case 'said': said = { result: message.result }; return undefined;
+        case 'ask': return answer(message);
         case 'done': return resolve(message.result as ResultOf<Name>);
         case 'failed': return reject(new UserError(message.problem.code, message.problem.message, message.problem.details ?? {}));
         default: return message satisfies never;
@@ -63,8 +76,9 @@ export function callTrainer<Name extends CommandName>(
       clearInterval(watch);
       signal?.removeEventListener('abort', stop);
       markGone();
-      // Without effect when the command had its end before.
-      reject(isSilent
+      // All that follows is without effect when the command had its end before.
+      if (said !== null && !isSilent) resolve(said.result as ResultOf<Name>);
+      else reject(isSilent
         ? new UserError('trainer.silent', 'The trainer did not answer any more and was ended: resume from the last checkpoint.')
         : new UserError('trainer.crashed', `The trainer process ended by itself (${by ?? `code ${code}`}): resume from the last checkpoint. If it happens again, lower the batch or the resolution, or choose another device.`, { code, signal: by }));
     });

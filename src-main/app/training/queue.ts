@@ -6,6 +6,7 @@ import type { TrainEvent } from '../../contract/events.ts';
 import type { Job } from '../../contract/job.ts';
 import type { StudioContext } from '../studio-context.ts';
 import { callTrainer, type TrainerCall } from '../trainer/call.ts';
+import type { QueueFile, StoredEntry } from './queue-file.ts';
 import { createThrottle, forWindow } from './relay.ts';
 import { foldFacts, noFacts, readRun, type RunFacts } from './run-record.ts';
 
@@ -13,6 +14,8 @@ export interface QueuedRun {
   readonly id: string;
   readonly projectId: string;
   readonly folder: string;
+  /** Folder of the project. */
+  readonly project: string;
   readonly job: Job;
   readonly resume: boolean;
   readonly created: number;
@@ -30,6 +33,13 @@ interface Active extends QueuedRun {
 
 export interface Queue {
   add(run: QueuedRun): void;
+  /** Runs of an earlier session: they wait until `goOn`, while others may start. */
+  hold(runs: readonly QueuedRun[]): void;
+  /** Lets the runs that are held start. */
+  goOn(): void;
+  /** Takes the runs that are held off the queue. */
+  forget(): void;
+  held(): string[];
   pause(id: string): void;
   resume(id: string): Promise<void>;
   stop(id: string): void;
@@ -51,17 +61,27 @@ export interface Queue {
   dispose(): Promise<void>;
 }
 
-export function createQueue(studio: StudioContext, describe: (run: QueuedRun, state: RunStateName, facts: RunFacts, queue: number | null) => Run): Queue {
+type Describe = (run: QueuedRun, state: RunStateName, facts: RunFacts, queue: number | null) => Run;
+
+export function createQueue(studio: StudioContext, file: QueueFile, describe: Describe): Queue {
   const { bus, host, folders, ids, now } = studio;
   let waiting: QueuedRun[] = [];
   let active: Active | null = null;
   let isClosing = false;
+  const held = new Set<string>();
   /** Runs that left nothing on disk. */
   const gone = new Map<string, Run>();
 
   const activeRun = (): Run | null => active && describe(active, active.state, active.facts, null);
   const waitingRuns = (): Run[] => waiting.map((run, at) => describe(run, 'queued', runFacts(run), at + 1));
-  const told = (): void => bus.emit('queue.changed', { active: activeRun(), waiting: waitingRuns() });
+  const heldIds = (): string[] => waiting.flatMap(({ id }) => (held.has(id) ? [id] : []));
+  const stored = ({ folder, project, job, created }: QueuedRun): StoredEntry => ({ folder, project, job, created });
+  /** Whoever stops a run does not want it again at the next start. */
+  const toKeep = (): StoredEntry[] => [...(active && active.state !== 'stopping' ? [active] : []), ...waiting].map(stored);
+  const told = (): void => {
+    if (!isClosing) file.write(toKeep());
+    bus.emit('queue.changed', { active: activeRun(), waiting: waitingRuns(), held: heldIds() });
+  };
   const setState = (state: RunStateName): void => {
     if (!active || active.state === state) return;
     active.state = state;
@@ -80,8 +100,9 @@ export function createQueue(studio: StudioContext, describe: (run: QueuedRun, st
   };
   const next = (): void => {
     if (active || isClosing) return;
-    const run = waiting.shift();
+    const run = waiting.find(({ id }) => !held.has(id));
     if (!run) return;
+    waiting = waiting.filter((one) => one !== run);
     const current: Active = { ...run, call: null, state: 'preparing', facts: runFacts(run), phase: null, hasStarted: run.resume };
     active = current;
     told();
@@ -121,11 +142,27 @@ export function createQueue(studio: StudioContext, describe: (run: QueuedRun, st
   return {
     add: (run) => {
       gone.delete(run.id);
-      if (active?.id === run.id || waiting.some(({ id }) => id === run.id)) return;
-      waiting.push(run);
+      held.delete(run.id);
+      if (active?.id === run.id) return;
+      if (!waiting.some(({ id }) => id === run.id)) waiting.push(run);
       told();
       next();
     },
+    hold: (runs) => {
+      for (const { id } of runs) held.add(id);
+      waiting.push(...runs);
+    },
+    goOn: () => {
+      held.clear();
+      told();
+      next();
+    },
+    forget: () => {
+      waiting = waiting.filter(({ id }) => !held.has(id));
+      held.clear();
+      told();
+    },
+    held: heldIds,
     pause: (id) => {
       const run = own(id);
       if (run.state !== 'running' && run.state !== 'preparing') return;
@@ -173,11 +210,12 @@ export function createQueue(studio: StudioContext, describe: (run: QueuedRun, st
       if (active?.state === 'running') active.call?.control('save');
     },
     dispose: async () => {
+      if (!isClosing) file.write(toKeep());
       isClosing = true;
       waiting = [];
       const call = active?.call;
       call?.control('stop');
-      await call?.gone;
+      await Promise.all([call?.gone, file.settled()]);
     },
   };
 }

@@ -4,6 +4,7 @@ import { existsSync, readdirSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 
 import { parseEventLine, type TrainEvent } from '../../contract/events.ts';
+import { courseOf } from '../../contract/run-course.ts';
 import { readLines } from '../../files/atomic-write.ts';
 import { readObject } from '../settings.ts';
 
@@ -69,7 +70,7 @@ function factsOf(folder: string): RunFacts {
   const stamp = `${stat.size}:${stat.mtimeMs}`;
   const before = known.get(folder);
   if (before?.stamp === stamp) return before.facts;
-  const facts = readRunEvents(folder).reduce(foldFacts, noFacts);
+  const facts = courseOf(readRunEvents(folder)).reduce(foldFacts, noFacts);
   known.set(folder, { stamp, facts });
   return facts;
 }
@@ -102,6 +103,10 @@ export function listRuns(runsFolder: string): StoredRun[] {
   const runs = readdirSync(runsFolder).flatMap((name) => readRun(join(runsFolder, name)) ?? []);
   return runs.sort((a, b) => b.facts.created - a.facts.created);
 }
+
+/** Where runs of a project have written their exports. */
+export const exportFoldersOf = (runsFolder: string): string[] =>
+  (existsSync(runsFolder) ? readdirSync(runsFolder) : []).map((name) => join(runsFolder, name, 'exports')).filter((folder) => existsSync(folder));
 
 /** Saved steps, ascending, with the sizes of their files. */
 export function checkpointsOf(folder: string): { step: number; bytes: number; path: string }[] {

@@ -4,7 +4,9 @@ import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { UserError } from '../../base/errors.ts';
+import type { runsApi } from '../../contract/api-runs.ts';
 import type { Draft, Run, RunStateName } from '../../contract/api.ts';
+import type { Job } from '../../contract/job.ts';
 import { parseJob } from '../../contract/parse-job.ts';
 import { catalogFields } from '../../catalog/index.ts';
 import { writeFileAtomic } from '../../files/atomic-write.ts';
@@ -14,10 +16,12 @@ import { folderName, runsFolderOf, type StoredProject } from '../projects/projec
 import type { Handlers } from '../rpc.ts';
 import type { StudioContext } from '../studio-context.ts';
 import { createQueue, type Queue, type QueuedRun } from './queue.ts';
+import { openQueueFile } from './queue-file.ts';
 import { forWindow, thinned } from './relay.ts';
-import { checkpointsOf, listRuns, readRun, readRunEvents, type RunFacts, type StoredRun } from './run-record.ts';
+import { chosenStep, probesOf } from './chosen.ts';
+import { listRuns, readRun, readRunEvents, type RunFacts, type StoredRun } from './run-record.ts';
 
-type RunMethods = Exclude<Extract<keyof Handlers, `runs.${string}`>, 'runs.magnitude' | 'runs.compareRender'>;
+type RunMethods = Exclude<keyof typeof runsApi, 'runs.magnitude'>;
 
 export interface RunsPart {
   readonly handlers: Pick<Handlers, RunMethods>;
@@ -37,7 +41,7 @@ export interface RunsNeeds {
 const MOST_EVENTS = 5000;
 
 export function createRuns(studio: StudioContext, { project, projectIds, selectionOf, modelName }: RunsNeeds): RunsPart {
-  const { ids, now, settings } = studio;
+  const { folders, ids, now, settings } = studio;
   const describe = (run: Pick<QueuedRun, 'id' | 'projectId' | 'job'>, state: RunStateName, facts: RunFacts, queue: number | null): Run =>
     runOf({ ...run, name: run.job.name, model: facts.model || modelName(run.job.base.model) }, state, facts, queue);
   const runOf = (run: { readonly id: string; readonly projectId: string; readonly name: string; readonly model: string }, state: RunStateName, facts: RunFacts, queue: number | null): Run => ({
@@ -46,7 +50,8 @@ export function createRuns(studio: StudioContext, { project, projectIds, selecti
     checkpoint: facts.checkpoint, lastSample: facts.lastSample !== null && existsSync(facts.lastSample) ? ids.image(facts.lastSample) : null,
     canResume: ['paused', 'interrupted', 'failed', 'crashed'].includes(state), queue, problem: facts.problem,
   });
-  const queue = createQueue(studio, describe);
+  const queueFile = openQueueFile(folders.data);
+  const queue = createQueue(studio, queueFile, describe);
 
   const stateOf = ({ facts }: StoredRun): RunStateName => (facts.end === 'paused' ? 'interrupted' : facts.end ?? 'crashed');
   const stored = (projectId: string, run: StoredRun): Run => {
@@ -77,14 +82,26 @@ export function createRuns(studio: StudioContext, { project, projectIds, selecti
   const selectionFile = (folder: string): string => `${folder}.selection.json`;
   const prepare = (projectId: string, file: string) => async (): Promise<void> => writeFileAtomic(file, selectionText(await selectionOf(projectId)));
 
+  const queued = (projectId: string, folder: string, job: Job, resume: boolean, created: number): QueuedRun => {
+    const { selection } = job.data;
+    const isOurs = selection === selectionFile(folder);
+    return { id: ids.of(folder), projectId, folder, project: project(projectId).folder, job, resume, created, prepare: isOurs ? prepare(projectId, selection) : async () => {} };
+  };
+  /** What waited when the program ended, less what has come to its end or lost its project. */
+  const fromLastTime = (): QueuedRun[] => queueFile.read().flatMap(({ folder, project: owner, job, created }) => {
+    const projectId = ids.of(owner);
+    const before = readRun(folder);
+    if (!projectIds().includes(projectId) || before?.facts.end === 'finished') return [];
+    return [queued(projectId, folder, job, before !== null, created)];
+  });
+  queue.hold(fromLastTime());
+
   const again = (runId: string): Run => {
     const { folder, projectId } = find(runId);
     const record = readRun(folder);
     const result = record && parseJob(record.job, catalogFields());
     if (!record || !result?.ok) throw new UserError('run.bad-job', 'The job of this run cannot be read, so it cannot be resumed: start a new one.', { runId });
-    const { selection } = result.job.data;
-    const isOurs = selection === selectionFile(folder);
-    queue.add({ id: runId, projectId, folder, job: result.job, resume: true, created: now(), prepare: isOurs ? prepare(projectId, selection) : async () => {} });
+    queue.add(queued(projectId, folder, result.job, true, now()));
     return find(runId).run;
   };
   const command = (act: (runId: string) => void | Promise<void>) => async ({ runId }: { readonly runId: string }): Promise<Run> => {
@@ -108,11 +125,19 @@ export function createRuns(studio: StudioContext, { project, projectIds, selecti
         const selection = selectionFile(folder);
         const job = { ...checked.job, data: { ...checked.job.data, selection } };
         const id = ids.of(folder);
-        queue.add({ id, projectId, folder, job, resume: false, created: now(), prepare: prepare(projectId, selection) });
+        queue.add(queued(projectId, folder, job, false, now()));
         return queue.overlay(id) ?? find(id).run;
       },
       'runs.list': ({ projectId }) => ({ runs: (projectId === undefined ? projectIds() : [projectId]).flatMap(runsOf).sort((a, b) => b.created - a.created) }),
-      'runs.queue': () => ({ active: queue.active(), waiting: queue.waiting() }),
+      'runs.queue': () => ({ active: queue.active(), waiting: queue.waiting(), held: queue.held() }),
+      'runs.goOn': () => {
+        queue.goOn();
+        return {};
+      },
+      'runs.forget': () => {
+        queue.forget();
+        return {};
+      },
       'runs.snapshot': ({ runId, maxSteps }) => {
         const { run, folder } = find(runId);
         const all = events(folder);
@@ -152,8 +177,7 @@ export function createRuns(studio: StudioContext, { project, projectIds, selecti
       },
       'runs.checkpoints': ({ runId }) => {
         const { folder } = find(runId);
-        const probes = new Map(readRunEvents(folder).flatMap((event) => (event.kind === 'probe' ? [[event.step, event.loss] as const] : [])));
-        return { checkpoints: checkpointsOf(folder).map(({ step, bytes }) => ({ step, bytes, probe: probes.get(step) ?? null })) };
+        return { ...probesOf(folder), chosen: chosenStep(folder) };
       },
     },
   };

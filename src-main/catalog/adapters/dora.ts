@@ -13,7 +13,7 @@ const LEAST = 1e-24;
 
 const fields = defineFields({
   rank: { kind: 'number', label: 'Rank', help: 'Width of the change of direction.', why: 'DoRA needs about half of LoRA’s rank.', default: 16, min: 1, max: 1024, integer: true },
-  alpha: { kind: 'number', label: 'Alpha', help: 'Strength of the change is alpha / rank. Equal to the rank keeps it at 1.', default: 16, min: 0.001, max: 4096 },
+  alpha: { kind: 'number', label: 'Alpha', help: 'Strength of the change is alpha / rank. Equal to the rank keeps it at 1.', why: 'A recipe is only right with its alpha: what counts is learning rate × alpha / rank.', default: 16, min: 0.001, max: 4096 },
   rsLora: { kind: 'flag', label: 'Rank-stabilised', help: 'Strength is alpha / √rank, so that high ranks learn as fast as low ones.', default: false },
   axis: {
     kind: 'choice', label: 'Magnitude axis', help: 'Which vectors of the weight have a magnitude of their own. Decides which programs can read the file.', default: 'auto',

@@ -4,7 +4,7 @@ import { bareLayer, denseProduct, DOWN, lowRankBranch, lowRankLayer, lowRankScal
 import type { Adapter } from '../define/adapter.ts';
 
 const fields = defineFields({
-  rank: { kind: 'number', label: 'Rank', help: 'Width of the change: more can learn more, costs memory and file size.', default: 16, min: 1, max: 1024, integer: true },
+  rank: { kind: 'number', label: 'Rank', help: 'Width of the change: more can learn more, costs memory and file size.', why: '8 to 32 for a style; a higher one learns single pictures sooner.', default: 16, min: 1, max: 1024, integer: true },
   alpha: { kind: 'number', label: 'Alpha', help: 'Strength of the change is alpha / rank. Equal to the rank keeps it at 1.', why: 'A recipe is only right with its alpha: what counts is learning rate × alpha / rank.', default: 16, min: 0.001, max: 4096 },
   rsLora: { kind: 'flag', label: 'Rank-stabilised', help: 'Strength is alpha / √rank, so that high ranks learn as fast as low ones.', default: false },
   dropout: { kind: 'number', label: 'Dropout', help: 'Share of the branch’s inputs that are left out in each step.', default: 0, min: 0, max: 0.9 },

@@ -2,6 +2,7 @@
 import { webuiCard } from '../define/beside.ts';
 import type { ConsumerProgram } from '../define/consumer.ts';
 import { byColumns } from '../define/column-magnitudes.ts';
+import { DORA_SCALE, MAGNITUDE } from '../define/format.ts';
 import { flat, isPooled, originalName, splitPath, textPrefixes } from '../define/module-names.ts';
 
 export const a1111: ConsumerProgram = {
@@ -18,7 +19,7 @@ export const a1111: ConsumerProgram = {
     const isLost = isPooled(model) && module === 'up_blocks.0.upsamplers.0.conv';
     return [...(original === null ? [] : [`lora_unet_${flat(original)}`]), ...(isLost ? [] : [`lora_unet_${flat(module)}`])];
   },
-  endings: { 'lora_B.weight': ['lora_up.weight', 'lora_B.weight'], 'lora_A.weight': ['lora_down.weight', 'lora_A.weight'], lora_magnitude_vector: ['dora_scale'], alpha: ['alpha'] },
+  endings: { 'lora_B.weight': ['lora_up.weight', 'lora_B.weight'], 'lora_A.weight': ['lora_down.weight', 'lora_A.weight'], [MAGNITUDE]: [DORA_SCALE], alpha: ['alpha'] },
   beside: webuiCard,
   weight: byColumns,
 };

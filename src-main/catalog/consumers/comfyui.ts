@@ -2,6 +2,7 @@
 import { nodeWorkflow } from '../define/node-workflow.ts';
 import type { ConsumerProgram } from '../define/consumer.ts';
 import { byFirstExtent } from '../define/first-extent-magnitudes.ts';
+import { DORA_SCALE, MAGNITUDE } from '../define/format.ts';
 import { flat, originalName, splitPath, textPrefixes } from '../define/module-names.ts';
 
 export const comfyui: ConsumerProgram = {
@@ -21,7 +22,7 @@ export const comfyui: ConsumerProgram = {
   },
   endings: {
     'lora_B.weight': ['lora_up.weight', 'lora_B.weight', 'lora.up.weight'], 'lora_A.weight': ['lora_down.weight', 'lora_A.weight', 'lora.down.weight'],
-    lora_magnitude_vector: ['dora_scale'], alpha: ['alpha'],
+    [MAGNITUDE]: [DORA_SCALE], alpha: ['alpha'],
   },
   beside: nodeWorkflow,
   weight: byFirstExtent,

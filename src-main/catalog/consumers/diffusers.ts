@@ -1,6 +1,7 @@
 // diffusers with PEFT (loaders/lora_pipeline.py; peft: tuners/lora/dora.py). The strength stands inside the normalisation: at 0
 // a DoRA is still m·W0/‖W0‖.
 import { changed, norms, scaleVectors, type ConsumerProgram } from '../define/consumer.ts';
+import { MAGNITUDE } from '../define/format.ts';
 
 export const diffusers: ConsumerProgram = {
   label: 'diffusers',
@@ -9,7 +10,7 @@ export const diffusers: ConsumerProgram = {
   axis: 'output',
   readsDifferences: false,
   modulesOf: (path) => [path],
-  endings: { 'lora_B.weight': ['lora_B.weight'], 'lora_A.weight': ['lora_A.weight'], lora_magnitude_vector: ['lora_magnitude_vector', 'lora_magnitude_vector.weight'], alpha: [] },
+  endings: { 'lora_B.weight': ['lora_B.weight'], 'lora_A.weight': ['lora_A.weight'], [MAGNITUDE]: [MAGNITUDE, `${MAGNITUDE}.weight`], alpha: [] },
   weight: (layer, strength) => {
     // Without a configuration in the file alpha is the rank.
     const weight = changed(layer, strength);

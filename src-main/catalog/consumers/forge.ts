@@ -2,6 +2,7 @@
 import { webuiCard } from '../define/beside.ts';
 import type { ConsumerProgram } from '../define/consumer.ts';
 import { byFirstExtent } from '../define/first-extent-magnitudes.ts';
+import { DORA_SCALE, MAGNITUDE } from '../define/format.ts';
 import { flat, originalName, splitPath, textPrefixes } from '../define/module-names.ts';
 
 export const forge: ConsumerProgram = {
@@ -16,7 +17,7 @@ export const forge: ConsumerProgram = {
     const original = originalName(module, model);
     return [...(original === null ? [] : [`lora_unet_${flat(original)}`, `diffusion_model.${original}`]), `lora_unet_${flat(module)}`, `lycoris_${flat(module)}`];
   },
-  endings: { 'lora_B.weight': ['lora_up.weight', 'lora_B.weight'], 'lora_A.weight': ['lora_down.weight', 'lora_A.weight'], lora_magnitude_vector: ['dora_scale'], alpha: ['alpha'] },
+  endings: { 'lora_B.weight': ['lora_up.weight', 'lora_B.weight'], 'lora_A.weight': ['lora_down.weight', 'lora_A.weight'], [MAGNITUDE]: [DORA_SCALE], alpha: ['alpha'] },
   beside: webuiCard,
   weight: byFirstExtent,
 };

@@ -1,6 +1,7 @@
 // InvokeAI (backend/patches/lora_conversions, patches/layers/dora_layer.py; backend/model_manager/configs/lora.py).
 import type { ConsumerProgram } from '../define/consumer.ts';
 import { byColumns } from '../define/column-magnitudes.ts';
+import { DORA_SCALE, MAGNITUDE } from '../define/format.ts';
 import { flat, isPooled, originalName, splitPath, textPrefixes } from '../define/module-names.ts';
 
 const ORIGINAL = /^lora_unet_(input_blocks|middle_block|output_blocks|time_embed|label_emb|out_)/;
@@ -17,7 +18,7 @@ export const invokeai: ConsumerProgram = {
     const original = isPooled(model) ? originalName(module, model) : null;
     return [...(original === null ? [] : [`lora_unet_${flat(original)}`]), `lora_unet_${flat(module)}`];
   },
-  endings: { 'lora_B.weight': ['lora_up.weight'], 'lora_A.weight': ['lora_down.weight'], lora_magnitude_vector: ['dora_scale'], alpha: ['alpha'] },
+  endings: { 'lora_B.weight': ['lora_up.weight'], 'lora_A.weight': ['lora_down.weight'], [MAGNITUDE]: [DORA_SCALE], alpha: ['alpha'] },
   refuses: (modules, model) => {
     const unet = modules.filter((module) => module.startsWith('lora_unet_'));
     const original = unet.filter((module) => ORIGINAL.test(module)).length;

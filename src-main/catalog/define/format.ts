@@ -2,6 +2,12 @@
 // Inside Adora an adapter's tensors are `<layer path>.<part>`, the path beginning with the component: `unet.`, `text_encoder.`.
 import type { Shape } from '../../base/shape.ts';
 import type { Consumer } from '../../contract/job.ts';
+import { DOWN, MAGNITUDE, UP } from '../../nn/low-rank.ts';
+
+export { DOWN, MAGNITUDE, UP };
+
+/** What kohya's layout calls the magnitudes, and the programs that read it. */
+export const DORA_SCALE = 'dora_scale';
 
 /** Which vectors of a weight [out,in(,kh,kw)] have a magnitude of their own: its rows or its columns. */
 export type DoraAxis = 'output' | 'input';
@@ -10,7 +16,7 @@ export type DoraAxis = 'output' | 'input';
 export type Program = Exclude<Consumer, 'all'>;
 
 /** The tensors of one layer. `alpha` stands in files only: ours always have it folded into B. */
-export type AdapterPart = 'lora_A.weight' | 'lora_B.weight' | 'lora_magnitude_vector' | 'alpha';
+export type AdapterPart = typeof DOWN | typeof UP | typeof MAGNITUDE | 'alpha';
 
 /** What a layout has to know of the model whose layers it names. */
 export interface NamedModel {
@@ -74,6 +80,8 @@ export interface TrainingFacts {
   readonly clipSkip: number | null;
   /** The job as JSON without paths. */
   readonly job: string;
+  /** What belongs to its recipe besides, as JSON: versions, hashes of base and pictures. */
+  readonly recipe: string;
 }
 
 export interface DataFacts {
@@ -159,6 +167,6 @@ export function commonMetadata(facts: AdapterFacts): Record<string, string> {
     'adora.base': base.name,
     ...Object.fromEntries([...base.hashes].map(([component, value]) => [`adora.base_sha256.${component}`, value])),
     ...(base.fileHash === null ? {} : { 'adora.base_sha256': base.fileHash }),
-    ...(training ? { 'adora.steps': String(training.steps), 'adora.job': training.job } : {}),
+    ...(training ? { 'adora.steps': String(training.steps), 'adora.job': training.job, 'adora.recipe': training.recipe } : {}),
   };
 }

@@ -16,7 +16,10 @@ export interface Importer {
   readonly label: string;
   /** Whether the file looks like this program's. */
   detect(raw: Raw): boolean;
-  convert(raw: Raw): Imported;
+  /** A second file that the settings name, and without which they are half of it; null without. */
+  beside?(raw: Raw): string | null;
+  /** @param beside contents of the second file; null when there is none or it was not found */
+  convert(raw: Raw, beside: unknown): Imported;
 }
 
 /** Takes settings out of an object and remembers which were never asked for. */
@@ -54,13 +57,38 @@ export class Settings {
     return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Raw) : {};
   }
 
-  /** What nobody asked for and is not simply switched off. */
-  left(prefix = ''): string[] {
-    return Object.entries(this.#raw).filter(([name, value]) => !this.#used.has(name) && !isOff(value)).map(([name, value]) => `${prefix}${name} = ${JSON.stringify(value)}`);
+  /** What nobody asked for and is not simply switched off. @param elsewhere names that decide nothing about what is learnt */
+  left(prefix = '', elsewhere?: RegExp): string[] {
+    return this.#rest().filter(([name]) => !elsewhere?.test(name)).map(([name, value]) => `${prefix}${name} = ${shortText(value)}`);
+  }
+
+  /** How many of the rest decide nothing about what is learnt. */
+  countElsewhere(elsewhere: RegExp): number {
+    return this.#rest().filter(([name]) => elsewhere.test(name)).length;
+  }
+
+  #rest(): [string, unknown][] {
+    return Object.entries(this.#raw).filter(([name, value]) => !this.#used.has(name) && !isOff(value));
   }
 }
 
-const isOff = (value: unknown): boolean => value === undefined || value === null || value === '' || value === false || value === 'None';
+const MOST_TEXT = 120;
+function shortText(value: unknown): string {
+  const text = JSON.stringify(value) ?? String(value);
+  return text.length > MOST_TEXT ? `${text.slice(0, MOST_TEXT)}…` : text;
+}
+
+const isOff = (value: unknown): boolean =>
+  value === undefined || value === null || value === '' || value === false || value === 'None' || value === 0 || value === '0' || value === 'false' || value === 'False'
+  || (typeof value === 'object' && Object.keys(value).length === 0);
+
+/** The note about settings of how the other program works. */
+export const elsewhereNote = (count: number): string[] =>
+  (count === 0 ? [] : [`${count} settings about caches, number formats, devices, logging and places of files are left out: they do not decide what is learnt.`]);
+
+/** The note about steps that depend on the number of pictures. */
+export const epochsNote = (epochs: number, subject = 'The file'): string =>
+  `${subject} counts ${epochs} epochs. Steps = epochs × pictures × repeats / (batch × accumulate); the pictures are not known here, so set train.steps.`;
 
 /** `name=value` words, as kohya's scripts take them. */
 export function wordsOf(value: unknown): Record<string, string> {
@@ -71,13 +99,55 @@ export function wordsOf(value: unknown): Record<string, string> {
 /** Without what has no value. */
 export const given = (section: Section): Section => Object.fromEntries(Object.entries(section).filter(([, value]) => value !== undefined));
 
+export type KnownOptimizer = 'adamw' | 'lion' | 'prodigy' | 'adafactor';
+
 /** An optimizer of the catalog for another program's name, or null. */
-export function optimizerKind(name: string): 'adamw' | 'lion' | 'prodigy' | 'adafactor' | null {
+export function optimizerKind(name: string): KnownOptimizer | null {
   const plain = name.toLowerCase().replaceAll(/[^a-z0-9]/g, '');
-  if (/^(?:paged)?adamw?(?:8bit)?$/.test(plain)) return 'adamw';
+  if (/^(?:paged)?adamw?(?:8|8bit|32bit)?$/.test(plain)) return 'adamw';
   if (/^(?:paged)?lion(?:8bit)?$/.test(plain)) return 'lion';
-  if (plain === 'prodigy') return 'prodigy';
+  if (/^prodigy(?:8bit)?$/.test(plain)) return 'prodigy';
   return plain === 'adafactor' ? 'adafactor' : null;
+}
+
+/** What an optimizer is called there, as notes for what becomes of it. */
+export function optimizerNotes(name: string, kind: KnownOptimizer | null): string[] {
+  if (kind === null) return [];
+  const isSmall = /8(?:bit)?$|paged/i.test(name.replaceAll(/[^a-z0-9]/gi, ''));
+  const isCoupled = /^adam(?:8|8bit)?$/i.test(name.replaceAll(/[^a-z0-9]/gi, ''));
+  return [...(isSmall ? [`${name} becomes ${kind} with states in full precision.`] : []), ...(isCoupled ? [`${name} adds its weight decay to the gradient; ${kind} takes it apart from it.`] : [])];
+}
+
+/** Settings that the libraries of PyTorch use where nothing is said; our own defaults may be others. */
+const usual: Readonly<Record<KnownOptimizer, Section>> = {
+  adamw: { beta1: 0.9, beta2: 0.999, eps: 1e-8, weightDecay: 0.01 },
+  lion: { beta1: 0.9, beta2: 0.99, weightDecay: 0 },
+  prodigy: { beta1: 0.9, beta2: 0.999, eps: 1e-8, weightDecay: 0, decouple: true, biasCorrection: false, safeguardWarmup: false, startDistance: 1e-6, distanceFactor: 1 },
+  adafactor: { weightDecay: 0, scaleParameter: true, relativeStep: true, relativeWarmup: false, clipThreshold: 1 },
+};
+
+/**
+ * The section `optimizer` of a job from arguments under the names that the libraries of PyTorch have for them.
+ * @param own what the other program uses where nothing is said, if not what the library does
+ */
+export function optimizerSection(kind: KnownOptimizer, learningRate: number | undefined, args: Settings, own: Partial<Record<KnownOptimizer, Section>> = {}): Section {
+  const [first, second] = betasOf(args);
+  const flag = (name: string): boolean | undefined => (args.get(name) === undefined || args.get(name) === null ? undefined : args.flag(name));
+  const said: Section = {
+    beta1: first, beta2: second, eps: args.number('eps'), weightDecay: args.number('weight_decay'),
+    decouple: flag('decouple'), biasCorrection: flag('use_bias_correction'), safeguardWarmup: flag('safeguard_warmup'), startDistance: args.number('d0'), distanceFactor: args.number('d_coef'),
+    scaleParameter: flag('scale_parameter'), relativeStep: flag('relative_step'), relativeWarmup: flag('warmup_init'), clipThreshold: args.number('clip_threshold'),
+  };
+  const all = { ...usual[kind], ...own[kind], ...given(said) };
+  const names = new Set(Object.keys(usual[kind]));
+  return given({ kind, learningRate, ...Object.fromEntries(Object.entries(all).filter(([name]) => names.has(name))) });
+}
+
+function betasOf(args: Settings): (number | undefined)[] {
+  const value = args.get('betas');
+  const list = Array.isArray(value) ? value.map(Number) : typeof value === 'string' ? value.split(',').map((text) => Number(text.replaceAll(/[^\d.e-]/gi, ''))) : [];
+  const [first, second] = list.filter((each) => each > 0);
+  return [first ?? args.number('beta1'), second ?? args.number('beta2')];
 }
 
 /** A schedule of the catalog for another program's name, or null. */

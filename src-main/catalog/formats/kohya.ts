@@ -2,12 +2,12 @@
 // it, and for LoRA everything else does too. DoRA magnitudes are called `dora_scale`.
 import type { Shape } from '../../base/shape.ts';
 import { sameShape } from '../../base/shape.ts';
-import type { AdapterFormat, AdapterPart, DoraAxis, NamedModel } from '../define/format.ts';
+import { DORA_SCALE, MAGNITUDE, type AdapterFormat, type AdapterPart, type DoraAxis, type NamedModel } from '../define/format.ts';
 import { flat, isPooled, originalName, splitPath, textPrefixes } from '../define/module-names.ts';
 import { kohyaMetadata } from '../define/kohya-metadata.ts';
 
 const SUFFIX: Readonly<Record<AdapterPart, string>> = {
-  'lora_A.weight': 'lora_down.weight', 'lora_B.weight': 'lora_up.weight', lora_magnitude_vector: 'dora_scale', alpha: 'alpha',
+  'lora_A.weight': 'lora_down.weight', 'lora_B.weight': 'lora_up.weight', [MAGNITUDE]: DORA_SCALE, alpha: 'alpha',
 };
 const PART = new Map(Object.entries(SUFFIX).map(([part, suffix]) => [suffix, part as AdapterPart]));
 const KEY = /^((?:lora_(?:unet|te|te1|te2)|lycoris)_[^.]+)\.(.+)$/;
@@ -39,11 +39,13 @@ function spellings(path: string, model: NamedModel): string[] {
   const { component, module } = splitPath(path);
   if (component !== model.denoiser) return textPrefixes(component, model).map((prefix) => prefix + flat(module));
   const own = `lora_unet_${flat(module)}`;
+  // LyCORIS outside of kohya's scripts (lycoris/wrapper.py).
+  const wrapper = `lycoris_${flat(module)}`;
   const original = originalName(module, model);
-  if (original === null) return [own];
+  if (original === null) return [own, wrapper];
   // A1111 and InvokeAI expect the original block names where the text has a pooled form (SDXL), else those of diffusers.
   const other = `lora_unet_${flat(original)}`;
-  return isPooled(model) ? [other, own] : [own, other];
+  return isPooled(model) ? [other, own, wrapper] : [own, other, wrapper];
 }
 
 /** Old writers gave plain vectors, which name their axis only where the weight is not square. */

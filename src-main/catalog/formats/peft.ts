@@ -1,10 +1,11 @@
 // The layout of PEFT and diffusers: `unet.<path>.lora_A.weight`. Magnitudes are `lora_magnitude_vector`, on the output axis.
 // There is no alpha tensor: diffusers takes alpha = rank.
 import { sizeOf } from '../../base/shape.ts';
-import { commonMetadata, magnitudeShape, type AdapterFormat, type AdapterPart } from '../define/format.ts';
+import { originalName, splitPath } from '../define/module-names.ts';
+import { commonMetadata, MAGNITUDE, magnitudeShape, type AdapterFormat, type AdapterPart } from '../define/format.ts';
 
 // PEFT itself writes the adapter's name into the keys of its own state dict.
-const KEY = /^(.+\..+?)\.(?:(lora_A|lora_B)(?:\.default)?\.weight|(lora_magnitude_vector)(?:(?:\.default)?\.weight)?|(alpha))$/;
+const KEY = new RegExp(`^(.+\\..+?)\\.(?:(lora_A|lora_B)(?:\\.default)?\\.weight|(${MAGNITUDE})(?:(?:\\.default)?\\.weight)?|(alpha))$`);
 
 export const peft: AdapterFormat = {
   label: 'PEFT',
@@ -13,7 +14,12 @@ export const peft: AdapterFormat = {
   axes: ['output'],
   hasAlpha: false,
   keyOf: (path, part) => (part === 'alpha' ? null : `${path}.${part}`),
-  modulesOf: (path) => [path],
+  modulesOf: (path, model) => {
+    const { component, module } = splitPath(path);
+    // ComfyUI's own names of layers, which OneTrainer and newer programs write with PEFT's endings.
+    const original = component === model.denoiser ? originalName(module, model) : null;
+    return [path, ...(original === null ? [] : [`diffusion_model.${original}`])];
+  },
   parse: (key) => {
     const [, module, matrix, magnitude, alpha] = KEY.exec(key) ?? [];
     if (module === undefined) return null;

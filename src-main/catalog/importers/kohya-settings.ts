@@ -1,90 +1,245 @@
-// Settings of kohya's scripts (`--config_file`, TOML) and of their window (JSON).
-import { given, optimizerKind, scheduleKind, Settings, wordsOf, type Imported, type Importer, type Raw } from '../define/imported-settings.ts';
+// Settings of kohya's sd-scripts (`--config_file`, TOML, with its `dataset_config`) and of the window for them (JSON). Names,
+// defaults and what zero means are those of train_network.py, library/config_util.py, networks/lora.py and kohya_gui/lora_gui.py.
+import {
+  elsewhereNote, epochsNote, given, optimizerKind, optimizerNotes, optimizerSection, scheduleKind, Settings, wordsOf,
+  type Imported, type Importer, type Raw, type Section,
+} from '../define/imported-settings.ts';
 
 export const kohya: Importer = {
   label: 'kohya (scripts and window)',
-  detect: (raw) => ['network_module', 'network_dim', 'pretrained_model_name_or_path', 'train_data_dir'].some((key) => key in flat(raw)),
+  detect: (raw) => ['network_module', 'network_dim', 'pretrained_model_name_or_path', 'train_data_dir', 'LoRA_type', 'dataset_config'].some((key) => key in flat(raw)) || hasSubsets(raw),
+  beside: (raw) => {
+    const named = flat(raw)['dataset_config'];
+    return typeof named === 'string' && named !== '' ? named : null;
+  },
   convert,
 };
 
-/** Sections of a TOML file have names of the user's choice. */
-const flat = (raw: Raw): Raw => Object.fromEntries(Object.entries(raw).flatMap(([key, value]) => (typeof value === 'object' && value !== null && !Array.isArray(value) ? Object.entries(value) : [[key, value]])));
+const isRaw = (value: unknown): value is Raw => typeof value === 'object' && value !== null && !Array.isArray(value);
+const rawsIn = (value: unknown): Raw[] => (Array.isArray(value) ? value.filter(isRaw) : []);
 
-function convert(raw: Raw): Imported {
-  const all = new Settings(flat(raw));
-  const notes: string[] = [];
+const hasSubsets = (raw: Raw): boolean => rawsIn(raw['datasets']).some((dataset) => 'subsets' in dataset);
+
+/** Sections of a TOML file have names of the user's choice. */
+const flat = (raw: Raw): Raw => Object.fromEntries(Object.entries(raw).flatMap(([key, value]) => (isRaw(value) ? Object.entries(value) : [[key, value]])));
+
+/** Names that say how the scripts work, not what is learnt. */
+const ELSEWHERE = new RegExp(`^(?:${[
+  'cache_.*', 'sdxl_cache_latents.*', 'vae_batch_size', '.*mixed_precision', 'save_precision', 'full_(?:bf|fp)16', 'fp8_base.*', '.*no_half_vae', 'xformers', 'sdpa', 'mem_eff_attn', 'lowram', 'highvram',
+  'max_data_loader_n_workers', 'persistent_data_loader_workers', 'num_.*process.*', 'num_machines', 'multi_gpu', 'gpu_ids', 'main_process_port', 'dynamo_.*', 'extra_accelerate_launch_args',
+  'output_dir', 'logging_dir', 'log_.*', 'use_wandb', 'wandb_.*', 'save_model_as', 'save_state.*', 'save_last_n_.*', 'save_every_n_epochs', 'save_n_epoch_ratio', 'save_as_bool', 'resume', 'model_list', 'training_comment', 'metadata_.*', 'no_metadata',
+  'huggingface_.*', 'sample_.*', 'skip_cache_check', 'torch_compile', 'ddp_.*', 'console_log_.*', 'caption_extension', 'dataset_config', 'debug_dataset', 'num_cpu_threads_per_process', 'stop_text_encoder_training_pct', 'cpu_offload_checkpointing',
+].join('|')})$`);
+
+/** Settings of the window that only some kinds of adapter look at. */
+const ONLY_LYCORIS = /^(?:LyCORIS_preset|conv_.*|dora_wd|bypass_mode|constrain|decompose_both|factor|module_dropout|rank_dropout.*|rescaled|train_norm|train_on_input|unit|use_cp|use_scalar|use_tucker|block_.*|(?:down|mid|up)_lr_weight|LoRA_type)$/;
+
+interface Network {
+  readonly section: Section;
+  readonly left: readonly string[];
+  readonly notes: readonly string[];
+}
+
+function convert(raw: Raw, beside: unknown): Imported {
+  const own = hasSubsets(raw) ? {} : flat(raw);
+  const all = new Settings(own);
+  const sets = datasets(isRaw(beside) ? beside : hasSubsets(raw) ? raw : null);
+  const isWindow = 'LoRA_type' in own;
   const left: string[] = [];
-  const details = new Settings(wordsOf(all.get('network_args')));
-  const rank = all.number('network_dim') ?? 4;
-  const alpha = all.number('network_alpha') ?? 1;
-  const isDora = details.flag('dora_wd');
-  // LyCORIS changed its default to rows in 2025.
-  const axis = details.get('wd_on_output') === undefined && details.get('wd_on_out') === undefined ? 'output' : details.flag('wd_on_output') || details.flag('wd_on_out') ? 'output' : 'input';
-  if (isDora && details.get('wd_on_output') === undefined) notes.push('wd_on_output is not given: the magnitudes belong to rows (adapter.axis = "output"), as in LyCORIS since April 2025.');
-  const module = all.text('network_module');
-  const algo = details.text('algo');
-  if (algo !== undefined && !['lora', 'locon'].includes(algo)) left.push(`network_args algo = ${algo} (the job has ${isDora ? 'DoRA' : 'LoRA'} instead)`);
-  if (all.number('network_alpha') === undefined) notes.push('network_alpha is not given and counts as 1, as in the scripts.');
-  const hasConv = details.number('conv_dim') !== undefined || module?.startsWith('lycoris') === true;
-  if (details.number('conv_dim') !== undefined && details.number('conv_dim') !== rank) left.push(`network_args conv_dim = ${details.number('conv_dim')} (one rank holds for all layers)`);
+  const notes: string[] = [];
+  if (all.text('dataset_config') !== undefined && beside === null) notes.push(`The file of dataset_config was not found beside this one: set data.folders, resolution and captions, or import again with it there.`);
+  const network = networkOf(all, isWindow);
 
   const optimizer = all.text('optimizer_type') ?? all.text('optimizer') ?? 'AdamW';
   const kind = optimizerKind(optimizer);
   if (kind === null) left.push(`optimizer_type = ${optimizer} (the job has AdamW: check the learning rate)`);
-  else if (/8bit|paged/i.test(optimizer)) notes.push(`${optimizer} becomes ${kind} with states in full precision.`);
   const args = new Settings(wordsOf(all.get('optimizer_args')));
-  const betas = (args.text('betas') ?? '').split(',').map((text) => Number(text.replaceAll(/[^\d.e-]/gi, ''))).filter((value) => value > 0);
-  const isOnlyText = all.flag('network_train_text_encoder_only');
-  if (isOnlyText) left.push('network_train_text_encoder_only = true (the denoiser is trained too)');
-  const rate = all.number('unet_lr') ?? all.number('learning_rate');
-  const textRate = all.number('text_encoder_lr') ?? all.number('learning_rate');
-  const trainsText = !all.flag('network_train_unet_only') && textRate !== undefined && textRate > 0;
+  notes.push(...optimizerNotes(optimizer, kind));
+  const rates = ratesOf(all, isWindow);
 
   const schedule = all.text('lr_scheduler') ?? 'constant';
   if (scheduleKind(schedule) === null) left.push(`lr_scheduler = ${schedule} (the job has a constant rate)`);
-  const isV = all.flag('v_parameterization') || all.flag('v_pred');
-  const resolution = all.get('resolution') ?? all.get('max_resolution');
-  const sides = (typeof resolution === 'string' ? resolution.split(/[,x]/).map(Number) : Array.isArray(resolution) ? resolution.map(Number) : [Number(resolution)]).filter((side) => side > 0);
-  const steps = all.number('max_train_steps');
-  const epochs = all.number('max_train_epochs') ?? all.number('epoch');
-  const train = given({
-    steps: steps !== undefined && steps > 0 ? steps : undefined, batch: all.number('train_batch_size'), accumulate: all.number('gradient_accumulation_steps'),
-    clip: all.number('max_grad_norm'), seed: all.number('seed'), saveEvery: all.number('save_every_n_steps') || undefined, checkpointing: all.get('gradient_checkpointing') === undefined ? undefined : all.flag('gradient_checkpointing'),
-  });
-  if (train['steps'] === undefined) notes.push(`The file gives ${epochs ?? 1} epochs and no number of steps. Steps = epochs × pictures × repeats / (batch × accumulate); the pictures are not known here, so set train.steps.`);
-  else if (epochs !== undefined && all.number('max_train_epochs') !== undefined) notes.push('max_train_epochs replaces max_train_steps in the scripts: set train.steps = epochs × pictures × repeats / (batch × accumulate).');
+  const cycles = all.number('lr_scheduler_num_cycles');
+  const steps = stepsOf(all, isWindow);
+  const warmup = warmupOf(all, steps.steps, isWindow);
   const gamma = all.number('min_snr_gamma');
   const debiased = all.flag('debiased_estimation_loss');
-  const folder = all.text('train_data_dir');
-  if (folder === undefined) notes.push('There is no folder with pictures (train_data_dir): set data.folders.');
-  else notes.push('The scripts read repeats from the names of the folders inside train_data_dir (10_style): name those folders in data.folders if there is more than one.');
-  const trigger = all.text('caption_prefix');
-  const warmup = all.number('lr_warmup_steps');
-  const isShare = warmup !== undefined && warmup > 0 && warmup < 1;
-  if (isShare) left.push(`lr_warmup_steps = ${warmup} (a share of all steps: set schedule.warmup)`);
+  const isXl = all.flag('sdxl');
   const clipSkip = all.number('clip_skip');
+  if (isXl && clipSkip) left.push(`clip_skip = ${clipSkip} (the scripts leave it out for SDXL, and so does the job)`);
+  const [from, to] = [all.number('min_timestep'), all.number('max_timestep')];
+  const tokens = all.number('max_token_length');
+  all.get('v2');
   const job = {
     version: 1, name: all.text('output_name') ?? 'imported',
-    base: given({ model: all.text('pretrained_model_name_or_path') ?? 'model.safetensors', vae: all.text('vae'), clipSkip: clipSkip || undefined, prediction: isV ? 'v' : undefined }),
-    data: given({
-      folders: [{ path: folder ?? 'pictures' }], resolution: sides.length > 1 ? [sides[0], sides[1]] : sides[0],
-      flip: all.flag('flip_aug') || undefined, crop: all.flag('random_crop') ? 'random' : undefined,
-      buckets: given({ enabled: all.get('enable_bucket') === undefined ? undefined : all.flag('enable_bucket'), step: all.number('bucket_reso_steps') }),
-      caption: given({ prefix: trigger, dropout: all.number('caption_dropout_rate'), shuffle: all.flag('shuffle_caption') || undefined, keepTokens: all.number('keep_tokens') || undefined, separator: all.text('caption_separator') }),
+    base: given({
+      model: all.text('pretrained_model_name_or_path') ?? 'model.safetensors', vae: all.text('vae'), clipSkip: isXl ? undefined : clipSkip || undefined,
+      prediction: all.flag('v_parameterization') || all.flag('v_pred') ? 'v' : undefined,
     }),
-    adapter: given({
-      kind: isDora ? 'dora' : 'lora', rank, alpha, axis: isDora ? axis : undefined, targets: hasConv ? 'linear+conv' : 'attention+feed-forward', dropout: all.number('network_dropout') || undefined,
-      rsLora: details.flag('rs_lora') || undefined, textEncoder: trainsText || undefined, textEncoderLearningRate: trainsText ? textRate : undefined,
-    }),
+    data: { ...dataOf(all, sets, left, notes) as object, caption: captionOf(all, sets, tokens) },
+    adapter: given({ ...network.section, textEncoder: rates.text !== null || undefined, textEncoderLearningRate: rates.text ?? undefined }),
     objective: given({ weighting: gamma ? 'min-snr' : debiased ? 'debiased' : undefined, minSnrGamma: gamma || undefined, noiseOffset: all.number('noise_offset') || undefined }),
-    noise: given({ zeroTerminalSnr: all.flag('zero_terminal_snr') || undefined, minTimestep: all.number('min_timestep') || undefined }),
-    optimizer: given({
-      kind: kind ?? 'adamw', learningRate: rate, weightDecay: args.number('weight_decay'), ...(kind === 'adafactor' ? {
-        relativeStep: args.get('relative_step') === undefined ? undefined : args.flag('relative_step'), scaleParameter: args.get('scale_parameter') === undefined ? undefined : args.flag('scale_parameter'),
-      } : { beta1: betas[0], beta2: betas[1] }), ...(kind === 'prodigy' ? { distanceFactor: args.number('d_coef'), startDistance: args.number('d0'), decouple: args.get('decouple') === undefined ? undefined : args.flag('decouple') } : {}),
+    noise: given({ zeroTerminalSnr: all.flag('zero_terminal_snr') || undefined, minTimestep: from || undefined, maxTimestep: to !== undefined && to < 1000 ? to - 1 : undefined }),
+    optimizer: optimizerSection(kind ?? 'adamw', rates.unet, args),
+    schedule: given({ kind: scheduleKind(schedule) ?? 'constant', warmup: warmup.steps, cycles: scheduleKind(schedule) === 'cosine-restarts' ? cycles ?? 1 : undefined }),
+    train: given({
+      steps: steps.steps, batch: all.number('train_batch_size') ?? sets.batch ?? 1, accumulate: all.number('gradient_accumulation_steps'), clip: all.number('max_grad_norm') ?? 1, seed: all.number('seed') || undefined,
+      saveEvery: all.number('save_every_n_steps') || undefined, checkpointing: all.get('gradient_checkpointing') === undefined ? undefined : all.flag('gradient_checkpointing'),
+      priorWeight: all.number('prior_loss_weight'),
     }),
-    schedule: given({ kind: scheduleKind(schedule) ?? 'constant', warmup: isShare ? undefined : warmup }),
-    train,
   };
-  return { job, notes, left: [...left, ...all.left(), ...details.left('network_args '), ...args.left('optimizer_args ')] };
+  const unknown = isWindow && !isLycoris(all) ? all.left('', new RegExp(`${ELSEWHERE.source}|${ONLY_LYCORIS.source}`)) : all.left('', ELSEWHERE);
+  return {
+    job,
+    notes: [...notes, ...network.notes, ...rates.notes, ...steps.notes, ...warmup.notes, ...elsewhereNote(all.countElsewhere(ELSEWHERE))],
+    left: [...left, ...network.left, ...unknown, ...args.left('optimizer_args '), ...sets.left],
+  };
+}
+
+const isLycoris = (all: Settings): boolean => /lycoris|locon|loha|lokr/i.test(`${all.text('LoRA_type') ?? ''} ${all.text('network_module') ?? ''}`);
+
+/** The window has as settings of its own what the scripts take as `network_args`. */
+function networkOf(all: Settings, isWindow: boolean): Network {
+  const left: string[] = [];
+  const notes: string[] = [];
+  const words = new Settings(wordsOf(all.get('network_args')));
+  const module = all.text('network_module') ?? '';
+  const type = all.text('LoRA_type') ?? '';
+  const lycoris = isLycoris(all);
+  const details = isWindow ? all : words;
+  const usesDetails = !isWindow || lycoris;
+  const algo = words.text('algo') ?? (/locon|lora$|standard/i.test(type) || type === '' ? undefined : type.split('/').at(-1)!.toLowerCase());
+  const isDora = usesDetails && details.flag('dora_wd');
+  if (algo !== undefined && !['lora', 'locon'].includes(algo)) left.push(`algo = ${algo} (the job has ${isDora ? 'DoRA' : 'LoRA'} instead)`);
+  if (module !== '' && !['networks.lora', 'lycoris.kohya'].includes(module)) left.push(`network_module = ${module} (the job has ${isDora ? 'DoRA' : 'LoRA'})`);
+  const rank = all.number('network_dim') ?? 4;
+  const alpha = all.number('network_alpha') ?? 1;
+  if (all.get('network_dim') === undefined) notes.push('network_dim is not given and counts as 4, as in the scripts.');
+  if (all.get('network_alpha') === undefined) notes.push('network_alpha is not given and counts as 1, as in the scripts.');
+  // LyCORIS changed its default to rows in 2025.
+  const [onOutput, onOut] = [words.get('wd_on_output'), words.get('wd_on_out')];
+  const axis = onOutput === undefined && onOut === undefined ? 'output' : words.flag('wd_on_output') || words.flag('wd_on_out') ? 'output' : 'input';
+  if (isDora && onOutput === undefined && onOut === undefined) {
+    notes.push('wd_on_output is not given: the magnitudes belong to rows (adapter.axis = "output"), as in LyCORIS since April 2025. ComfyUI and A1111 read columns: "auto" takes what output.for needs.');
+  }
+  // Without conv_dim the scripts' own LoRA leaves 3x3 convolutions alone; LyCORIS takes them with the rank of the rest.
+  const conv = usesDetails ? details.number('conv_dim') : undefined;
+  const convAlpha = usesDetails ? details.number('conv_alpha') : undefined;
+  const preset = usesDetails ? details.text(isWindow ? 'LyCORIS_preset' : 'preset') : undefined;
+  const targets = preset === 'attn-only' ? 'attention' : preset === 'attn-mlp' || preset === 'unet-transformer-only' ? 'attention+feed-forward'
+    : conv || (lycoris && module !== 'networks.lora') ? 'linear+conv' : 'attention+feed-forward';
+  if (conv && conv !== rank) left.push(`conv_dim = ${conv} (one rank holds for all layers)`);
+  if (conv && convAlpha !== undefined && convAlpha / conv !== alpha / rank) left.push(`conv_alpha = ${convAlpha} (one alpha holds for all layers)`);
+  const dropout = all.number('network_dropout') ?? words.number('dropout');
+  return {
+    section: given({ kind: isDora ? 'dora' : 'lora', rank, alpha, axis: isDora ? axis : undefined, targets, dropout: dropout || undefined, rsLora: words.flag('rs_lora') || undefined }),
+    left: [...left, ...words.left('network_args ')], notes,
+  };
+}
+
+/** Zero is "the general one" in the window, except where the other one is given; "none" in the scripts. */
+function ratesOf(all: Settings, isWindow: boolean): { readonly unet: number | undefined; readonly text: number | null; readonly notes: readonly string[] } {
+  const notes: string[] = [];
+  const general = all.number('learning_rate') ?? 2e-6;
+  const raw = all.get('text_encoder_lr');
+  // A list has one rate per text encoder.
+  const list = (Array.isArray(raw) ? raw : typeof raw === 'string' ? raw.split(/[\s,]+/).filter(Boolean) : raw === undefined || raw === null ? [] : [raw]).map(Number).filter(Number.isFinite);
+  if (new Set(list).size > 1) notes.push(`text_encoder_lr has one rate per text encoder (${list.join(', ')}); the job has the first for all of them.`);
+  const [text, unet] = [list[0], all.number('unet_lr')];
+  const isUnetOnly = all.flag('network_train_unet_only') || all.flag('cache_text_encoder_outputs') || all.flag('sdxl_cache_text_encoder_outputs') || (isWindow && (text ?? 0) === 0 && (unet ?? 0) !== 0);
+  const isTextOnly = all.flag('network_train_text_encoder_only') || (isWindow ? (text ?? 0) !== 0 && (unet ?? 0) === 0 : unet === 0);
+  if (isTextOnly) notes.push('The settings train the text encoders only; the job trains the denoiser too: set its rate (optimizer.learningRate) to 0, or leave it.');
+  if (all.get('learning_rate') === undefined && unet === undefined) notes.push(`No learning rate is given: it counts as ${general}, the scripts' default, which is meant for whole models. Set optimizer.learningRate.`);
+  const ownText = isWindow ? text || general : text ?? general;
+  return { unet: unet || general, text: isUnetOnly || ownText === 0 ? null : ownText, notes };
+}
+
+function stepsOf(all: Settings, isWindow: boolean): { readonly steps: number | undefined; readonly notes: readonly string[] } {
+  const given = all.number('max_train_steps');
+  const epochs = all.number('max_train_epochs') || (isWindow ? all.number('epoch') : undefined);
+  const isEpochs = isWindow ? !given && epochs !== undefined : (all.number('max_train_epochs') ?? 0) > 0;
+  if (isEpochs) return { steps: undefined, notes: [epochsNote(epochs!)] };
+  if (given) return { steps: given, notes: [] };
+  return isWindow ? { steps: undefined, notes: [epochsNote(1)] } : { steps: 1600, notes: ['Neither steps nor epochs are given: train.steps is 1600, the default of the scripts.'] };
+}
+
+/** The window has a share in percent, the scripts take shares below 1. */
+function warmupOf(all: Settings, steps: number | undefined, isWindow: boolean): { readonly steps: number | undefined; readonly notes: readonly string[] } {
+  const given = all.number('lr_warmup_steps');
+  const percent = isWindow ? all.number('lr_warmup') : undefined;
+  const share = given !== undefined && given > 0 && given < 1 ? given : !given && percent ? percent / 100 : null;
+  if (share === null) return { steps: given || undefined, notes: [] };
+  if (steps !== undefined) return { steps: Math.round(share * steps), notes: [] };
+  return { steps: undefined, notes: [`The rate rises over ${+(100 * share).toPrecision(4)} % of all steps: set schedule.warmup once train.steps is known.`] };
+}
+
+interface Datasets {
+  readonly general: Settings;
+  /** The first data set, and its first part. */
+  readonly first: Settings;
+  readonly part: Settings;
+  readonly folders: readonly Section[];
+  readonly resolution: unknown;
+  readonly batch: number | undefined;
+  readonly left: readonly string[];
+}
+
+/** `dataset_config`: parts take what they do not say from their data set, and that from [general]. */
+function datasets(raw: Raw | null): Datasets {
+  const general = new Settings(isRaw(raw?.['general']) ? raw['general'] : {});
+  const sets = rawsIn(raw?.['datasets']).map((each) => ({ set: new Settings(each), parts: rawsIn(each['subsets']).map((part) => new Settings(part)) }));
+  const [one] = sets;
+  const folders = sets.flatMap(({ set, parts }) => parts.flatMap((part) => {
+    const path = part.text('image_dir');
+    const repeats = part.number('num_repeats') ?? set.number('num_repeats') ?? general.number('num_repeats');
+    return path === undefined ? [] : [given({ path, repeats, regularization: part.flag('is_reg') || undefined })];
+  }));
+  const sides = sets.map(({ set }) => set.get('resolution') ?? general.get('resolution'));
+  const others = sides.filter((side) => JSON.stringify(side) !== JSON.stringify(sides[0]));
+  const first = one?.set ?? new Settings({});
+  const part = one?.parts[0] ?? new Settings({});
+  for (const { set } of sets) set.get('subsets');
+  const batch = first.number('batch_size') ?? general.number('batch_size');
+  return {
+    general, first, part, folders, resolution: sides[0], batch,
+    get left() {
+      return [
+        ...(others.length > 0 ? [`datasets resolution = ${JSON.stringify(others)} (the job has the first for all folders)`] : []),
+        ...general.left('general ', ELSEWHERE), ...sets.flatMap(({ set, parts }) => [...set.left('datasets ', ELSEWHERE), ...parts.flatMap((each) => each.left('subsets ', ELSEWHERE))]),
+      ];
+    },
+  };
+}
+
+/** A setting of captions, buckets or crops, in the part, its data set, [general], or the file itself. */
+const find = (all: Settings, { part, first, general }: Datasets, name: string): Settings => [part, first, general].find((each) => each.get(name) !== undefined) ?? all;
+
+function dataOf(all: Settings, sets: Datasets, left: string[], notes: string[]): Section {
+  const resolution = sets.resolution ?? all.get('resolution') ?? all.get('max_resolution');
+  const sides = (typeof resolution === 'string' ? resolution.split(/[,x]/).map(Number) : Array.isArray(resolution) ? resolution.map(Number) : [Number(resolution)]).filter((side) => side > 0);
+  const folder = all.text('train_data_dir');
+  const regular = all.text('reg_data_dir');
+  const folders = [...sets.folders, ...(folder === undefined ? [] : [{ path: folder }]), ...(regular === undefined ? [] : [{ path: regular, regularization: true }])];
+  if (folders.length === 0) notes.push('There is no folder with pictures (train_data_dir, or image_dir of a dataset_config): set data.folders.');
+  const buckets = find(all, sets, 'enable_bucket');
+  const isOn = buckets.flag('enable_bucket');
+  if (!isOn) notes.push('enable_bucket is off, as it is by default: pictures are cut to one shape.');
+  for (const name of ['min_bucket_reso', 'max_bucket_reso'] as const) {
+    const value = find(all, sets, name).number(name);
+    if (isOn && value !== undefined) left.push(`${name} = ${value} (data.buckets has aspect ratios in its place)`);
+  }
+  return given({
+    folders: folders.length > 0 ? folders : [{ path: 'pictures' }], resolution: sides.length > 1 && sides[0] !== sides[1] ? [sides[0], sides[1]] : sides[0],
+    flip: find(all, sets, 'flip_aug').flag('flip_aug') || undefined, crop: find(all, sets, 'random_crop').flag('random_crop') ? 'random' : undefined,
+    buckets: given({ enabled: isOn, step: find(all, sets, 'bucket_reso_steps').number('bucket_reso_steps') }),
+  });
+}
+
+function captionOf(all: Settings, sets: Datasets, tokens: number | undefined): Section {
+  const text = (name: string): string | undefined => find(all, sets, name).text(name);
+  const number = (name: string): number | undefined => find(all, sets, name).number(name);
+  return given({
+    prefix: text('caption_prefix'), dropout: number('caption_dropout_rate') || undefined, shuffle: find(all, sets, 'shuffle_caption').flag('shuffle_caption') || undefined,
+    keepTokens: number('keep_tokens') || undefined, separator: text('caption_separator'), maxTokens: tokens || 75,
+  });
 }

@@ -15,7 +15,7 @@ const RELATIVE_STEP = 1e-2;
 const RELATIVE_WARMUP = 1e-6;
 
 const fields = defineFields({
-  learningRate: { kind: 'number', label: 'Learning rate', help: 'Size of a step; with scaling, relative to the values.', default: 1e-3, min: 0, max: 10, scale: 'log' },
+  learningRate: { kind: 'number', label: 'Learning rate', help: 'Size of a step; with scaling, relative to the values.', why: 'Around 1e-3 with scaling; AdamW’s rates without.', default: 1e-3, min: 0, max: 10, scale: 'log' },
   scaleParameter: { kind: 'flag', label: 'Scale by the values', help: 'Large values take large steps.', why: 'Off, with a constant rate, for recipes that state an AdamW-like rate.', default: true },
   relativeStep: { kind: 'flag', label: 'Own learning rate', help: 'Falls as 1 / √step by itself; learning rate and schedule are then not used.', default: false },
   relativeWarmup: { kind: 'flag', label: 'Own warm-up', help: 'With its own learning rate: begin very small.', default: false },

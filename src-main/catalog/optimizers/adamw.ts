@@ -3,7 +3,7 @@ import { defineFields, type SettingsOf } from '../../contract/fields.ts';
 import type { Optimizer } from '../define/optimizer.ts';
 
 const fields = defineFields({
-  learningRate: { kind: 'number', label: 'Learning rate', help: 'Size of a step.', default: 1e-4, min: 0, max: 10, scale: 'log' },
+  learningRate: { kind: 'number', label: 'Learning rate', help: 'Size of a step.', why: '5e-5 to 5e-4 for adapters. Too high shows as noise and burnt colours, too low as nothing.', default: 1e-4, min: 0, max: 10, scale: 'log' },
   beta1: { kind: 'number', label: 'Beta 1', help: 'Memory of the mean gradient.', default: 0.9, min: 0, max: 0.9999 },
   beta2: { kind: 'number', label: 'Beta 2', help: 'Memory of the squared gradient.', default: 0.999, min: 0, max: 0.99999 },
   eps: { kind: 'number', label: 'Epsilon', help: 'Keeps the division by the root of the squared gradient finite.', default: 1e-8, min: 1e-16, max: 1, scale: 'log' },

@@ -6,7 +6,7 @@ import type { Value } from '../../graph/types.ts';
 import type { Optimizer } from '../define/optimizer.ts';
 
 const fields = defineFields({
-  learningRate: { kind: 'number', label: 'Learning rate', help: 'Factor of the step size that is found; 1 unless there is a reason.', default: 1, min: 0, max: 100, scale: 'log' },
+  learningRate: { kind: 'number', label: 'Learning rate', help: 'Factor of the step size that is found; 1 unless there is a reason.', why: '0.5 calms a run that overshoots.', default: 1, min: 0, max: 100, scale: 'log' },
   beta1: { kind: 'number', label: 'Beta 1', help: 'Memory of the mean gradient.', default: 0.9, min: 0, max: 0.9999 },
   beta2: { kind: 'number', label: 'Beta 2', help: 'Memory of the squared gradient; its root is that of the estimate.', default: 0.999, min: 0, max: 0.99999 },
   eps: { kind: 'number', label: 'Epsilon', help: 'Keeps the division by the root of the squared gradient finite.', default: 1e-8, min: 1e-16, max: 1, scale: 'log' },

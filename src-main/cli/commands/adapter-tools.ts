@@ -2,7 +2,7 @@
 
 import { InvalidArgumentError, Option, type Command } from 'commander';
 
-import { jsonOption, wholeNumber } from '../arguments.ts';
+import { axisOption, jsonOption, wholeNumber } from '../arguments.ts';
 import type { ConvertRequest } from '../../train/adapter-tools/convert.ts';
 import type { ExtractRequest } from '../../train/adapter-tools/extract.ts';
 import type { MergeRequest } from '../../train/adapter-tools/merge-adapters.ts';
@@ -33,16 +33,19 @@ export function addAdapterTools(program: Command, inSession: RunInSession, tools
     .argument('<file>', 'adapter file (.safetensors)')
     .requiredOption('--to <layout>', 'kohya or peft')
     .requiredOption('--base <model>', 'base model of the adapter')
+    .addOption(axisOption())
     .requiredOption('--out <file>', 'file to write')
     .addOption(jsonOption())
     .action(async (file: string, { json, ...options }: Omit<ConvertRequest, 'file'> & Json) => {
       await inSession(json, async (session) => session.result('convert', await tools.convert({ file, ...options }, session)));
     });
   program.command('resize')
-    .description('write a LoRA with another rank, and say what is lost')
+    .description('write a LoRA or DoRA with a smaller rank, and say what is lost; a DoRA keeps its magnitudes')
     .argument('<file>', 'adapter file (.safetensors)')
     .option('--rank <n>', 'largest rank', wholeNumber(1))
-    .option('--energy <share>', 'share of the change that stays, such as 0.9', share)
+    .option('--energy <share>', 'share of the low-rank change that stays, such as 0.9', share)
+    .option('--base <model>', 'base model, which a DoRA needs')
+    .addOption(axisOption())
     .requiredOption('--out <file>', 'file to write')
     .addOption(jsonOption())
     .action(async (file: string, { json, ...options }: Omit<ResizeRequest, 'file'> & Json) => {
@@ -65,6 +68,7 @@ export function addAdapterTools(program: Command, inSession: RunInSession, tools
     .argument('<files...>', 'adapter files, each with its strength: style.safetensors:0.7')
     .option('--rank <n>', 'rank of the result (default: the sum of the ranks, which is exact)', wholeNumber(1))
     .option('--base <model>', 'base model, which a DoRA needs')
+    .addOption(axisOption())
     .requiredOption('--out <file>', 'file to write')
     .addOption(jsonOption())
     .action(async (files: readonly string[], { json, ...options }: Omit<MergeRequest, 'files'> & Json) => {

@@ -4,7 +4,7 @@ import { InvalidArgumentError, Option, type Command } from 'commander';
 
 import { exportKinds } from '../../contract/export-kinds.ts';
 import { consumers } from '../../contract/job.ts';
-import { jsonOption, wholeNumber } from '../arguments.ts';
+import { axisOption, jsonOption, wholeNumber } from '../arguments.ts';
 import type { ExportRequest } from '../../train/export-command.ts';
 import type { RunInSession } from '../run-cli.ts';
 import type { CommandContext, CommandResult } from '../session.ts';
@@ -25,6 +25,7 @@ export function addExport(
     .description('write the adapter of a run (or of a file) for another program, or the model with it merged in')
     .argument('<run|file>', 'folder of a run, or an adapter file (.safetensors)')
     .option('--base <model>', 'base model of an adapter file')
+    .addOption(axisOption())
     .option('--step <n>', 'checkpoint to export (default: the last)', wholeNumber(0))
     .addOption(new Option('--for <program>', "program that shall read it (default: the job's)").choices([...consumers]))
     .addOption(new Option('--as <kind>', 'the adapter as it is (dora), a plain LoRA with its error measured, the merged model, or whole differences').choices([...exportKinds]))

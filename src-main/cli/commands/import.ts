@@ -14,9 +14,9 @@ export function addImport(
   work: (request: ImportRequest, context: CommandContext) => Promise<CommandResult>,
 ): void {
   program.command('import')
-    .description("turn another trainer's settings (kohya TOML or JSON, OneTrainer JSON, ai-toolkit JSON) into a job")
-    .argument('<file>', 'file with settings (.toml or .json)')
-    .requiredOption('--to <job>', 'job file to write (.toml)')
+    .description("turn another trainer's settings (kohya TOML or JSON, OneTrainer JSON, ai-toolkit YAML or JSON) into a job, and list what has no counterpart")
+    .argument('<file>', 'file with settings (.toml, .json or .yaml)')
+    .option('--to <job>', 'job file to write (.toml); printed if left out')
     .addOption(jsonOption())
     .action(async (file: string, { json, ...options }: Omit<ImportRequest, 'file'> & { json: boolean }) => {
       await inSession(json, async (session) => session.result('import', await work({ file, ...options }, session)));

@@ -1,9 +1,9 @@
 // adora sample: pictures from a base model, with or without adapters, or from a run.
 
-import { Option, type Command } from 'commander';
+import type { Command } from 'commander';
 
 import { defaultSampler } from '../../contract/job.ts';
-import { collect, deviceOption, dtypeOption, jsonOption, numberBetween, wholeNumber } from '../arguments.ts';
+import { axisOption, collect, deviceOption, dtypeOption, jsonOption, numberBetween, wholeNumber } from '../arguments.ts';
 import type { SampleSettings as SampleRequest } from '../../train/sample-command.ts';
 import type { RunInSession } from '../run-cli.ts';
 import type { CommandContext, CommandResult } from '../session.ts';
@@ -20,8 +20,8 @@ export function addSample(
     .option('--step <n>', 'checkpoint of the run (default: the last)', wholeNumber(0))
     .option('--base <model>', 'model folder in the diffusers layout')
     .option('--adapter <file>', 'adapter file; may be repeated', collect, [])
-    .addOption(new Option('--axis <axis>', 'what magnitudes of an adapter belong to, where its file does not say').choices(['output', 'input']))
-    .option('--strength <factor>', 'strength of the adapters', numberBetween(-4, 4), 1)
+    .addOption(axisOption())
+    .option('--strength <factor>', 'share of the way from the base weights to the changed ones, W + s·(W\' − W), for LoRA and DoRA alike: 0 is the base, 1 the adapter as trained', numberBetween(-4, 4), 1)
     .option('--prompt <text>', 'what to show; may be repeated', collect, [])
     .option('--negative <text>', 'what not to show', '')
     .option('--sampler <name>', 'how noise becomes a picture', defaultSampler)

@@ -1,5 +1,6 @@
 // `adora convert`: the same adapter in the names of another layout, exactly or not at all.
 import { UserError } from '../../base/errors.ts';
+import type { DoraAxis } from '../../catalog/define/format.ts';
 import { formats } from '../../catalog/formats/index.ts';
 import { sourceOfFile } from '../export-source.ts';
 import { openAdapter } from '../read-adapter.ts';
@@ -11,14 +12,16 @@ export interface ConvertRequest {
   readonly file: string;
   readonly to: string;
   readonly base: string;
+  /** What magnitudes belong to, where the file leaves it open. */
+  readonly axis?: DoraAxis;
   readonly out: string;
 }
 
 /** Errors: `convert.layout`, `convert.axis`, those of reading and writing. */
-export async function convertCommand({ file, to, base, out }: ConvertRequest): Promise<ToolResult> {
+export async function convertCommand({ file, to, base, axis, out }: ConvertRequest): Promise<ToolResult> {
   const format = Object.hasOwn(formats, to) ? formats[to] : undefined;
   if (!format) throw new UserError('convert.layout', `There is no layout "${to}": choose ${Object.keys(formats).join(' or ')}.`, { to });
-  const source = sourceOfFile(file, base);
+  const source = sourceOfFile(file, base, axis);
   if (source.axis !== null && !format.axes.includes(source.axis)) {
     throw new UserError('convert.axis', `"${file}" has its magnitudes on the ${source.axis} axis, and the layout ${format.label} has a place for ${format.axes.join(' and ')} only; one cannot be computed from the other. ` +
       'Make a plain LoRA with "adora export FILE --base MODEL --as lora", which measures its error, or merge it into the model with --as merged.', { file, to, axis: source.axis });

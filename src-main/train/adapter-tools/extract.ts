@@ -62,7 +62,7 @@ export async function extractCommand({ base, tuned, rank, layout, dtype, out }: 
   if (layers.length === 0) throw new UserError('extract.same', `No layer of "${tuned}" differs from "${base}": there is nothing to extract.`, { base, tuned });
   const title = basename(tuned).replace(/\.safetensors$/, '');
   const source: ExportSource = {
-    stem: fileStem({ name: title }), model, modelFolder: before, named, layers, axis: null, scale: 1, values,
+    stem: fileStem({ name: title }), model, baseModel: before, named, layers, axis: null, scale: 1, values,
     facts: async () => ({ title, kind: kindOf(null), axis: null, rank, alpha: rank, trigger: '', base: await baseFacts(base, model, before, layers), training: null, data: null }),
   };
   const error = Math.sqrt(lost / total);

@@ -1,26 +1,44 @@
 // Names in which other programs and older versions store what kohya's or PEFT's layout has another name for.
-import type { DoraAxis } from '../../catalog/define/format.ts';
+import { DORA_SCALE, MAGNITUDE, type DoraAxis } from '../../catalog/define/format.ts';
+
+/** Before the original names of a UNet's layers, with dots. */
+const ORIGINAL = 'diffusion_model.';
 
 /** Middle tensor of a convolution in Tucker form: `<layer>.lora_mid.weight`. */
 export const MIDDLE = /^(.+)\.lora_mid\.weight$/;
 
-/** First words of the UNet's own layers in the diffusers layout, for files that leave the component out. */
-const BARE = /^(?:down_blocks|mid_block|up_blocks|conv_in|conv_out|time_embedding|add_embedding)\./;
+/** What files that leave the component out begin with: layers of the UNet by diffusers' names or the original ones, or of a text encoder. */
+const components: readonly (readonly [RegExp, string])[] = [
+  [/^(?:down_blocks|mid_block|up_blocks|conv_in|conv_out|time_embedding|add_embedding)\./, 'unet.'],
+  [/^(?:input_blocks|middle_block|output_blocks|time_embed|label_emb|out)\./, ORIGINAL],
+  [/^text_model\./, 'text_encoder.'],
+];
 
-/** Each rule takes one spelling away; all are tried, in this order. */
-const rules: readonly (readonly [RegExp, string])[] = [
+const DOTTED = String.raw`^((?:unet|text_encoder(?:_2)?|diffusion_model)\..+)`;
+
+/** Each rule takes one spelling of a layer away; all are tried, in this order. */
+const places: readonly (readonly [RegExp, string])[] = [
   // PEFT's own state dict of a model without components.
   [/^base_model\.model\./, ''],
+  // Nerogar/OneTrainer modules/model/StableDiffusionModel.py and StableDiffusionXLModel.py (lora_text_encoders): its format for ComfyUI.
+  [/^text_encoders\.clip_[lh]\.transformer\./, 'text_encoder.'],
+  [/^text_encoders\.clip_g\.transformer\./, 'text_encoder_2.'],
+];
+
+/** The same for the endings. */
+const endings: readonly (readonly [RegExp, string])[] = [
   // The attention processors of old diffusers: `attn1.processor.to_q_lora.down.weight`.
   [/\.processor\.(to_[qkv]|to_out)_lora\.(down|up)\.weight$/, '.$1.lora.$2.weight'],
   [/\.to_out\.lora\.(down|up)\.weight$/, '.to_out.0.lora.$1.weight'],
   [/\.(?:lora|lora_linear_layer)\.down\.weight$/, '.lora_A.weight'],
   [/\.(?:lora|lora_linear_layer)\.up\.weight$/, '.lora_B.weight'],
-  // Dotted layer names with kohya's endings (OneTrainer, ai-toolkit).
-  [/^((?:unet|text_encoder(?:_2)?)\..+)\.lora_down\.weight$/, '$1.lora_A.weight'],
-  [/^((?:unet|text_encoder(?:_2)?)\..+)\.lora_up\.weight$/, '$1.lora_B.weight'],
-  [/^((?:unet|text_encoder(?:_2)?)\..+)\.(?:magnitude|dora_scale)$/, '$1.lora_magnitude_vector'],
-  [/\.magnitude$/, '.dora_scale'],
+  // Dotted layer names with kohya's endings: Nerogar/OneTrainer modules/modelSaver/mixin/LoRASaverMixin.py (_save_internal), and
+  // modules/util/convert_lora_util.py (convert_to_diffusers, which leaves magnitudes of inputs as they are).
+  [new RegExp(String.raw`${DOTTED}\.lora_down\.weight$`), '$1.lora_A.weight'],
+  [new RegExp(String.raw`${DOTTED}\.lora_up\.weight$`), '$1.lora_B.weight'],
+  [new RegExp(String.raw`${DOTTED}\.(?:magnitude|${DORA_SCALE})$`), `$1.${MAGNITUDE}`],
+  // ostris/ai-toolkit toolkit/models/DoRA.py: `magnitude` [O]; toolkit/network_mixins.py (get_state_dict): flat names, or dotted ones for PEFT.
+  [/\.magnitude$/, `.${DORA_SCALE}`],
   // Flat layer names with PEFT's endings.
   [/^((?:lora_(?:unet|te|te1|te2)|lycoris)_[^.]+)\.lora_A(?:\.default)?\.weight$/, '$1.lora_down.weight'],
   [/^((?:lora_(?:unet|te|te1|te2)|lycoris)_[^.]+)\.lora_B(?:\.default)?\.weight$/, '$1.lora_up.weight'],
@@ -28,10 +46,13 @@ const rules: readonly (readonly [RegExp, string])[] = [
 
 /** A tensor's name in the words of kohya's or PEFT's layout; names that no rule knows stay. */
 export function canonicalKey(key: string): string {
-  let name = key;
-  for (const [pattern, replacement] of rules) name = name.replace(pattern, replacement);
-  return BARE.test(name) ? `unet.${name}` : name;
+  const bare = replaced(key, places);
+  const component = components.find(([pattern]) => pattern.test(bare))?.[1] ?? '';
+  return replaced(component + bare, endings);
 }
+
+const replaced = (name: string, rules: readonly (readonly [RegExp, string])[]): string =>
+  rules.reduce((text, [pattern, replacement]) => text.replace(pattern, replacement), name);
 
 /** The axis that a magnitude's name alone tells: ai-toolkit's vectors belong to rows. */
 export const vectorAxis = (key: string): DoraAxis | null => (key.endsWith('.magnitude') ? 'output' : null);
@@ -44,6 +65,7 @@ const others: readonly (readonly [RegExp, string])[] = [
   [/\.on_input$/, 'an IA3 (factors of channels)'],
   [/\.(?:diff|diff_b|set_weight)$/, 'a set of whole differences of weights'],
   [/\.(?:w_norm|b_norm)$/, 'a change of norm layers'],
+  [/\.lora_(?:up|B)\.(?:default\.)?bias$/, 'a LoRA with biases of its own'],
   [/^(?:emb_params|string_to_param|clip_[lg]|bundle_emb)\b/, 'an embedding (textual inversion)'],
 ];
 

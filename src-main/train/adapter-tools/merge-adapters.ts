@@ -1,6 +1,7 @@
 // `adora merge`: one adapter that does what several do together, each with its strength.
 import { truncatedSvd } from '../../base/linear-algebra/svd.ts';
 import { UserError } from '../../base/errors.ts';
+import type { DoraAxis } from '../../catalog/define/format.ts';
 import { formats } from '../../catalog/formats/index.ts';
 import { shown } from '../../files/safetensors-header.ts';
 import { changeOf } from '../export-lora.ts';
@@ -16,6 +17,8 @@ export interface MergeRequest {
   readonly files: readonly string[];
   readonly rank?: number;
   readonly base?: string;
+  /** What magnitudes belong to, where a file leaves it open. */
+  readonly axis?: DoraAxis;
   readonly out: string;
 }
 
@@ -25,14 +28,14 @@ interface Part {
 }
 
 /** Errors: `merge.files`, `merge.layouts`, `merge.shape`, `merge.needs-base`, `merge.needs-rank`, those of reading and writing. */
-export async function mergeCommand({ files, rank, base, out }: MergeRequest): Promise<ToolResult> {
+export async function mergeCommand({ files, rank, base, axis, out }: MergeRequest): Promise<ToolResult> {
   const parts = files.map(partOf);
   if (parts.length === 0) throw new UserError('merge.files', 'Name the adapters to merge: adora merge one.safetensors:0.7 two.safetensors:0.5 --out both.safetensors');
   const hasDora = parts.some(({ path }) => isDora(openAdapter(path)));
   if (!hasDora) return mergePlain(parts, rank, out);
   if (base === undefined) throw new UserError('merge.needs-base', 'One of the adapters is a DoRA: what it changes depends on the base weights. Name them with --base MODEL, and the rank of the LoRA that comes out with --rank N.');
   if (rank === undefined) throw new UserError('merge.needs-rank', 'A DoRA changes weights with full rank, so that the LoRA that comes out is an approximation: choose its size with --rank, four times that of the DoRA for example.');
-  return mergeChanges(parts, rank, base, out);
+  return mergeChanges(parts, rank, base, axis, out);
 }
 
 function partOf(text: string): Part {
@@ -82,8 +85,8 @@ function joinedLayer(layers: readonly PlainLayer[]): PlainLayer {
 }
 
 /** Changes of the weights, added up as strength·(W' − W0), as one LoRA. */
-async function mergeChanges(parts: readonly Part[], rank: number, base: string, out: string): Promise<ToolResult> {
-  const sources = parts.map(({ path, strength }) => ({ source: sourceOfFile(path, base), strength }));
+async function mergeChanges(parts: readonly Part[], rank: number, base: string, axis: DoraAxis | undefined, out: string): Promise<ToolResult> {
+  const sources = parts.map(({ path, strength }) => ({ source: sourceOfFile(path, base, axis), strength }));
   const layers = new Map<string, SourceLayer>();
   for (const { source } of sources) for (const layer of source.layers) layers.set(layer.path, layer);
   const values = new Map<string, ReturnType<typeof pairOf>['values'][number][1]>();

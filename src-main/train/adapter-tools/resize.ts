@@ -1,12 +1,24 @@
-// `adora resize`: a LoRA of another rank, the strongest part of each change, without forming the change.
+// `adora resize`: a LoRA of another rank, the strongest part of each change, without forming the change. A DoRA keeps its
+// magnitudes, and B·A is cut in the same way: the lengths of the weight's vectors stay exact, their directions come close.
 import { productSvd, type Keep } from '../../base/linear-algebra/svd.ts';
 import { UserError } from '../../base/errors.ts';
-import { readPlain, writePlain, type PlainLayer } from './plain-layers.ts';
+import type { DoraAxis } from '../../catalog/define/format.ts';
+import { DOWN, UP } from '../../nn/low-rank.ts';
+import { changeOf } from '../export-lora.ts';
+import { sourceOfFile, type ExportSource, type SourceLayer } from '../export-source.ts';
+import { formatFor, openAdapter } from '../read-adapter.ts';
+import { writeAdapter } from '../write-adapter.ts';
+import { pairOf } from './pair-of.ts';
+import { dtypeOf, isDora, readPlain, writePlain, type PlainLayer } from './plain-layers.ts';
 
 export interface ResizeRequest {
   readonly file: string;
   readonly rank?: number;
   readonly energy?: number;
+  /** The base model; a DoRA's error cannot be measured without. */
+  readonly base?: string;
+  /** What magnitudes belong to, where the file leaves it open. */
+  readonly axis?: DoraAxis;
   readonly out: string;
 }
 
@@ -42,6 +54,8 @@ export function shrink(layer: PlainLayer, keep: Keep): Shrunk {
   };
 }
 
+const percent = (value: number): string => `${(100 * value).toPrecision(3)} %`;
+
 /** Relative error of all layers together and of each, as text and data. */
 export function errorsOf(all: readonly Shrunk[]): { readonly overall: number; readonly text: string; readonly layers: readonly unknown[] } {
   const [total, lost] = all.reduce(([a, b], each) => [a + each.total, b + each.lost], [0, 0]);
@@ -49,18 +63,62 @@ export function errorsOf(all: readonly Shrunk[]): { readonly overall: number; re
   const layers = all.map((each) => ({ module: each.layer.module, rank: each.layer.rank, error: relative(each.lost, each.total) }));
   const worst = layers.reduce<(typeof layers)[number] | null>((most, each) => (most === null || each.error > most.error ? each : most), null);
   const overall = relative(lost, total);
-  const percent = (value: number): string => `${(100 * value).toPrecision(3)} %`;
   return { overall, layers, text: `What is lost is ${percent(overall)} of the change${worst ? `, at most ${percent(worst.error)} in a layer (${worst.module})` : ''}.` };
 }
 
-/** Errors: `resize.size`, those of `readPlain` and of writing. */
-export async function resizeCommand({ file, rank, energy, out }: ResizeRequest): Promise<ToolResult> {
+/** Errors: `resize.size`, `resize.needs-base`, those of `readPlain`, `readAdapter` and of writing. */
+export async function resizeCommand(request: ResizeRequest): Promise<ToolResult> {
+  const { file, rank, energy, out } = request;
   if (rank === undefined && energy === undefined) throw new UserError('resize.size', 'Say how large the adapter shall become: --rank 8, or --energy 0.9 for the share of the change that stays.');
-  const { adapter, layers } = readPlain(file, 'Make a LoRA of the wanted rank with "adora export FILE --base MODEL --as lora --rank N", which measures the error.');
   const keep: Keep = { ...(rank === undefined ? {} : { rank }), ...(energy === undefined ? {} : { energy }) };
+  if (isDora(openAdapter(file))) return resizeDora(request, keep);
+  const { adapter, layers } = readPlain(file, '');
   const shrunk = layers.map((layer) => shrink(layer, keep));
   const { overall, text, layers: errors } = errorsOf(shrunk);
   await writePlain(out, adapter, shrunk.map((each) => each.layer), { 'adora.svd_error': overall.toPrecision(4) });
   const ranks = [...new Set(shrunk.map((each) => each.layer.rank))].sort((a, b) => a - b);
   return { text: `${out}: ${layers.length} layers, rank ${ranks.join(', ')}. ${text}`, data: { out, ranks, error: overall, layers: errors } };
+}
+
+/** The error is that of the weights, ‖W'' − W'‖ / ‖W' − W‖ with W' = m·(W + B·A) / ‖W + B·A‖, which takes the base. */
+async function resizeDora({ file, base, axis, out }: ResizeRequest, keep: Keep): Promise<ToolResult> {
+  if (base === undefined) throw new UserError('resize.needs-base', `"${file}" is a DoRA: what is lost depends on the base weights. Name them with --base MODEL; or make a plain LoRA with "adora export FILE --base MODEL --as lora --rank N".`, { file });
+  const source = sourceOfFile(file, base, axis);
+  const values = new Map(source.values);
+  const layers = source.layers.map((layer): SourceLayer => {
+    const data = (part: string): Float32Array => source.values.get(`${layer.path}.${part}`)!.data as Float32Array;
+    const rows = layer.shape[0]!;
+    const pair = pairOf(layer, productSvd(data(UP), data(DOWN), rows, layer.rank, data(DOWN).length / layer.rank, keep));
+    for (const [name, tensor] of pair.values) values.set(name, tensor);
+    return { ...layer, rank: pair.rank };
+  });
+  const resized: ExportSource = { ...source, layers, values };
+  const { errors, overall, worst } = await errorsOfWeights(source, resized);
+  const opened = openAdapter(file);
+  // Magnitudes of inputs have no place under PEFT's names.
+  const format = source.axis !== null && !opened.format.axes.includes(source.axis) ? formatFor(source.axis) : opened.format;
+  await writeAdapter(resized, format, out, { dtype: dtypeOf(opened), note: '', approximation: { error: overall, of: `DoRA of rank ${Math.max(...source.layers.map(({ rank }) => rank))}` } });
+  const ranks = [...new Set(layers.map(({ rank }) => rank))].sort((a, b) => a - b);
+  return {
+    text: `${out}: ${layers.length} layers, rank ${ranks.join(', ')}, the magnitudes as they were. What is lost is ${percent(overall)} of the change of the weights, at most ${percent(worst.error)} in a layer (${worst.module}).`,
+    data: { out, ranks, error: overall, layers: errors },
+  };
+}
+
+async function errorsOfWeights(before: ExportSource, after: ExportSource): Promise<{ errors: { module: string; rank: number; error: number }[]; overall: number; worst: { module: string; error: number } }> {
+  const errors: { module: string; rank: number; error: number }[] = [];
+  let [total, lost] = [0, 0];
+  for (const [index, layer] of before.layers.entries()) {
+    const own = after.layers[index]!;
+    const [change, found] = [await changeOf(before, layer), await changeOf(after, own)];
+    let [size, missing] = [0, 0];
+    for (let i = 0; i < change.length; i++) {
+      size += change[i]! ** 2;
+      missing += (found[i]! - change[i]!) ** 2;
+    }
+    errors.push({ module: layer.path, rank: own.rank, error: size > 0 ? Math.sqrt(missing / size) : 0 });
+    total += size;
+    lost += missing;
+  }
+  return { errors, overall: total > 0 ? Math.sqrt(lost / total) : 0, worst: errors.reduce((most, each) => (each.error > most.error ? each : most)) };
 }

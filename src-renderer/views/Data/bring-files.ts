@@ -1,44 +1,69 @@
 // Dropped files and folders: their places on the desktop, uploads in the browser.
+import { t } from '../../messages.ts';
 import type { PictureSet } from '../../state/picture-set.svelte.ts';
 import type { Studio } from '../../state/studio.svelte.ts';
 
-const wanted = /\.(png|jpe?g|webp|gif|bmp|tiff?|avif|txt|caption)$/i;
+const picture = /\.(png|jpe?g|jfif|webp|avif)$/i;
+const caption = /\.(txt|caption)$/i;
+const stemOf = (name: string): string => name.replace(/\.[^.]*$/, '');
+/** Folder and file, so that captions find their pictures. */
+interface Brought { readonly folder: string; readonly file: File }
 
-export async function bringFiles(studio: Studio, set: PictureSet, source: DataTransfer | readonly File[]): Promise<void> {
+export async function bringFiles(studio: Studio, set: PictureSet, source: DataTransfer | readonly File[], onprogress: (done: number, total: number) => void = () => {}): Promise<void> {
   const { fileId } = studio.bridge;
   if (fileId !== null) {
     const files = source instanceof DataTransfer ? [...source.files] : source;
     await set.addFolders(await Promise.all(files.map((file) => fileId(file))));
     return;
   }
-  const files = (source instanceof DataTransfer ? await filesOf(source) : source).filter((file) => wanted.test(file.name));
-  if (files.length === 0) {
-    studio.toast('bad', 'There is no picture among the dropped files. Pictures are PNG, JPEG, WebP, TIFF, AVIF, GIF or BMP.');
+  const brought = source instanceof DataTransfer ? await filesOf(source) : source.map((file) => ({ folder: '', file }));
+  const pictures = brought.filter(({ file }) => picture.test(file.name));
+  const captions = brought.filter(({ file }) => caption.test(file.name));
+  if (pictures.length + captions.length === 0) {
+    studio.toast('bad', t.data.bring.none);
     return;
   }
-  let done = 0;
-  for (const file of files) {
-    const answer = await fetch(`/upload/${set.projectId}?name=${encodeURIComponent(file.name)}`, { method: 'POST', body: file }).catch(() => null);
-    if (answer?.ok === true) done += 1;
-    else studio.toast('bad', `${file.name} could not be added${answer === null ? '.' : ` (${await answer.text()}).`}`);
+  const total = pictures.length + captions.length;
+  let [done, tried] = [0, 0];
+  /** The name that a picture got: one that was taken has a number now, and its caption needs the same. */
+  const names = new Map<string, string>();
+  for (const { folder, file } of [...pictures, ...captions]) {
+    const key = `${folder}/${stemOf(file.name)}`;
+    const given = names.get(key);
+    const name = given !== undefined && caption.test(file.name) ? `${stemOf(given)}${file.name.slice(stemOf(file.name).length)}` : file.name;
+    const answer = await fetch(`/upload/${set.projectId}?name=${encodeURIComponent(name)}`, { method: 'POST', body: file }).catch(() => null);
+    if (answer?.ok === true) {
+      done += 1;
+      const { name: stored } = await answer.json() as { name: string };
+      if (picture.test(file.name)) names.set(key, stored);
+    } else {
+      studio.toast('bad', t.data.bring.failed(file.name, answer === null ? '' : await problemOf(answer)));
+    }
+    onprogress(++tried, total);
   }
-  studio.toast('info', `${done} of ${files.length} files added.`);
+  studio.toast('info', t.data.bring.done(done, total));
   await studio.reloadProject();
   await set.scan();
 }
 
-async function filesOf(transfer: DataTransfer): Promise<File[]> {
-  const entries = [...transfer.items].map((item) => item.webkitGetAsEntry()).filter((entry) => entry !== null);
-  return entries.length === 0 ? [...transfer.files] : (await Promise.all(entries.map(filesBelow))).flat();
+/** The server answers with a problem in words. */
+async function problemOf(answer: Response): Promise<string> {
+  const body: unknown = await answer.json().catch(() => null);
+  return typeof body === 'object' && body !== null && 'message' in body ? String(body.message) : String(answer.status);
 }
 
-async function filesBelow(entry: FileSystemEntry): Promise<File[]> {
-  if (entry.isFile) return [await new Promise<File>((resolve, reject) => (entry as FileSystemFileEntry).file(resolve, reject))];
+async function filesOf(transfer: DataTransfer): Promise<Brought[]> {
+  const entries = [...transfer.items].map((item) => item.webkitGetAsEntry()).filter((entry) => entry !== null);
+  return entries.length === 0 ? [...transfer.files].map((file) => ({ folder: '', file })) : (await Promise.all(entries.map((entry) => filesBelow(entry, '')))).flat();
+}
+
+async function filesBelow(entry: FileSystemEntry, folder: string): Promise<Brought[]> {
+  if (entry.isFile) return [{ folder, file: await new Promise<File>((resolve, reject) => (entry as FileSystemFileEntry).file(resolve, reject)) }];
   const reader = (entry as FileSystemDirectoryEntry).createReader();
-  const found: File[] = [];
+  const found: Brought[] = [];
   for (;;) {
     const batch = await new Promise<FileSystemEntry[]>((resolve, reject) => reader.readEntries(resolve, reject));
     if (batch.length === 0) return found;
-    for (const inner of batch) found.push(...await filesBelow(inner));
+    for (const inner of batch) found.push(...await filesBelow(inner, `${folder}/${entry.name}`));
   }
 }

@@ -1,5 +1,5 @@
 // Every style recipe is a valid job, and other trainers' settings keep what their strength depends on.
-import { readdirSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { readJobFile } from '../../../src-main/app/job-file.ts';
@@ -13,13 +13,17 @@ const folder = join(import.meta.dirname, '../../../assets/recipes/styles');
 
 describe('style recipes', () => {
   it.each(readdirSync(folder))('%s is a job', async (name) => {
-    expect((await readJobFile(join(folder, name), catalogFields())).job.version).toBe(1);
+    const { job } = await readJobFile(join(folder, name), catalogFields());
+    expect(job.adapter.kind).toBe('dora');
+    const comment = readFileSync(join(folder, name), 'utf8').split('\n').filter((line) => line.startsWith('#')).join('\n');
+    expect(comment).toMatch(/^# Source: /m);
+    expect(comment).toMatch(/DoRA/);
   });
 });
 
 const adapterOf = (raw: Record<string, unknown>) => {
   const found = Object.values(importers).find((importer) => importer.detect(raw))!;
-  const { job, left } = found.convert(raw);
+  const { job, left } = found.convert(raw, null);
   const parsed = parseJob(job, catalogFields());
   if (!parsed.ok) throw new Error(parsed.issues.join('\n'));
   return { job: parsed.job as unknown as { adapter: Record<string, unknown>; optimizer: Record<string, unknown> }, left };

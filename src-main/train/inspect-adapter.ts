@@ -1,0 +1,169 @@
+// What an adapter file tells about itself: kind, family, ranks, axis, norms, trigger words, how it was trained, who reads it exactly.
+import type { Shape } from '../base/shape.ts';
+import { consumers } from '../catalog/consumers/index.ts';
+import { DORA_SCALE, type AdapterFormat, type DoraAxis, type Program } from '../catalog/define/format.ts';
+import { verdictsOnFile } from '../catalog/programs.ts';
+import { shown } from '../files/safetensors-header.ts';
+import { DOWN, MAGNITUDE, UP } from '../nn/low-rank.ts';
+import { vectorAxis } from './adapter-tools/foreign-keys.ts';
+import { foldMiddle } from './adapter-tools/tucker.ts';
+import { productNorm } from './low-rank-norms.ts';
+import { scaleOf, type AdapterFile } from './read-adapter.ts';
+
+export interface InspectResult {
+  readonly text: string;
+  readonly data: unknown;
+}
+
+interface LayerFacts {
+  readonly module: string;
+  /** 0 where one of the two matrices is missing. */
+  readonly rank: number;
+  readonly alpha: number | null;
+  /** ‖alpha / rank · B·A‖; null for an incomplete layer. */
+  readonly norm: number | null;
+  readonly magnitude: { readonly key: string; readonly shape: Shape; readonly least: number; readonly most: number } | null;
+}
+
+/** Norms are read from the tensors; everything else stands in the header. */
+export function inspectAdapter(adapter: AdapterFile): InspectResult {
+  const { file, layout, format, modules, unknown } = adapter;
+  const { metadata } = file;
+  const layers = [...modules.keys()].map((module) => layerFacts(adapter, module));
+  const isDora = layers.some(({ magnitude }) => magnitude);
+  const axis = isDora ? axisOf(layers, adapter) : null;
+  const ranks = counts(layers.map(({ rank }) => rank));
+  const family = familyOf(adapter);
+  const trigger = textOf(metadata, 'modelspec.trigger_phrase', 'modelspec.usage_hint', 'adora.trigger');
+  const tags = tagsOf(metadata.get('ss_tag_frequency'));
+  const training = TRAINING.flatMap(([label, ...keys]) => {
+    const value = textOf(metadata, ...keys);
+    return value === null ? [] : [{ label, value }];
+  });
+  const programs = verdictsOnFile(layout, isDora && axis === null ? undefined : axis).map((verdict) => {
+    const unread = layers.find(({ module }) => !looksFor(verdict.id, module));
+    return unread && verdict.exact ? { ...verdict, exact: false, text: `Does not look for names such as ${shown(unread.module)}.` } : verdict;
+  });
+  const text = [
+    `${isDora ? 'DoRA' : 'LoRA'} in the layout ${format.label}: ${layers.length} layers (${componentsText(layers)}), ${ranksText(ranks)}${isDora ? `, magnitudes per ${axis ?? 'output or input, which the file does not say (--axis)'}` : ''}`,
+    `  for ${family ?? 'a family of models that the file does not tell'}`,
+    ...(unknown.length > 0 ? [`  ${unknown.length} tensors are unknown, first ${shown(unknown[0]!)}`] : []),
+    ...normsText(layers, isDora),
+    `  trigger words: ${trigger ?? 'none stated'}${tags.length > 0 ? `; frequent tags: ${tags.slice(0, MOST_TAGS).map(({ tag, count }) => `${shown(tag)} (${count})`).join(', ')}` : ''}`,
+    ...training.map(({ label, value }) => `  ${label}: ${value}`),
+    ...programs.map(({ label, exact, text: verdict }) => `  ${label}: ${exact ? 'exact. ' : ''}${verdict}`),
+  ];
+  const rows = layers.map(({ module, rank, norm, magnitude }) =>
+    `  ${shown(module)}  rank ${rank}, ‖change‖ ${norm?.toPrecision(3) ?? 'incomplete'}${magnitude ? `, magnitudes ${magnitude.least.toPrecision(3)} to ${magnitude.most.toPrecision(3)}` : ''}`);
+  return {
+    text: [...text, ...rows].join('\n'),
+    data: {
+      what: 'adapter', layout, isDora, axis, family, ranks: ranks.map(({ value }) => value), rankCounts: ranks.map(({ value, count }) => ({ rank: value, layers: count })), layers: layers.map(({ magnitude, ...layer }) => ({ ...layer, magnitude: magnitude && { shape: magnitude.shape, least: magnitude.least, most: magnitude.most } })),
+      trigger, tags: tags.slice(0, 100), training: Object.fromEntries(training.map(({ label, value }) => [label, value])), programs, unknown, metadata: Object.fromEntries(metadata),
+    },
+  };
+}
+
+function layerFacts(adapter: AdapterFile, module: string): LayerFacts {
+  const { file, modules, middles } = adapter;
+  const parts = modules.get(module)!;
+  const [down, up, magnitude] = ([DOWN, UP, MAGNITUDE] as const).map((part) => parts.get(part));
+  if (down === undefined || up === undefined) return { module, rank: 0, alpha: null, norm: null, magnitude: null };
+  const rank = file.tensors.get(down)!.shape[0] ?? 0;
+  const scale = scaleOf(adapter, module, parts, rank);
+  const middle = middles.get(module);
+  const norm = Math.abs(scale) * productNorm({ down: middle === undefined ? file.readF32(down) : foldMiddle(file, down, middle), up: file.readF32(up), rank });
+  const values = magnitude === undefined ? null : file.readF32(magnitude);
+  return {
+    module, rank, alpha: parts.has('alpha') || scale !== 1 ? scale * rank : null, norm,
+    magnitude: values && { key: magnitude!, shape: file.tensors.get(magnitude!)!.shape, least: values.reduce((a, b) => Math.min(a, b), Infinity), most: values.reduce((a, b) => Math.max(a, b), -Infinity) },
+  };
+}
+
+/** Whether a program looks for a layer by its name outside of kohya's scripts; other names are those of its layout. */
+function looksFor(program: Program, module: string): boolean {
+  const [, name] = /^lycoris_(.+)$/.exec(module) ?? [];
+  return name === undefined || consumers[program].modulesOf(`unet.${name}`, { denoiser: 'unet', textEncoders: [], layers: new Map() }).includes(module);
+}
+
+/** How often each value occurs, by value. */
+function counts(values: readonly number[]): { value: number; count: number }[] {
+  const found = new Map<number, number>();
+  for (const value of values) found.set(value, (found.get(value) ?? 0) + 1);
+  return [...found].map(([value, count]) => ({ value, count })).sort((a, b) => a.value - b.value);
+}
+
+const ranksText = (ranks: readonly { value: number; count: number }[]): string =>
+  (ranks.length === 1 ? `rank ${ranks[0]!.value}` : `ranks ${ranks.map(({ value, count }) => `${value} (${count} layers)`).join(', ')}`);
+
+/** Text encoders by any layout's names; everything else belongs to the denoiser. */
+function componentsText(layers: readonly LayerFacts[]): string {
+  const text = layers.filter(({ module }) => /^(?:lora_te|text_encoder)/.test(module)).length;
+  return text === 0 ? 'none in text encoders' : `${text} in text encoders`;
+}
+
+function normsText(layers: readonly LayerFacts[], isDora: boolean): string[] {
+  const known = layers.flatMap(({ norm, module }) => (norm === null ? [] : [{ norm, module }])).sort((a, b) => a.norm - b.norm);
+  const [least, most] = [known[0], known.at(-1)];
+  if (!least || !most) return [];
+  const what = isDora ? 'size of B·A, the change before magnitudes' : 'size of the change';
+  return [`  ${what}, ‖·‖ per layer: ${least.norm.toPrecision(3)} to ${most.norm.toPrecision(3)}, half of them above ${known[known.length >> 1]!.norm.toPrecision(3)}; largest in ${shown(most.module)}`];
+}
+
+/** Without the model's weights names and shapes tell, unless they are plain vectors under names that have both axes. */
+function axisOf(layers: readonly LayerFacts[], { file, format }: AdapterFile): DoraAxis | null {
+  const stated = file.metadata.get('adora.dora_axis');
+  if (stated === 'input' || stated === 'output') return stated;
+  const own = layers.flatMap(({ magnitude }) => (magnitude ? [axisOfTensor(magnitude.key, magnitude.shape, format)] : []));
+  return own.every((axis) => axis === own[0]) ? own[0]! : null;
+}
+
+function axisOfTensor(key: string, shape: Shape, { axes }: AdapterFormat): DoraAxis | null {
+  const named = vectorAxis(key) ?? (axes.length === 1 && !key.endsWith(`.${DORA_SCALE}`) ? axes[0]! : null);
+  if (named !== null) return named;
+  if (shape.length < 2) return null;
+  return shape[0] === 1 ? 'input' : shape.slice(1).every((extent) => extent === 1) ? 'output' : null;
+}
+
+const FAMILIES: Readonly<Record<number, string>> = { 768: 'Stable Diffusion 1.x', 1024: 'Stable Diffusion 2.x', 2048: 'Stable Diffusion XL' };
+
+/** By the width of the text that cross-attention reads, else by what the file says. */
+function familyOf({ file, modules }: AdapterFile): string | null {
+  for (const [module, parts] of modules) {
+    const down = /attn2[._]to_[kv]$/.test(module) ? parts.get(DOWN) : undefined;
+    const width = down === undefined ? undefined : file.tensors.get(down)!.shape[1];
+    if (width !== undefined) return FAMILIES[width] ?? `a model whose text has ${width} channels`;
+  }
+  return textOf(file.metadata, 'modelspec.architecture', 'ss_base_model_version');
+}
+
+const MOST_TAGS = 8;
+
+/** The first of these texts that says something; one short line. */
+function textOf(metadata: ReadonlyMap<string, string>, ...keys: readonly string[]): string | null {
+  const found = keys.flatMap((key) => metadata.get(key) ?? []).find((value) => value.trim() !== '' && value !== 'None');
+  return found === undefined ? null : shown(found.trim());
+}
+
+/** What is told of the training, and the keys that say it. */
+const TRAINING: readonly (readonly [label: string, ...keys: string[]])[] = [
+  ['title', 'modelspec.title', 'ss_output_name'], ['base model', 'adora.base', 'ss_sd_model_name'], ['base hash', 'adora.base_sha256', 'ss_new_sd_model_hash', 'ss_sd_model_hash'],
+  ['network', 'ss_network_module'], ['network settings', 'ss_network_args'], ['trained alpha', 'adora.trained_alpha', 'ss_network_alpha'],
+  ['steps', 'adora.steps', 'ss_steps'], ['epochs', 'ss_epoch', 'ss_num_epochs'], ['learning rate', 'ss_unet_lr', 'ss_learning_rate'], ['learning rate of text encoders', 'ss_text_encoder_lr'],
+  ['optimizer', 'ss_optimizer'], ['schedule', 'ss_lr_scheduler'], ['batch', 'ss_total_batch_size', 'ss_batch_size_per_device'], ['pictures', 'ss_num_train_images'], ['resolution', 'ss_resolution', 'modelspec.resolution'],
+  ['clip skip', 'ss_clip_skip'], ['seed', 'ss_seed'], ['error of the approximation', 'adora.svd_error'], ['made from', 'adora.svd_of'], ['comment', 'ss_training_comment'], ['note', 'adora.note'],
+];
+
+/** Tags of captions over all folders, the most frequent first. */
+function tagsOf(text: string | undefined): { tag: string; count: number }[] {
+  const found = new Map<string, number>();
+  try {
+    const folders: unknown = JSON.parse(text ?? '{}');
+    for (const tags of Object.values(folders as Readonly<Record<string, unknown>>)) {
+      for (const [tag, count] of Object.entries(tags as Readonly<Record<string, unknown>>)) if (typeof count === 'number') found.set(tag.trim(), (found.get(tag.trim()) ?? 0) + count);
+    }
+  } catch {
+    return [];
+  }
+  return [...found].map(([tag, count]) => ({ tag, count })).sort((a, b) => b.count - a.count || (a.tag < b.tag ? -1 : 1));
+}

@@ -1,0 +1,45 @@
+// Texts of the screen with pictures.
+const pictures = (count: number): string => `${count} ${count === 1 ? 'picture' : 'pictures'}`;
+
+export const data = {
+  title: 'Pictures', find: 'Find in names and captions',
+  shown: (total: number) => `${total} shown`, selected: (count: number) => ` · ${count} selected`,
+  include: 'Include', leaveOut: 'Leave out', clear: 'Clear', editCaptions: 'Edit captions', addFiles: 'Add files', addFolder: 'Add folder',
+  addFolderTitle: 'Add a folder of pictures', selectAll: 'Select all',
+  undo: (what: string) => `Undo: ${what}`, redo: (what: string) => `Redo: ${what}`, noUndo: 'Nothing to undo', noRedo: 'Nothing to redo',
+  drop: (project: string) => `Drop to add to “${project}”`,
+  noneFits: 'No picture fits', noneFitsText: 'Change the search or the filter on the left.', showAll: 'Show all',
+  empty: 'Drop your pictures here',
+  emptyText: '20 to 100 pictures of one style, varied in subject. Captions in .txt files beside them are read; nothing on disk is changed without you.',
+  addAFolder: 'Add a folder', looking: 'Looking at pictures …', paused: 'The training is paused: what you change here counts when it goes on.',
+  noCaption: 'no caption', isLeftOut: ', left out', select: (name: string) => `Select ${name}`,
+  scanning: 'Measuring pictures …', readiness: 'Readiness and filters', used: (used: number, all: number) => `${used} of ${pictures(all)} are used`,
+  show: 'Show', filters: 'Filters', all: 'All', isOut: 'Left out', tags: 'Tags', shapes: 'Shapes', size: 'Size', pictures: 'Pictures', sort: 'Sort',
+  sorts: { name: 'By name', size: 'By size', sharpness: 'By sharpness', caption: 'By caption', group: 'Duplicates together', folder: 'By folder' },
+  folders: 'Folders', repeats: 'Repeats', repeatsOf: (folder: string) => `Repeats of ${folder}`, draws: (count: number) => `${count} looks an epoch`, removeFolder: (folder: string) => `Take ${folder} out of the project; its files stay`,
+  regularization: 'Regularization', regularizationHelp: 'Pictures of the general kind, so that the model forgets less',
+  picture: (name: string) => `Picture ${name}`, use: 'Use this picture', caption: 'Caption', remove: (tag: string) => `Remove ${tag}`, addTag: 'Add a tag', add: 'Add',
+  trained: 'Text that is trained', nothing: '(empty)',
+  facts: (width: number, height: number, bytes: string) => `${width} × ${height}, ${bytes}`, trainsAt: (width: number, height: number) => `, trains at ${width} × ${height}`,
+  cut: (share: number) => `, ${share} % is cut off`,
+  focus: (x: number, y: number) => `Centre of interest at ${x} %, ${y} %. Arrow keys move it.`, focusHelp: 'The frame is what is trained. Click or use the arrow keys to move its centre.', centre: 'Back to the centre',
+  batch: {
+    title: (count: number) => `Captions of ${pictures(count)}`, ofSelected: 'The selected pictures.', ofShown: 'All pictures that are shown. Every change can be undone.',
+    kinds: 'Kinds of change', tags: 'Add and remove', replace: 'Find and replace', trigger: 'Trigger word', auto: 'Auto-caption',
+    words: 'Tags, separated by commas', atEnd: 'Add at the end', atStart: 'Add at the start', removeTags: 'Remove',
+    find: 'Find', by: 'Replace by', whole: 'Whole tags only', matchCase: 'Same capitals', doReplace: 'Replace',
+    triggerText: 'A word that stands first in every caption. In a prompt it calls the style up.', prefix: 'Trigger word or prefix', prefixExample: 'inkstyle, ', doPrefix: 'Write into the captions', onlyTraining: 'Put before captions while training', triggerSet: 'It stands before every caption that is trained; the files stay as they are.', done: 'Done',
+    changed: (count: number) => `${pictures(count)} changed.`,
+  },
+  auto: {
+    text: 'A tagger of the WD14 family describes pictures on this computer. It consists of two files that you have: a model (.onnx) and its list of tags (selected_tags.csv).',
+    noModel: 'No tagger chosen', noCsv: 'No list of tags chosen', model: 'Choose tagger', csv: 'Choose tags', modelTitle: 'Choose a tagger (.onnx)', csvTitle: 'Choose its selected_tags.csv',
+    threshold: 'Least certainty', low: 'more tags', high: 'surer tags', characters: 'Least certainty of characters',
+    mode: 'Pictures', modes: { 'empty-only': 'Only those without a caption', append: 'All; add to captions', replace: 'All; replace captions' }, underscores: 'Keep underscores',
+    run: 'Write captions', running: (done: number, total: number) => `${done} of ${total} pictures described`, done: 'Captions are written. They can be edited, and undone as one change.', cancelled: 'Cancelled; no caption was changed.', failed: 'It ended with an error.',
+  },
+  bring: {
+    none: 'There is no picture among the dropped files. Pictures are PNG, JPEG, WebP or AVIF.',
+    failed: (name: string, why: string) => `${name} could not be added${why === '' ? '.' : ` (${why}).`}`, done: (done: number, total: number) => `${done} of ${total} files added.`, progress: 'Adding files', unit: 'files',
+  },
+} as const;

@@ -1,0 +1,20 @@
+// Texts of the screen with projects.
+export const home = {
+  title: 'Teach a model your style',
+  text: 'Drop in a folder of pictures, choose a checkpoint, press Train. Everything stays on this computer.',
+  openFolder: 'Open folder', openTitle: 'Open a project folder', newProject: 'New project',
+  recover: (name: string) => `Recover ${name}`,
+  ended: (name: string) => `“${name}” ended without saying so`,
+  stoppedByItself: 'The program or the computer stopped.',
+  notSaved: 'Nothing was saved yet.',
+  saved: (step: number, total: number) => `Saved at step ${step} of ${total}.`,
+  waiting: (count: number) => (count === 1 ? 'One training waits since last time' : `${count} trainings wait since last time`),
+  goOn: 'Go on', takeOff: 'Take off the queue',
+  projects: 'Projects', looking: 'Looking for projects …',
+  gone: 'The folder is gone', notTrained: 'Not trained yet',
+  at: (state: string, step: number, total: number) => `${state} · step ${step} of ${total}`,
+  runs: (count: number) => `${count} ${count === 1 ? 'run' : 'runs'}`,
+  forget: (name: string) => `Take ${name} off the list; nothing on disk is touched`,
+  demo: 'Try the demo', demoName: 'Neon demo', demoText: '24 neon pictures and a small starter model, ready to train in minutes.',
+  name: 'Name', nameExample: 'For example: ink landscapes', place: (path: string) => `In ${path}`, change: 'Change', whereTitle: 'Where shall the project be?', create: 'Create',
+} as const;

@@ -1,0 +1,56 @@
+// Texts of the screen that sets up trainings and shows them.
+const percent = (share: number): string => `${Math.round(share * 100)} %`;
+
+export const train = {
+  title: 'Train', run: 'Run', setUp: 'Set up', live: 'Live', views: 'Train', percent,
+  model: {
+    title: '1. Which model?', label: 'Model', choose: 'Choose a checkpoint', browse: 'Browse', browseTitle: 'Choose a checkpoint',
+  },
+  tool: { title: '2. Where will you use it?', label: 'Program' },
+  goal: {
+    title: '3. What matters?', style: 'Style strength', fidelity: 'Fidelity', speed: 'Speed',
+    intensity: 'How strong', subtle: 'subtle', strong: 'strong',
+    closeness: 'Freedom or fidelity', free: 'free with prompts', close: 'close to the pictures',
+    economy: 'Memory', roomy: 'fast, more memory', tight: 'less memory, slower',
+    thirds: ['free', 'balanced', 'close'],
+  },
+  recipe: {
+    title: 'Recipes', text: 'Settings that are known to work, or those that you saved.', label: 'Recipe', none: 'Choose a recipe', shipped: 'With Adora', own: 'Yours',
+    apply: 'Apply', save: 'Save settings as a recipe', open: 'Open a file', openTitle: 'Open a job, or settings of kohya, OneTrainer or ai-toolkit', remove: (name: string) => `Remove the recipe ${name}`,
+    saveTitle: 'Save settings as a recipe', name: 'Name', about: 'What it is for', saveIt: 'Save', saved: (name: string) => `Saved as “${name}”.`,
+    imported: (from: string) => `Settings of ${from}`, importedText: 'Model and pictures stay those of this project.', useIt: 'Use these settings', left: 'Without a counterpart here', notes: 'To know', becomes: 'What changes', nothing: 'Nothing would change.',
+  },
+  changes: {
+    title: 'What changed', before: 'before', after: 'now', by: (what: string) => `“${what}” changed this:`, nothing: 'This changed no setting.', none: 'Answers, sliders and recipes show here what they change.',
+    undo: 'Undo', redo: 'Redo', undoWhat: (what: string) => `Undo: ${what}`, redoWhat: (what: string) => `Redo: ${what}`, keepOld: (setting: string) => `Keep ${setting} as it was`, keep: 'Keep',
+    reset: 'All settings back to their defaults',
+  },
+  settings: { title: 'Settings', all: 'All', find: 'Find a setting', none: (search: string) => `No setting fits “${search}”.`, copy: 'Copy as a job file', copied: 'The job is in the clipboard.' },
+  forecast: {
+    title: 'Forecast', memory: 'Memory', free: (bytes: string) => ` of ${bytes} free`, time: 'Time', notMeasured: 'not measured yet', step: (seconds: string) => `${seconds} s a step`, disk: 'Disk', trained: 'Trained', values: (count: string) => `${count} values`,
+    pictures: 'Pictures', epochs: (count: string) => `${count} looks at each`, on: (device: string) => `On ${device}.`, none: 'Memory, time and disk are worked out once there are pictures and a model.', working: 'Working it out …', parts: 'What takes memory', tooMuch: 'It does not fit.',
+  },
+  start: { train: 'Train', queue: 'Add to the queue', addPictures: 'Add pictures first.', chooseModel: 'Choose a model first.', goToPictures: 'Go to pictures', name: 'Name of the run' },
+  queue: {
+    title: 'Queue', earlier: 'Earlier', later: 'Later', remove: 'Remove', move: (name: string, way: string) => `${way}: ${name}`, held: 'Left from last time: these wait until you say so.', goOn: 'Go on', takeOff: 'Take off the queue', place: (at: number, name: string) => `${at}. ${name}`, steps: (step: number, total: number) => `${step} of ${total} steps`,
+  },
+  course: {
+    none: 'Nothing is trained yet', noneText: 'Set up a training and press Train; losses and samples show here.',
+    proved: 'Proved: it learns', doubt: 'Doubtful', pending: 'Proof of learning pending', proofs: 'Proof of learning',
+    died: 'The trainer died.', ended: 'The training ended with an error.', checkpoint: (step: number) => `The last checkpoint is step ${step}.`,
+    paused: 'Paused. The device is free for other work.', pausedText: 'You may change captions, leave pictures out or add some: it counts when the training goes on.', editPictures: 'Edit pictures', again: 'Use its settings again', used: 'The settings of this run are in the form now.',
+    skipped: (count: number) => `${count} steps were skipped because of numbers that are not finite.`,
+  },
+  chart: {
+    loss: 'Loss', each: 'each step', smoothed: 'smoothed', lossNow: (step: number, loss: string) => `Loss of step ${step}: ${loss}`,
+    probe: 'Loss at fixed noise', probeLine: 'probe', probeText: (from: string, to: string) => `From ${from} to ${to}`,
+    rate: 'Learning rate', rateLine: 'rate', rateText: 'Learning rate of each step',
+    norms: 'Norms', gradient: 'gradient', update: 'update', normsText: 'Gradient and update norms of each step',
+  },
+  samples: {
+    title: 'Samples', noPrompt: '(no prompt)', none: 'Samples come at the first preview, or when you ask for one in the bar below.', prompt: 'Prompt', step: 'Step', of: (step: number) => `step ${step}`,
+    live: 'Follow the newest', compare: 'Compare with', first: 'the first sample', previous: 'the sample before', views: 'How to compare', wipe: 'Wipe', difference: 'Difference', alpha: 'Transparency',
+    thumb: (step: number, prompt: string) => `Step ${step}: ${prompt}`, choose: (step: number) => `Show step ${step}`, differs: (a: number, b: number) => `Difference of step ${a} and ${b}`, transparency: (step: number) => `Transparency of step ${step}`, sparing: 'Large pictures come when the training pauses or ends, so that the graphics card is left to it.', now: 'Sample now',
+  },
+  layers: { title: 'What each layer learns', step: 'Step', at: (step: number) => `Layers at step ${step}` },
+} as const;

@@ -1,0 +1,176 @@
+// Settings of other trainers, in the shape in which those write them, become jobs; what has no counterpart is listed.
+import { copyFileSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { importCommand, importSettings } from '../../src-main/app/import-command.ts';
+import { readJobFile } from '../../src-main/app/job-file.ts';
+import { catalogFields } from '../../src-main/catalog/index.ts';
+import { temporaryFolder } from '../files/temporary.ts';
+
+const folder = join(import.meta.dirname, 'imports');
+const fields = catalogFields();
+const read = async (name: string) => importSettings(join(folder, name), fields);
+
+describe('kohya', () => {
+  test('a configuration of the scripts with its data sets', async () => {
+    const { label, job, left, notes, isValid } = await read('kohya-scripts.toml');
+    expect([label, isValid]).toEqual(['kohya (scripts and window)', true]);
+    expect(job).toMatchObject({
+      name: 'ink', base: { model: 'models/illustrious.safetensors' },
+      data: {
+        folders: [{ path: 'pictures/ink', repeats: 4 }, { path: 'pictures/general', regularization: true }], resolution: 1024, buckets: { enabled: true },
+        caption: { dropout: 0.04, shuffle: true, keepTokens: 1, maxTokens: 225 },
+      },
+      adapter: { kind: 'dora', rank: 24, alpha: 12, axis: 'input', targets: 'attention+feed-forward', textEncoder: true, textEncoderLearningRate: 5e-5 },
+      objective: { weighting: 'min-snr', minSnrGamma: 5, noiseOffset: 0.03 }, noise: { maxTimestep: 899 },
+      optimizer: { kind: 'adamw', learningRate: 3e-4, weightDecay: 0.05, beta1: 0.9, beta2: 0.98, eps: 1e-8 },
+      schedule: { kind: 'cosine-restarts', cycles: 3, warmup: 100 },
+      train: { steps: 2000, batch: 2, accumulate: 4, clip: 0.5, seed: 42 },
+    });
+    expect(left).toEqual([
+      'conv_dim = 8 (one rank holds for all layers)', 'network_args rank_dropout = "0.1"', 'ip_noise_gamma = 0.05', 'scale_weight_norms = 9', 'an_option_from_the_future = "yes"', 'optimizer_args amsgrad = "True"',
+      'datasets bucket_no_upscale = true', 'subsets class_tokens = "drawing"',
+    ]);
+    expect(notes.join('\n')).toMatch(/0\.00005, 2e-?5|0\.00005, 0\.00002/);
+    expect(notes.join('\n')).toMatch(/AdamW8bit becomes adamw[^]*\d settings about caches/);
+  });
+
+  test('of its window: zero is the general rate, and settings of other kinds of adapters do not count', async () => {
+    const { job, left, notes, isValid } = await read('kohya-window.json');
+    expect(isValid).toBe(true);
+    expect(job).toMatchObject({
+      name: 'window', base: { model: 'models/sd15.safetensors', clipSkip: 2 },
+      data: { folders: [{ path: 'pictures/img' }, { path: 'pictures/reg', regularization: true }], resolution: [512, 640], buckets: { enabled: false }, caption: { dropout: 0.05, maxTokens: 75 } },
+      // "dora_wd" and "conv_dim" stand in every such file; a standard LoRA does not look at them.
+      adapter: { kind: 'lora', rank: 32, alpha: 16, targets: 'attention+feed-forward', dropout: 0.1 },
+      optimizer: { kind: 'adafactor', learningRate: 1e-4, scaleParameter: false, relativeStep: false, relativeWarmup: false, weightDecay: 0 },
+      schedule: { kind: 'constant' }, train: { batch: 3, clip: 0, seed: 1234, priorWeight: 0.7 },
+    });
+    expect(job['adapter']).not.toHaveProperty('textEncoder');
+    expect(job['train']).not.toHaveProperty('steps');
+    expect(left).toEqual(['lr_scheduler = polynomial (the job has a constant rate)', 'bucket_no_upscale = true', 'multires_noise_iterations = 6']);
+    expect(notes.join('\n')).toMatch(/counts 8 epochs[^]*rises over 10 % of all steps/);
+  });
+
+  const convert = async (settings: object) => {
+    const file = join(temporaryFolder(), 'a.json');
+    writeFileSync(file, JSON.stringify(settings));
+    return importSettings(file, fields);
+  };
+
+  test('what is left out counts as in the scripts: rank 4, alpha 1, 1600 steps, one shape', async () => {
+    const { job, notes } = await convert({ network_module: 'networks.lora', pretrained_model_name_or_path: 'a.safetensors', train_data_dir: 'x', learning_rate: 1e-4 });
+    expect(job).toMatchObject({ adapter: { kind: 'lora', rank: 4, alpha: 1, textEncoder: true, textEncoderLearningRate: 1e-4 }, train: { steps: 1600, batch: 1, clip: 1 }, data: { buckets: { enabled: false } } });
+    expect(notes.join('\n')).toMatch(/network_dim is not given[^]*network_alpha is not given and counts as 1[^]*1600, the default/);
+  });
+  test.each([[{ network_train_unet_only: true }], [{ text_encoder_lr: 0 }], [{ cache_text_encoder_outputs: true }]])('the text encoders stay as they are with %j', async (more) => {
+    const { job } = await convert({ network_module: 'networks.lora', network_dim: 8, learning_rate: 1e-4, ...more });
+    expect(job['adapter']).not.toHaveProperty('textEncoder');
+  });
+  test('DoRA without a word about its axis has that of LyCORIS today', async () => {
+    const { job, notes } = await convert({ network_module: 'lycoris.kohya', network_dim: 8, network_args: 'dora_wd=True algo=lora' });
+    expect(job['adapter']).toMatchObject({ kind: 'dora', axis: 'output', alpha: 1, targets: 'linear+conv' });
+    expect(notes.join('\n')).toContain('since April 2025');
+  });
+  test('Prodigy keeps its own arguments, and the defaults of its library', async () => {
+    const { job, left } = await convert({ network_module: 'networks.lora', unet_lr: 1, optimizer_type: 'Prodigy', optimizer_args: ['decouple=True', 'weight_decay=0.5', 'betas=0.9,0.99', 'use_bias_correction=True', 'd_coef=2', 'growth_rate=1.02'] });
+    expect(job['optimizer']).toEqual({ kind: 'prodigy', learningRate: 1, beta1: 0.9, beta2: 0.99, eps: 1e-8, weightDecay: 0.5, decouple: true, biasCorrection: true, safeguardWarmup: false, startDistance: 1e-6, distanceFactor: 2 });
+    expect(left).toEqual(['optimizer_args growth_rate = "1.02"']);
+  });
+  test('a data set by itself is a job without the rest', async () => {
+    const { job, isValid } = await read('kohya-dataset.toml');
+    expect([isValid, job['data']]).toMatchObject([true, { folders: [{ path: 'pictures/ink' }, {}] }]);
+  });
+  test('a data set that is not there is told', async () => {
+    const file = join(temporaryFolder(), 'a.toml');
+    copyFileSync(join(folder, 'kohya-scripts.toml'), file);
+    expect((await importSettings(file, fields)).notes.join('\n')).toMatch(/dataset_config was not found/);
+  });
+});
+
+describe('OneTrainer', () => {
+  test('a training with its concepts', async () => {
+    const { label, job, left, notes, isValid } = await read('one-trainer.json');
+    expect([label, isValid]).toEqual(['OneTrainer', true]);
+    expect(job).toMatchObject({
+      name: 'water', base: { model: 'models/sdxl.safetensors', clipSkip: 3, prediction: 'v' },
+      data: { folders: [{ path: 'pictures/water', repeats: 3 }], resolution: 1024, flip: true, buckets: { enabled: true }, holdout: 'pictures/held', caption: { dropout: 0.1, shuffle: true, keepTokens: 2, separator: ',' } },
+      // lora_alpha is 1 where it is not given.
+      adapter: { kind: 'dora', rank: 16, alpha: 1, axis: 'input', targets: 'attention+feed-forward', textEncoder: true, textEncoderLearningRate: 5e-5 },
+      objective: { weighting: 'min-snr', minSnrGamma: 4, noiseOffset: 0.02 }, noise: { zeroTerminalSnr: true, maxTimestep: 899 },
+      optimizer: { kind: 'prodigy', learningRate: 2e-4, beta2: 0.99, weightDecay: 0.02, distanceFactor: 2, biasCorrection: true, safeguardWarmup: true, decouple: true },
+      // Warm-up is in batches there.
+      schedule: { kind: 'cosine', warmup: 100 }, train: { batch: 4, accumulate: 2, clip: 0, ema: 0.998 }, output: { dtype: 'bf16' },
+    });
+    expect(left).toEqual([
+      'text_encoder.train and text_encoder_2.train differ (the job trains both)', 'text_encoder.stop_training_after = 30 EPOCH', 'learning_rate_min_factor = 0.1', 'timestep_distribution = LOGIT_NORMAL (the job draws timesteps evenly)',
+      'concepts image.enable_random_rotate = true', 'concepts type = PRIOR_PREDICTION ("pictures/prior")', 'resolution = 1024,1280 (the job has the first)',
+      'mae_strength = 0.2', 'perturbation_noise_weight = 0.1', 'masked_training = true', 'an_option_from_the_future = 3', 'optimizer.growth_rate = 1.02',
+    ]);
+    expect(notes.join('\n')).toMatch(/lora_alpha is not given and counts as 1[^]*|counts 40 epochs/);
+  });
+
+  test("a preset, which leaves most out, counts with OneTrainer's defaults", async () => {
+    const file = join(temporaryFolder(), 'preset.json');
+    writeFileSync(file, JSON.stringify({ base_model_name: 'a/b', batch_size: 4, layer_filter_preset: 'attn-mlp', learning_rate: 0.0003, model_type: 'STABLE_DIFFUSION_15', resolution: '512', training_method: 'LORA', unet: { weight_dtype: 'FLOAT_16' }, text_encoder: { weight_dtype: 'FLOAT_16' } }));
+    const { job, left } = await importSettings(file, fields);
+    expect(job).toMatchObject({
+      adapter: { kind: 'lora', rank: 16, alpha: 1, textEncoder: true, textEncoderLearningRate: 3e-4 }, data: { resolution: 512, buckets: { enabled: true } },
+      optimizer: { kind: 'adamw', learningRate: 3e-4, weightDecay: 0.01 }, schedule: { kind: 'constant', warmup: 200 }, train: { clip: 1 }, output: { dtype: 'f32' },
+    });
+    expect(left).toEqual([]);
+  });
+});
+
+describe('ai-toolkit', () => {
+  test('a configuration in YAML', async () => {
+    const { label, job, left, notes, isValid } = await read('ai-toolkit.yaml');
+    expect([label, isValid]).toEqual(['ai-toolkit', true]);
+    expect(job).toMatchObject({
+      name: 'paper', base: { model: 'models/sdxl.safetensors' },
+      data: { folders: [{ path: '/pictures/paper', repeats: 2 }], resolution: 768, caption: { prefix: 'in paper', dropout: 0.05 } },
+      adapter: { kind: 'lora', rank: 32, alpha: 16, targets: 'linear+conv' },
+      objective: { weighting: 'min-snr', minSnrGamma: 5 }, optimizer: { kind: 'prodigy', learningRate: 1, weightDecay: 0.01, eps: 1e-6 },
+      schedule: { kind: 'constant', warmup: 1000 }, train: { steps: 2000, batch: 2, accumulate: 4, ema: 0.99, saveEvery: 250, keep: 4 },
+      preview: { every: 250, prompts: ['paper of a tree'], negative: 'blurry', seed: 42, guidance: 6, steps: 25, width: 1024, height: 1024 }, output: { dtype: 'bf16' },
+    });
+    expect(left).toEqual([
+      'datasets resolution = 512, 768 (the job has the largest)', 'datasets.mask_path = "/masks"', 'network.conv = 16 (one rank holds for all layers)', 'network.conv_alpha = 16 (one alpha holds for all layers)',
+      'train.content_or_style = style (the job draws timesteps evenly)', 'train.an_option_from_the_future = [1,2]',
+    ]);
+    expect(notes.join('\n')).toMatch(/counts as 1 with prodigy/);
+  });
+
+  test("what is left out counts with ai-toolkit's defaults: rank 4, alpha 1", async () => {
+    const file = join(temporaryFolder(), 'a.yml');
+    writeFileSync(file, 'job: extension\nconfig:\n  name: x\n  process:\n    - network: {type: lora}\n      model: {name_or_path: black-forest-labs/FLUX.1-dev, is_flux: true}\n');
+    const { job, left } = await importSettings(file, fields);
+    expect(job).toMatchObject({ adapter: { rank: 4, alpha: 1 }, optimizer: { kind: 'adamw', learningRate: 1e-6, eps: 1e-6, weightDecay: 0.01 }, train: { steps: 1000, saveEvery: 1000 } });
+    expect(left).toEqual(['model is_flux (Adora does not train it so far)']);
+  });
+});
+
+describe('adora import', () => {
+  test.each(readdirSync(folder).filter((name) => !/concepts/.test(name)))('%s becomes a job file that can be read again', async (name) => {
+    const to = join(temporaryFolder(), 'job.toml');
+    const { text, data } = await importCommand({ file: join(folder, name), to }, fields);
+    expect(text).toContain('a job from settings of');
+    const { job } = await readJobFile(to, fields);
+    expect(job.adapter).toMatchObject((data as { job: { adapter: object } }).job.adapter);
+    const { left } = data as { left: string[] };
+    for (const line of left) expect(readFileSync(to, 'utf8')).toContain(`#   ${line}`);
+  });
+  test('prints the job where no file is named', async () => {
+    const { text, data } = await importCommand({ file: join(folder, 'ai-toolkit.yaml') }, fields);
+    expect(text).toMatch(/^# Imported from settings of ai-toolkit\.[^]*\nrank = 32/);
+    expect(data).toMatchObject({ out: null, from: 'ai-toolkit', isValid: true });
+  });
+  test.each([
+    ['a.yaml', 'a: [1', /not valid YAML/], ['a.yaml', '- 1\n- 2', /no settings of/], ['a.json', '{"x": 1}', /no settings of/], ['a.toml', 'x = ', /not valid TOML/], ['a.txt', '', /must end in/],
+    ['a.yaml', `a: &a [x]\n${'bcdefghij'.split('').map((name, i) => `${name}: &${name} [${Array(10).fill(`*${'abcdefghij'[i]}`).join(', ')}]`).join('\n')}`, /no settings of|not valid YAML/],
+  ])('refuses %s with %j', async (name, text, message) => {
+    const file = join(temporaryFolder(), name);
+    writeFileSync(file, text);
+    await expect(importSettings(file, fields)).rejects.toThrow(message);
+  });
+});

@@ -1,0 +1,100 @@
+// `adora inspect`: what it says of adapters, and of files that hold no weights.
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { openSafetensors } from '../../src-main/files/safetensors.ts';
+import { writeSafetensors, type TensorToWrite } from '../../src-main/files/safetensors-write.ts';
+import { inspectCommand } from '../../src-main/train/inspect.ts';
+import { refusalOf, temporaryFolder } from '../files/temporary.ts';
+import { goldenPath } from '../nn/golden.ts';
+
+interface Facts {
+  readonly axis: string | null;
+  readonly family: string | null;
+  readonly rankCounts: readonly { readonly rank: number; readonly layers: number }[];
+  readonly layers: readonly { readonly module: string; readonly norm: number }[];
+  readonly trigger: string | null;
+  readonly tags: readonly { readonly tag: string; readonly count: number }[];
+  readonly training: Readonly<Record<string, string>>;
+  readonly programs: readonly { readonly id: string; readonly exact: boolean }[];
+}
+
+async function inspected(file: string): Promise<Facts & { text: string }> {
+  const { text, data } = await inspectCommand({ file, tensors: false });
+  return { ...(data as Facts), text };
+}
+
+const exact = ({ programs }: Facts): string[] => programs.filter((program) => program.exact).map(({ id }) => id);
+const foreign = (name: string): string => goldenPath('foreign', name);
+
+describe('adapters', () => {
+  test('axis and programs follow from names and shapes', async () => {
+    expect(exact(await inspected(foreign('tucker_input.safetensors')))).toEqual(['comfyui', 'a1111', 'forge', 'invokeai']);
+    expect(await inspected(foreign('tucker_output.safetensors'))).toMatchObject({ axis: 'output' });
+    expect(exact(await inspected(foreign('tucker_output.safetensors')))).toEqual([]);
+    expect(exact(await inspected(foreign('peft_dora.safetensors')))).toEqual(['diffusers']);
+    expect(exact(await inspected(foreign('wrapper.safetensors')))).toEqual(['comfyui', 'forge']);
+    expect(exact(await inspected(foreign('tucker.safetensors')))).toEqual(['comfyui', 'a1111', 'forge', 'invokeai']);
+  });
+
+  test('ranks are counted, and a folder of PEFT is its file', async () => {
+    expect((await inspected(foreign('peft_rslora.safetensors'))).rankCounts).toEqual([{ rank: 3, layers: 6 }, { rank: 4, layers: 1 }]);
+    const { layers } = await inspected(foreign('peft_folder'));
+    expect(layers).toHaveLength(7);
+  });
+
+  test('norms are those of the change, middle tensors and strengths included', async () => {
+    const io = openSafetensors(foreign('io.safetensors'));
+    const base = openSafetensors(goldenPath('unet', 'sd1_conv', 'unet', 'diffusion_pytorch_model.safetensors'));
+    for (const name of ['tucker', 'peft_rslora']) {
+      for (const { module, norm } of (await inspected(foreign(`${name}.safetensors`))).layers) {
+        const key = [...base.tensors.keys()].find((path) => module.replace(/^lora_unet_|^unet\./, '').replaceAll('.', '_') === path.replace(/\.weight$/, '').replaceAll('.', '_'))!;
+        const own = base.readF32(key);
+        const change = io.readF32(`${name}.${key.replace(/\.weight$/, '')}`).map((value, i) => value - own[i]!);
+        expect(norm / Math.hypot(...change), module).toBeCloseTo(1, 4);
+      }
+    }
+  });
+
+  test('the texts of a file are told in words', async () => {
+    const path = join(temporaryFolder(), 'a.safetensors');
+    const tensor = (name: string, shape: readonly number[]): TensorToWrite => ({ name, dtype: 'f32', shape, data: new Float32Array(shape.reduce((a, b) => a * b, 1)).fill(1) });
+    const module = 'lora_unet_input_blocks_4_1_transformer_blocks_0_attn2_to_k';
+    await writeSafetensors(path, [tensor(`${module}.lora_down.weight`, [2, 2048]), tensor(`${module}.lora_up.weight`, [640, 2]), tensor(`${module}.alpha`, [])], {
+      'modelspec.trigger_phrase': 'neon fox', ss_tag_frequency: JSON.stringify({ '10_a': { cat: 2, dog: 1 }, '5_b': { dog: 4 } }), ss_steps: '1200', ss_optimizer: 'AdamW8bit', ss_sd_model_name: 'None', ss_unet_lr: '0.0001',
+    });
+    const found = await inspected(path);
+    expect(found).toMatchObject({ family: 'Stable Diffusion XL', trigger: 'neon fox', tags: [{ tag: 'dog', count: 5 }, { tag: 'cat', count: 2 }], training: { steps: '1200', optimizer: 'AdamW8bit', 'learning rate': '0.0001' } });
+    expect(found.training).not.toHaveProperty('base model');
+    expect(found.text).toContain('trigger words: neon fox; frequent tags: dog (5), cat (2)');
+    expect(found.text).toContain('rank 2');
+    // alpha / rank = 1/2 of a product of ones.
+    expect(found.layers[0]!.norm).toBeCloseTo(Math.sqrt(2048 * 640), 2);
+  });
+});
+
+describe('what holds no weights is said to be what it is', () => {
+  const folder = () => temporaryFolder();
+  const png = Buffer.from([0x89, 0x50, 0x4e, 0x47, 13, 10, 26, 10, 0, 0, 0, 0]);
+  test.each([
+    ['a.png', png, 'inspect.other-file', 'a picture (PNG)'], ['renamed.safetensors', png, 'inspect.other-file', 'a picture (PNG)'], ['job.json', '{"version":1}', 'inspect.other-file', 'JSON file that lists no weights'],
+    ['a.toml', 'version = 1', 'inspect.other-file', 'a text file'], ['empty.safetensors', '', 'inspect.other-file', 'an empty file'], ['a.zip', 'PK\u0003\u0004', 'inspect.other-file', 'pickled'],
+    ['model.gguf', 'GGUF1234', 'inspect.other-file', 'GGUF'], ['a.ckpt', 'PK\u0003\u0004xxxxxxxx', 'safetensors.pickle', 'pickled'],
+  ])('%s', async (name, bytes, code, text) => {
+    const path = join(folder(), name);
+    writeFileSync(path, bytes);
+    const error = await inspectCommand({ file: path, tensors: false }).then(() => null, (reason: unknown) => reason as { code: string; message: string });
+    expect(error!.message).toContain(text);
+    if (name !== 'a.ckpt') expect(error).toMatchObject({ code });
+  });
+
+  test('folders', async () => {
+    const [empty, other, many] = [folder(), folder(), folder()];
+    expect((await refusalOf('inspect.other-folder', () => inspectCommand({ file: empty, tensors: false }))).message).toContain('an empty folder');
+    mkdirSync(join(other, 'pictures'));
+    expect((await refusalOf('inspect.other-folder', () => inspectCommand({ file: other, tensors: false }))).message).toContain('holds no model');
+    await writeSafetensors(join(many, 'a.safetensors'), [], {});
+    await writeSafetensors(join(many, 'b.safetensors'), [], {});
+    expect((await refusalOf('inspect.other-folder', () => inspectCommand({ file: many, tensors: false }))).message).toContain('a.safetensors');
+  });
+});
