@@ -92,17 +92,20 @@ try {
   await until(async () => (await now()).step >= Number(steps) * 0.75 || (await now()).state === 'none');
   await page.getByRole('tab', { name: 'Wipe' }).waitFor();
   await shoot('train');
-  await page.getByRole('heading', { name: 'Loss', exact: true }).scrollIntoViewIfNeeded();
   await until(async () => (await now()).state === 'none');
   await page.getByText('What each layer learns').waitFor();
   await page.getByText('What each layer learns').scrollIntoViewIfNeeded();
   await page.waitForTimeout(4000);
   await page.locator('main').evaluate((main) => { main.scrollTop = main.scrollHeight; });
+  await shoot('layers');
+  await page.locator('.charts').evaluate((charts) => { charts.scrollIntoView({ block: 'start' }); });
   await shoot('charts');
 
   await go(page, 'Compare');
-  await page.getByRole('button', { name: 'Paint' }).first().click().catch(() => {});
-  await page.waitForTimeout(2000);
+  // A strength is chosen and painted, beside what the base model paints.
+  await page.getByLabel('Wipe against the base model').check();
+  await page.getByRole('slider', { name: 'Checkpoint' }).press('ArrowLeft');
+  await page.waitForTimeout(3000);
   await until(async () => (await handlers['tasks.list']({})).tasks.every(({ state }) => state !== 'running'));
   await page.waitForTimeout(1500);
   await shoot('compare');

@@ -105,7 +105,8 @@ test('a killed trainer is a crash with a way on, and the resumed run ends in the
   expect(crashed.checkpoint).toBeLessThan(60);
   expect((await handlers['projects.recover']({})).runs.map(({ id }) => id)).toEqual([run.id]);
 
-  // As if the app had been started again.
+  // As if the app had been started again, a moment later.
+  await expect.poll(() => readFileSync(join(home.folder, 'data', 'queue.json'), 'utf8')).toContain('"runs": []');
   const again = openHome(forkHost(trainer.entry), home.folder);
   expect((await again.studio.handlers['projects.recover']({})).runs).toMatchObject([{ id: run.id, state: 'crashed', checkpoint: crashed.checkpoint }]);
   await again.studio.dispose();

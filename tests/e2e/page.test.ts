@@ -182,7 +182,8 @@ describe.skipIf(program === undefined)('page', () => {
     expect(await durations(page)).toBeGreaterThan(50);
     await page.getByRole('navigation').getByText('Settings').click();
     await page.getByLabel('Leave the graphics card to the training').check();
-    await page.evaluate('adora.tell({ event: "settings.changed", data: adora.settings })');
+    await page.waitForFunction('adora.settings.lowVram');
+    await page.evaluate('adora.tell({ event: "settings.changed", data: { ...adora.settings } })');
     await page.getByRole('navigation').getByText('Train').click();
     await page.getByText('Large pictures come when').waitFor();
     expect(await page.locator('.wipe, canvas[width="512"]').count()).toBe(0);
