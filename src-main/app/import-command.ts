@@ -11,6 +11,7 @@ import { importers } from '../catalog/importers/index.ts';
 import type { Raw } from '../catalog/define/imported-settings.ts';
 import { parseJob, type CatalogFields } from '../contract/parse-job.ts';
 import { writeFileAtomic } from '../files/atomic-write.ts';
+import { refuseSources } from '../files/keep-sources.ts';
 
 export interface ImportRequest {
   readonly file: string;
@@ -48,6 +49,7 @@ export async function importCommand({ file, to }: ImportRequest, catalog: Catalo
   const text = `${comment}\n\n${tomlText(job)}\n`;
   const data = { out: to ?? null, from: label, job, left, notes, isValid };
   if (to === undefined) return { text, data };
+  refuseSources(to, [file]);
   await writeFileAtomic(to, text);
   return { text: [`${to}: a job from settings of ${label}.`, ...lines].join('\n'), data };
 }

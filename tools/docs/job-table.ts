@@ -29,7 +29,7 @@ export function jobMarkdown(): string {
   const sections = Object.entries(schema.properties ?? {});
   const top = sections.filter(([, node]) => !node.properties);
   const catalog = Object.entries(catalogFields()).flatMap(([section, kinds]) =>
-    Array.isArray(kinds) ? [] : Object.entries(kinds as Readonly<Record<string, Fields>>).map(([kind, fields]) => [section, kind, fields] as const));
+    Array.isArray(kinds) || section === 'adapterFor' ? [] : Object.entries(kinds as Readonly<Record<string, Fields>>).map(([kind, fields]) => [section, kind, fields] as const));
   const parts = [
     HEAD,
     table(top.map(([key, node]) => row(key, node))),

@@ -80,7 +80,7 @@ function convert(raw: Raw): Imported {
       ema: keepsAverage ? ema.number('ema_decay') ?? 0.999 : undefined, checkpointing: train.get('gradient_checkpointing') === undefined ? undefined : train.flag('gradient_checkpointing'),
       saveEvery: save.number('save_every') ?? 1000, keep: save.number('max_step_saves_to_keep') ?? 5, priorWeight: train.number('reg_weight'),
     }),
-    preview: previewOf(sample),
+    preview: previewOf(sample, all.text('trigger_word') ?? ''),
     output: { dtype: dtypeOf(save.text('dtype')) },
   };
   const parts: readonly (readonly [string, Settings])[] = [['', all], ['network.', network], ['train.', train], ['model.', model], ['save.', save], ['sample.', sample]];
@@ -112,6 +112,7 @@ function networkOf(network: Settings, left: string[], notes: string[]): Section 
   if (network.get('linear_alpha') === undefined && network.get('alpha') === undefined) notes.push('network.linear_alpha is not given and counts as 1, as in ai-toolkit.');
   const conv = network.number('conv');
   const convAlpha = network.number('conv_alpha') ?? conv;
+  if (!conv) notes.push('ai-toolkit also trains proj_in and proj_out of each transformer; adapter.targets = "linear+conv" has them, with all other layers.');
   if (conv && conv !== rank) left.push(`network.conv = ${conv} (one rank holds for all layers)`);
   if (conv && convAlpha! / conv !== alpha / rank) left.push(`network.conv_alpha = ${convAlpha} (one alpha holds for all layers)`);
   return given({ kind: type === 'dora' ? 'dora' : 'lora', rank, alpha, axis: type === 'dora' ? 'output' : undefined, targets: conv ? 'linear+conv' : 'attention+feed-forward', dropout: network.number('dropout') || undefined });
@@ -158,12 +159,12 @@ function dataOf(all: Settings, left: string[], notes: string[]): Section {
 /** What a job says once for all folders. */
 const OF_FIRST = ['trigger_word', 'caption_dropout_rate', 'shuffle_tokens', 'keep_tokens', 'flip_x', 'random_crop'];
 
-function previewOf(sample: Settings): Section {
+function previewOf(sample: Settings, trigger: string): Section {
   const items = sample.get('samples');
   const prompts = sample.get('prompts');
   const texts = [
     ...(Array.isArray(prompts) ? prompts : []), ...(Array.isArray(items) ? items.filter(isRaw).map((each) => each['prompt']) : []),
-  ].filter((prompt): prompt is string => typeof prompt === 'string');
+  ].filter((prompt): prompt is string => typeof prompt === 'string').map((prompt) => prompt.replaceAll('[trigger]', trigger).trim());
   return given({
     every: texts.length > 0 ? sample.number('sample_every') ?? 100 : undefined, prompts: texts.length > 0 ? texts : undefined, negative: sample.text('neg'), steps: sample.number('sample_steps'),
     guidance: sample.number('guidance_scale'), seed: sample.number('seed'), width: sample.number('width'), height: sample.number('height'),

@@ -7,6 +7,7 @@ import type { ConvertRequest } from '../../train/adapter-tools/convert.ts';
 import type { ExtractRequest } from '../../train/adapter-tools/extract.ts';
 import type { MergeRequest } from '../../train/adapter-tools/merge-adapters.ts';
 import type { ResizeRequest } from '../../train/adapter-tools/resize.ts';
+import { refuseSources } from '../../files/keep-sources.ts';
 import type { RunInSession } from '../run-cli.ts';
 import type { CommandContext, CommandResult } from '../session.ts';
 
@@ -37,7 +38,10 @@ export function addAdapterTools(program: Command, inSession: RunInSession, tools
     .requiredOption('--out <file>', 'file to write')
     .addOption(jsonOption())
     .action(async (file: string, { json, ...options }: Omit<ConvertRequest, 'file'> & Json) => {
-      await inSession(json, async (session) => session.result('convert', await tools.convert({ file, ...options }, session)));
+      await inSession(json, async (session) => {
+        refuseSources(options.out, [file]);
+        return session.result('convert', await tools.convert({ file, ...options }, session));
+      });
     });
   program.command('resize')
     .description('write a LoRA or DoRA with a smaller rank, and say what is lost; a DoRA keeps its magnitudes')
@@ -49,7 +53,10 @@ export function addAdapterTools(program: Command, inSession: RunInSession, tools
     .requiredOption('--out <file>', 'file to write')
     .addOption(jsonOption())
     .action(async (file: string, { json, ...options }: Omit<ResizeRequest, 'file'> & Json) => {
-      await inSession(json, async (session) => session.result('resize', await tools.resize({ file, ...options }, session)));
+      await inSession(json, async (session) => {
+        refuseSources(options.out, [file]);
+        return session.result('resize', await tools.resize({ file, ...options }, session));
+      });
     });
   program.command('extract')
     .description('write the difference of two checkpoints as a LoRA')
@@ -61,7 +68,10 @@ export function addAdapterTools(program: Command, inSession: RunInSession, tools
     .requiredOption('--out <file>', 'file to write')
     .addOption(jsonOption())
     .action(async ({ json, ...options }: ExtractRequest & Json) => {
-      await inSession(json, async (session) => session.result('extract', await tools.extract(options, session)));
+      await inSession(json, async (session) => {
+        refuseSources(options.out, [options.base, options.tuned]);
+        return session.result('extract', await tools.extract(options, session));
+      });
     });
   program.command('merge')
     .description('write one adapter that does what several do together')
@@ -72,6 +82,9 @@ export function addAdapterTools(program: Command, inSession: RunInSession, tools
     .requiredOption('--out <file>', 'file to write')
     .addOption(jsonOption())
     .action(async (files: readonly string[], { json, ...options }: Omit<MergeRequest, 'files'> & Json) => {
-      await inSession(json, async (session) => session.result('merge', await tools.merge({ files, ...options }, session)));
+      await inSession(json, async (session) => {
+        refuseSources(options.out, files.map((file) => file.replace(/:[^:/\\]*$/, '')));
+        return session.result('merge', await tools.merge({ files, ...options }, session));
+      });
     });
 }
