@@ -47,10 +47,9 @@ export function sessionOptions({ device, folder, threads, repacks, profile }: Se
     ...(profile ? { enableProfiling: true, profileFilePrefix: profile } : {}),
     extra: {
       session: {
-        // Waking a sleeping thread for every operation costs some 5 % of a step. Each session has threads of its own, so
-        // they must not spin on when another session has its turn.
-        intra_op: { allow_spinning: '1' },
-        force_spinning_stop: '1',
+        // Each session has a thread pool of its own; spinning pools fight for the cores, and starting and stopping the
+        // spinning at each run costs small models more than it gains large ones.
+        intra_op: { allow_spinning: '0' },
         ...(repacks ? {} : { disable_prepacking: '1' }),
         ...(facts.provider === 'cpu' ? {} : { disable_cpu_ep_fallback: '1' }),
         ...(folder ? { model_external_initializers_file_folder_path: folder } : {}),
