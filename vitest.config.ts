@@ -7,6 +7,7 @@ export default defineConfig({
     // A crash inside ONNX Runtime ends a process, so each worker is one.
     pool: 'forks',
     maxWorkers: 2,
+    globalSetup: 'tests/scratch.ts',
     testTimeout: 120_000,
     hookTimeout: 120_000,
     projects: [

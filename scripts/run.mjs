@@ -9,24 +9,30 @@ import { fileURLToPath } from 'node:url';
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const built = join(root, 'out', 'main');
 /**
- * glibc returns large blocks to the system at once and faults every page in again at the next allocation; tensors are
- * large blocks that come and go at every step. Keeping them is measurably faster, and so are pages of 2 MB instead of
+ * How a process that trains is started.
+ *
+ * Arguments: every value that a session gives out counts as new memory to the garbage collector of JavaScript, so it collects
+ * several times in a training step, by default with four threads that take the cores from the engine. With one it does so on
+ * the main thread, in small steps.
+ * Environment: glibc returns large blocks to the system at once and faults every page in again at the next allocation; tensors
+ * are large blocks that come and go at every step. Keeping them is measurably faster, and so are pages of 2 MB instead of
  * 4 KB, which `hugetlb=1` asks for. Other allocators ignore the variables.
  */
-const engineEnv = { ...JSON.parse(readFileSync(join(root, 'src-main', 'app', 'trainer', 'memory-environment.json'), 'utf8')), ...process.env };
+const engine = JSON.parse(readFileSync(join(root, 'src-main', 'app', 'trainer', 'engine-process.json'), 'utf8'));
+const engineEnv = { ...engine.environment, ...process.env };
 const bin = (...parts) => join(root, 'node_modules', ...parts);
 
 const commands = {
   demo: async (args) => {
     await build();
-    return run(['--enable-source-maps', join(built, 'cli.js'), 'demo', ...args], { env: engineEnv });
+    return run([...engine.arguments, join(built, 'cli.js'), 'demo', ...args], { env: engineEnv });
   },
   adora: async (args) => {
     await build();
     // npm changes to the project folder; paths on the command line are meant from where the user stands. Exports do not train:
     // there kept blocks would double the memory of merging a large checkpoint and spare hardly any time.
     const env = args[0] === 'export' ? process.env : engineEnv;
-    return run(['--enable-source-maps', join(built, 'cli.js'), ...args], { cwd: process.env['INIT_CWD'] ?? process.cwd(), env });
+    return run([...engine.arguments, join(built, 'cli.js'), ...args], { cwd: process.env['INIT_CWD'] ?? process.cwd(), env });
   },
   /** The desktop app; without Electron's program the same studio in the browser. */
   start: async (args) => {
@@ -34,7 +40,7 @@ const commands = {
     const electron = electronProgram();
     if (electron !== null) return run([root, ...args], { program: electron, env: engineEnv });
     process.stderr.write('The program of Electron is not here (npx install-electron gets it; it needs Node 22.12 or newer), so the studio opens in the browser.\n');
-    return run(['--enable-source-maps', join(built, 'cli.js'), 'serve', ...args], { env: engineEnv });
+    return run([...engine.arguments, join(built, 'cli.js'), 'serve', ...args], { env: engineEnv });
   },
   /** Installers for this system into out/packages. Electron-builder is large and needed by few, so it is fetched by npx when it is used. */
   package: async (args) => {
@@ -44,7 +50,7 @@ const commands = {
   /** Runs tools/<name>.ts. */
   tool: async ([name = '', ...args]) => {
     await build();
-    return run(['--enable-source-maps', join(built, 'tools', `${name}.js`), ...args], { env: engineEnv });
+    return run([...engine.arguments, join(built, 'tools', `${name}.js`), ...args], { env: engineEnv });
   },
   build: async () => {
     await build();

@@ -1,6 +1,6 @@
 // `adora import`: settings of another trainer as a job file, with everything that has no counterpart listed.
 
-import { readFile } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { basename, dirname, extname, join, resolve } from 'node:path';
 
 import { parse as parseToml, stringify as tomlText } from 'smol-toml';
@@ -11,12 +11,15 @@ import { importers } from '../catalog/importers/index.ts';
 import type { Raw } from '../catalog/define/imported-settings.ts';
 import { parseJob, type CatalogFields } from '../contract/parse-job.ts';
 import { writeFileAtomic } from '../files/atomic-write.ts';
-import { refuseSources } from '../files/keep-sources.ts';
+import { readError } from '../files/file-errors.ts';
+import { refuseExisting, refuseSources } from '../files/keep-sources.ts';
 
 export interface ImportRequest {
   readonly file: string;
   /** Job file to write; nothing is written if left out. */
   readonly to?: string;
+  /** Replace a job file that is there. */
+  readonly force?: boolean;
 }
 
 export interface ImportedJob {
@@ -30,7 +33,7 @@ export interface ImportedJob {
   readonly isValid: boolean;
 }
 
-/** Settings of another trainer as a job. Errors: `import.unreadable`, `import.type`, `import.syntax`, `import.unknown`. */
+/** Settings of another trainer as a job. Errors: those of reading a file, `import.type`, `import.syntax`, `import.unknown`. */
 export async function importSettings(file: string, catalog: CatalogFields): Promise<ImportedJob> {
   const raw = await readSettings(file);
   const found = isObject(raw) ? Object.values(importers).find((importer) => importer.detect(raw)) : undefined;
@@ -41,8 +44,8 @@ export async function importSettings(file: string, catalog: CatalogFields): Prom
   return { label: found.label, job, left, notes: [...notes, ...(result.ok ? [] : result.issues.map((issue) => `Not yet a valid job: ${issue}`))], isValid: result.ok };
 }
 
-/** The job as text with everything that is to be said about it as its comment. Errors: those of `importSettings`, `files.*`. */
-export async function importCommand({ file, to }: ImportRequest, catalog: CatalogFields): Promise<{ text: string; data: unknown }> {
+/** The job as text with everything that is to be said about it as its comment. Errors: those of `importSettings`, `files.is-there`, `files.*`. */
+export async function importCommand({ file, to, force = false }: ImportRequest, catalog: CatalogFields): Promise<{ text: string; data: unknown }> {
   const { label, job, left, notes, isValid } = await importSettings(file, catalog);
   const lines = [...notes, ...(left.length === 0 ? [] : ['No counterpart:', ...left.map((line) => `  ${line}`)])];
   const comment = [`Imported from settings of ${label}.`, ...lines].map((line) => `# ${line.replaceAll(/[\r\n]+/g, ' ')}`).join('\n');
@@ -50,6 +53,7 @@ export async function importCommand({ file, to }: ImportRequest, catalog: Catalo
   const data = { out: to ?? null, from: label, job, left, notes, isValid };
   if (to === undefined) return { text, data };
   refuseSources(to, [file]);
+  refuseExisting(to, force);
   await writeFileAtomic(to, text);
   return { text: [`${to}: a job from settings of ${label}.`, ...lines].join('\n'), data };
 }
@@ -63,7 +67,7 @@ async function readBeside(file: string, named: string): Promise<unknown> {
     try {
       return await readSettings(path);
     } catch (error) {
-      if (!(error instanceof UserError) || error.code !== 'import.unreadable') throw error;
+      if (!(error instanceof UserError) || error.code !== 'files.not-found') throw error;
     }
   }
   return null;
@@ -79,16 +83,25 @@ const readers: Readonly<Record<string, (text: string) => unknown>> = {
 async function readSettings(path: string): Promise<unknown> {
   const type = extname(path).toLowerCase().replace(/^\.yml$/, '.yaml');
   const read = Object.hasOwn(readers, type) ? readers[type]! : null;
-  if (read === null) throw new UserError('import.type', `"${path}" must end in .toml, .json or .yaml.`, { path });
-  let text: string;
+  let text = '';
   try {
-    text = (await readFile(path, 'utf8')).replace(/^\uFEFF/, '');
+    const isFile = (await stat(path)).isFile();
+    if (read !== null || !isFile) text = (await readFile(path, 'utf8')).replace(/^\uFEFF/, '');
   } catch (error) {
-    throw new UserError('import.unreadable', `"${path}" cannot be read: ${(error as NodeJS.ErrnoException).code ?? 'unknown'}. Name the file with the settings.`, { path });
+    throw readError(error, path, 'the file with the settings');
   }
+  if (read === null) throw new UserError('import.type', `"${path}" must end in .toml, .json or .yaml.`, { path });
   try {
     return read(text);
   } catch (error) {
-    throw new UserError('import.syntax', `"${path}" is not valid ${type.slice(1).toUpperCase()}: ${error instanceof Error ? error.message.split('\n')[0] : String(error)}`, { path });
+    throw new UserError('import.syntax', `"${path}" is not valid ${type.slice(1).toUpperCase()}: ${syntaxText(error)}. Save it again with the program that made it, or correct it there.`, { path });
   }
+}
+
+/** The first line of a parser's message, with the place where it says it apart. */
+function syntaxText(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const first = error.message.split('\n')[0]!.replace(/[\s:.]+$/, '');
+  const { line } = error as { line?: unknown };
+  return typeof line === 'number' && !/\bline \d/.test(first) ? `${first} (line ${line})` : first;
 }

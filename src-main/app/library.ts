@@ -29,7 +29,7 @@ export interface Library {
 }
 
 /** Counts up when entries of the cache mean something else. */
-const CACHE_VERSION = 1;
+const CACHE_VERSION = 2;
 
 interface Cached {
   readonly stamp: string;

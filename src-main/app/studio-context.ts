@@ -5,6 +5,7 @@ import type { Bus } from './bus.ts';
 import type { Ids } from './ids.ts';
 import type { SettingsStore } from './settings.ts';
 import type { Tasks } from './tasks.ts';
+import type { DeviceTurns } from './training/device-turns.ts';
 import type { WorkerHost } from './trainer/worker-host.ts';
 
 /** What only a desktop has. */
@@ -27,6 +28,8 @@ export interface StudioContext {
   readonly host: WorkerHost;
   /** Paintings and exports wait for each other: two at once would fill the device. */
   readonly oneAtATime: <T>(work: () => Promise<T>) => Promise<T>;
+  /** Trainings and paintings do not share the device. */
+  readonly turns: DeviceTurns;
   readonly desktop: Desktop | null;
   /** Milliseconds since 1970; shown and sorted by. */
   readonly now: () => number;

@@ -24,6 +24,7 @@ import { createModels } from './models/models-handlers.ts';
 import { dataSettings, draftJob } from './projects/draft-job.ts';
 import { freeFolder, folderName, isProject, readProject, runsFolderOf, uploadsOf, writeProject, type StoredProject } from './projects/project-file.ts';
 import type { Handlers } from './rpc.ts';
+import { createDeviceTurns } from './training/device-turns.ts';
 import { createResults } from './training/results-handlers.ts';
 import { exportFoldersOf } from './training/run-record.ts';
 import { createRuns } from './training/runs-handlers.ts';
@@ -62,7 +63,7 @@ export function createStudio({ mode, host, assets: givenAssets, desktop, folders
   const secret = settings.get().idSecret;
   const ids = createIds(Buffer.from(secret, 'base64url'));
   void settings.set({ idSecret: secret }).catch(() => {});
-  const context: StudioContext = { version, mode, folders, assets, ids, bus, tasks, settings, host, oneAtATime: serialQueue(), desktop: desktop ?? null, now };
+  const context: StudioContext = { version, mode, folders, assets, ids, bus, tasks, settings, host, oneAtATime: serialQueue(), turns: createDeviceTurns(), desktop: desktop ?? null, now };
   const projectsFolder = join(folders.data, 'projects');
 
   const listed = (): string[] => settings.get().projects.map(({ path }) => path).filter(isProject);

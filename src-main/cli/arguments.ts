@@ -2,6 +2,7 @@
 
 import { InvalidArgumentError, Option } from 'commander';
 
+import { formats } from '../catalog/formats/index.ts';
 import { devices } from '../contract/job.ts';
 
 /** Parser of a number within [min, max]. */
@@ -27,6 +28,13 @@ export function wholeNumber(min: number, max: number = Number.MAX_SAFE_INTEGER):
   };
 }
 
+/** A share above 0 and at most 1. */
+export function share(text: string): number {
+  const value = Number(text);
+  if (text.trim() === '' || !(value > 0 && value <= 1)) throw new InvalidArgumentError('It must be above 0 and at most 1, such as 0.9.');
+  return value;
+}
+
 /** Collects an option that may be given more than once. */
 export function collect(text: string, before: readonly string[]): readonly string[] {
   return [...before, text];
@@ -34,6 +42,9 @@ export function collect(text: string, before: readonly string[]): readonly strin
 
 export const axisOption = (): Option =>
   new Option('--axis <axis>', 'what the magnitudes of an adapter belong to (rows: output, columns: input), where its file does not say').choices(['output', 'input']);
+
+export const layoutOption = (flag: string): Option =>
+  new Option(`${flag} <layout>`, 'layout of the file').choices(Object.keys(formats)).makeOptionMandatory();
 
 export const jsonOption = (): Option => new Option('--json', 'events and results as JSON lines on stdout').default(false);
 

@@ -51,7 +51,7 @@ export const trainEventSchema = z.discriminatedUnion('kind', [
     loss: measured, lr: z.number(),
     /** L2 norm over all trained tensors, before clipping. */
     gradNorm: measured,
-    /** L2 norm of the change of all trained tensors. */
+    /** L2 norm of the change of all trained tensors, at the steps where it was measured. */
     updateNorm: measured.optional(),
     secondsPerStep: z.number(),
     /** Seconds until the last step. */

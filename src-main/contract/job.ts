@@ -10,7 +10,7 @@ const fraction = z.number().min(0).max(1);
 const imageSide = z.int().min(8).max(16384);
 
 /** Which layers get an adapter. 'all' is every parameter of the model and works with full fine-tuning only. */
-export const adapterTargets = ['attention', 'attention+feed-forward', 'linear', 'linear+conv', 'all'] as const;
+export const adapterTargets = ['attention', 'attention+feed-forward', 'transformers', 'linear', 'linear+conv', 'all'] as const;
 export type AdapterTargets = (typeof adapterTargets)[number];
 
 /** How noise becomes a picture where nothing else is said. */
@@ -90,7 +90,7 @@ const dataSchema = z.strictObject({
 });
 
 const adapterSchema = choice('dora', 'Kind of adapter.', {
-  targets: z.enum(adapterTargets).default('attention+feed-forward').describe('Layers that get an adapter.')
+  targets: z.enum(adapterTargets).default('attention+feed-forward').describe("Layers that get an adapter; 'transformers' has the projections around attention and feed-forward too, as kohya's scripts do.")
     .meta({ why: 'Attention decides what is where; feed-forward and the other linear layers carry style; convolutions carry texture. More layers learn more and cost more.' }),
   textEncoder: z.boolean().default(false).describe('Adapt the text encoders too.')
     .meta({ why: 'Helps new words to a meaning and forgets old ones sooner; a style seldom needs it.' }),
@@ -99,7 +99,7 @@ const adapterSchema = choice('dora', 'Kind of adapter.', {
     .meta({ why: "Text encoders overtrain early: a tenth to a half of the optimizer's rate." }),
   from: z.string().min(1).optional()
     .describe('Adapter file, of Adora or another program, that training goes on from; a new adapter if left out. '
-      + 'Kind and axis must be those of the file, the rank at least its largest.'),
+      + 'A LoRA can become a DoRA, not the other way round; the axis must be that of the file, the rank at least its largest.'),
 });
 
 const objectiveSchema = z.strictObject({

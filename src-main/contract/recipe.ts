@@ -65,6 +65,8 @@ export const recipeSchema = z.strictObject({
   job: z.record(z.string(), z.unknown()),
   base: baseSchema.nullable(),
   data: dataSchema.nullable(),
+  /** SHA-256 of the adapter file that training went on from (adapter.from); missing where it began anew. */
+  start: z.strictObject({ sha256 }).optional(),
   results: resultsSchema.nullable(),
 });
 

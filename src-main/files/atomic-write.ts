@@ -115,7 +115,8 @@ export async function removeStaleTemporaries(folder: string): Promise<string[]> 
   return stale;
 }
 
-function isRunning(pid: number): boolean {
+/** Whether a process of this number runs on this machine. */
+export function isRunning(pid: number): boolean {
   try {
     process.kill(pid, 0);
     return true;

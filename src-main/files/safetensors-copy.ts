@@ -1,11 +1,11 @@
 // A changed copy of a safetensors file: some tensors anew, all others byte for byte, names and order as they were. Streamed:
-// memory holds the tensor in hand, the next one as it was, and what is being written. Reading runs ahead and writing behind,
-// so that the disk works while tensors are computed.
-import { createHash, type Hash } from 'node:crypto';
+// memory holds the tensor in hand, the next one as it was, and what is being written. Reading runs ahead, hashing and writing
+// behind, so that they work while tensors are computed.
 import { open, type FileHandle } from 'node:fs/promises';
 import { assert, UserError } from '../base/errors.ts';
 import { sizeOf } from '../base/shape.ts';
 import { writeFileAtomic } from './atomic-write.ts';
+import { BackgroundWriter, PIECE } from './background-writer.ts';
 import { readError } from './file-errors.ts';
 import { bitsOf, type FileDType } from './file-dtype.ts';
 import { headerInOrder, type Metadata } from './safetensors-write.ts';
@@ -19,12 +19,20 @@ export interface TensorToCopy {
   readonly length: number;
 }
 
+/** Where the bytes of a tensor go, in their order. */
+export interface TensorOutput {
+  /** Copies bytes, which may change afterwards. */
+  write(bytes: Uint8Array): Promise<void>;
+  /** Takes bytes with all of their memory, which nobody has afterwards. */
+  give(bytes: Uint8Array<ArrayBuffer>): Promise<void>;
+}
+
 export interface ChangedTensor {
   readonly dtype: FileDType;
-  /** Whether `data` is to be given the bytes of the tensor as they are in the source. */
+  /** Whether `write` is to be given the bytes of the tensor as they are in the source. */
   readonly wantsStored?: boolean;
-  /** Made when its turn comes. @param stored valid until the promise is settled; empty unless they are wanted */
-  readonly data: (stored: Uint8Array<ArrayBuffer>) => Promise<Uint8Array>;
+  /** Called when its turn comes; writes all bytes. @param stored valid until the promise is settled; empty unless they are wanted */
+  readonly write: (stored: Uint8Array<ArrayBuffer>, output: TensorOutput) => Promise<void>;
 }
 
 export interface CopySettings {
@@ -36,16 +44,13 @@ export interface CopySettings {
   readonly pause?: () => Promise<void>;
 }
 
-const PIECE = 1 << 23;
-/** Bytes that may be on their way to the disk at once. */
-const MOST_UNDER_WAY = 1 << 26;
-/** Pieces of a copied range that are read or written at once. */
-const PIECES = 4;
+/** Bytes from which on handing memory over is cheaper than copying it. */
+const LEAST_GIFT = 1 << 16;
 const PLACE = `0x${'0'.repeat(64)}`;
 
 /**
  * @param tensors those of the source, in the order of their bytes
- * Errors: `files.*`; what `data` and `pause` throw. Nothing is left behind then.
+ * Errors: `files.*`; what `write` and `pause` throw. Nothing is left behind then.
  */
 export async function writeChangedCopy(target: string, source: string, tensors: readonly TensorToCopy[], changed: ReadonlyMap<string, ChangedTensor>, settings: CopySettings): Promise<void> {
   const { hashKey, onProgress, pause } = settings;
@@ -54,34 +59,35 @@ export async function writeChangedCopy(target: string, source: string, tensors: 
     tensors.map(({ name, dtype, shape }) => ({ name, dtype: changed.get(name)?.dtype ?? dtype, shape })), hashKey === undefined ? metadata : { ...metadata, [hashKey]: text },
   );
   const total = tensors.reduce((sum, { length }) => sum + length, 0);
-  const hash = hashKey === undefined ? null : createHash('sha256');
   const from = await open(source, 'r').catch((error: unknown) => {
     throw readError(error, source, 'the base model');
   });
   try {
     await writeFileAtomic(target, async (file) => {
-      const output = new Output(file, hash);
       const first = header(PLACE);
-      await output.start(first, false);
-      let done = 0;
-      const ahead = new ReadAhead(from, source, tensors.filter(({ name }) => changed.get(name)?.wantsStored));
-      for (const tensor of tensors) {
-        onProgress?.(done, total);
-        const own = changed.get(tensor.name);
-        if (own) {
-          const bytes = await own.data(own.wantsStored ? await ahead.take(tensor) : NOTHING);
-          assert(bytes.byteLength === sizeOf(tensor.shape) * bitsOf(own.dtype) / 8, `${tensor.name} has the bytes of its shape`);
-          await output.start(bytes);
-        } else await copyRange(from, output, tensor, source);
-        done += tensor.length;
-        await pause?.();
-      }
-      await output.end();
-      onProgress?.(total, total);
-      if (hash) {
-        const last = header(`0x${hash.digest('hex')}`);
-        assert(last.length === first.length, 'a hash has one length');
-        await file.write(last, 0, last.length, 0);
+      await writeAt(file, first, 0);
+      const output = new Output(file.fd, first.length, hashKey !== undefined);
+      try {
+        let done = 0;
+        const ahead = new ReadAhead(from, source, tensors.filter(({ name }) => changed.get(name)?.wantsStored));
+        for (const tensor of tensors) {
+          onProgress?.(done, total);
+          const own = changed.get(tensor.name);
+          const start = output.length;
+          if (own) await own.write(own.wantsStored ? await ahead.take(tensor) : NOTHING, output);
+          else await copyRange(from, output, tensor, source);
+          assert(output.length - start === (sizeOf(tensor.shape) * bitsOf(own?.dtype ?? tensor.dtype)) / 8, `${tensor.name} has the bytes of its shape`);
+          done += tensor.length;
+          await pause?.();
+        }
+        const hash = await output.end();
+        onProgress?.(total, total);
+        const last = header(`0x${hash}`);
+        assert(hashKey === undefined || last.length === first.length, 'a hash has one length');
+        if (hashKey !== undefined) await writeAt(file, last, 0);
+      } finally {
+        // The file must not be closed under a thread that writes to it.
+        await output.close();
       }
     });
   } finally {
@@ -122,73 +128,123 @@ class ReadAhead {
     const { offset, length } = tensor;
     const slot = this.at % 2;
     if (this.buffers[slot]!.byteLength < length) this.buffers[slot] = new ArrayBuffer(length);
-    this.next = readFully(this.from, new Uint8Array(this.buffers[slot]!, 0, length), offset, this.source);
+    const bytes = new Uint8Array(this.buffers[slot]!, 0, length);
+    this.next = readFully(this.from, bytes, offset, this.source).then(() => bytes);
     // It is awaited when its turn comes; until then a failure must not count as unhandled.
     this.next.catch(() => undefined);
   }
 }
 
-/** Writes in order while what follows is read or made. */
-class Output {
-  private readonly file: FileHandle;
-  private readonly hash: Hash | null;
-  private at = 0;
-  private readonly underWay: { readonly length: number; readonly done: Promise<void> }[] = [];
+/** Collects bytes in pieces, which a thread writes and hashes in their order. */
+class Output implements TensorOutput {
+  private readonly writer: BackgroundWriter;
+  private readonly start: number;
+  /** Bytes so far. */
+  length = 0;
+  private memory: SharedArrayBuffer | null = null;
+  private used = 0;
+  /** What is still being read into the piece in hand. */
+  private reads: Promise<void>[] = [];
+  /** Pieces wait for what is read into them, and for those before them. */
+  private handedOver: Promise<void> = Promise.resolve();
 
-  constructor(file: FileHandle, hash: Hash | null) {
-    this.file = file;
-    this.hash = hash;
+  constructor(file: number, start: number, hashes: boolean) {
+    this.start = start;
+    this.writer = new BackgroundWriter(file, hashes);
   }
 
-  /** Begins to write what must not change until the inner promise is settled; waits while too much is under way. */
-  async start(bytes: Uint8Array, isData = true): Promise<{ readonly done: Promise<void> }> {
-    const waiting = (): number => this.underWay.reduce((sum, { length }) => sum + length, bytes.byteLength);
-    while (this.underWay.length > 0 && waiting() > MOST_UNDER_WAY) await this.underWay.shift()!.done;
-    const done = this.put(bytes, this.at);
-    // It is awaited later; until then a failure must not count as unhandled.
-    done.catch(() => undefined);
-    this.at += bytes.byteLength;
-    this.underWay.push({ length: bytes.byteLength, done });
-    if (isData) this.hash?.update(bytes);
-    return { done };
+  async write(bytes: Uint8Array): Promise<void> {
+    for (let done = 0; done < bytes.byteLength;) {
+      const piece = await this.next(bytes.byteLength - done);
+      piece.set(bytes.subarray(done, done + piece.byteLength));
+      done += piece.byteLength;
+    }
   }
 
-  async end(): Promise<void> {
-    for (const { done } of this.underWay.splice(0)) await done;
+  async give(bytes: Uint8Array<ArrayBuffer>): Promise<void> {
+    // A part of some memory may lie beside what is needed still, and small things are better joined.
+    if (bytes.byteLength !== bytes.buffer.byteLength || bytes.byteLength < LEAST_GIFT) return this.write(bytes);
+    this.handOver();
+    await this.orLost(this.writer.ready());
+    this.length += bytes.byteLength;
+    this.send(bytes.buffer, bytes.byteLength, []);
   }
 
-  private async put(bytes: Uint8Array, at: number): Promise<void> {
-    for (let done = 0; done < bytes.byteLength;) done += (await this.file.write(bytes, done, bytes.byteLength - done, at + done)).bytesWritten;
+  /** Leaves room for bytes that `read` fetches in the background. @returns how many of them had room */
+  async fill(most: number, read: (bytes: Uint8Array) => Promise<void>): Promise<number> {
+    const bytes = await this.next(most);
+    const reading = read(bytes);
+    // It is awaited before the piece is handed over; until then a failure must not count as unhandled.
+    reading.catch(() => undefined);
+    this.reads.push(reading);
+    return bytes.byteLength;
   }
+
+  /** @returns hash of all bytes */
+  async end(): Promise<string> {
+    this.handOver();
+    await this.handedOver;
+    return this.writer.end();
+  }
+
+  async close(): Promise<void> {
+    // What is being read needs its memory until then.
+    await this.handedOver.catch(() => undefined);
+    await Promise.allSettled(this.reads);
+    await this.writer.close();
+  }
+
+  /** The next bytes: as many as asked for, or as have room in the piece. */
+  private async next(most: number): Promise<Uint8Array> {
+    if (this.used === PIECE) this.handOver();
+    this.memory ??= await this.fresh();
+    const bytes = new Uint8Array(this.memory, this.used, Math.min(most, PIECE - this.used));
+    this.used += bytes.byteLength;
+    this.length += bytes.byteLength;
+    return bytes;
+  }
+
+  private fresh(): Promise<SharedArrayBuffer> {
+    return this.orLost(this.writer.take());
+  }
+
+  /** A piece that cannot be read never comes back, so waiting for the writer would not end. */
+  private orLost<T>(wait: Promise<T>): Promise<T> {
+    return Promise.race([wait, this.handedOver.then(() => new Promise<never>(() => {}))]);
+  }
+
+  private handOver(): void {
+    const { memory, used, reads } = this;
+    if (memory === null) return;
+    [this.memory, this.used, this.reads] = [null, 0, []];
+    this.send(memory, used, reads);
+  }
+
+  private send(memory: ArrayBuffer | SharedArrayBuffer, length: number, reads: readonly Promise<void>[]): void {
+    const at = this.start + this.length - length;
+    const before = this.handedOver;
+    this.handedOver = (async () => {
+      await Promise.all(reads);
+      await before;
+      this.writer.put(memory, length, at);
+    })();
+    this.handedOver.catch(() => undefined);
+  }
+}
+
+async function writeAt(file: FileHandle, bytes: Uint8Array, at: number): Promise<void> {
+  for (let done = 0; done < bytes.byteLength;) done += (await file.write(bytes, done, bytes.byteLength - done, at + done)).bytesWritten;
 }
 
 /** Fills `bytes` from the file. Error: `files.changed`. */
-async function readFully<Bytes extends Uint8Array>(from: FileHandle, bytes: Bytes, offset: number, source: string): Promise<Bytes> {
+async function readFully(from: FileHandle, bytes: Uint8Array, offset: number, source: string): Promise<void> {
   for (let count = 0; count < bytes.byteLength;) {
-    const { bytesRead } = await from.read(bytes, count, Math.min(PIECE, bytes.byteLength - count), offset + count);
+    const { bytesRead } = await from.read(bytes, count, bytes.byteLength - count, offset + count);
     if (bytesRead === 0) throw new UserError('files.changed', `"${source}" ends before its last tensor: it was replaced while it was in use, start again.`, { path: source });
     count += bytesRead;
   }
-  return bytes;
 }
 
 async function copyRange(from: FileHandle, output: Output, { offset, length }: TensorToCopy, source: string): Promise<void> {
-  const count = Math.ceil(length / PIECE);
-  const buffers = Array.from({ length: Math.min(PIECES, count) }, () => Buffer.allocUnsafe(Math.min(PIECE, length)));
-  const written: Promise<void>[] = [];
-  const read = async (piece: number): Promise<Buffer> => {
-    // The buffer is free once what it held is written.
-    await written[piece - buffers.length];
-    const bytes = buffers[piece % buffers.length]!.subarray(0, Math.min(PIECE, length - piece * PIECE));
-    return readFully(from, bytes, offset + piece * PIECE, source);
-  };
-  let next = count > 0 ? read(0) : undefined;
-  for (let piece = 0; piece < count; piece++) {
-    const bytes = await next!;
-    written.push((await output.start(bytes)).done);
-    if (piece + 1 < count) {
-      next = read(piece + 1);
-      next.catch(() => undefined);
-    }
-  }
+  for (let done = 0; done < length;) done += await output.fill(length - done, (bytes) => readFully(from, bytes, offset + done, source));
 }

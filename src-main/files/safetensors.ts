@@ -8,6 +8,7 @@ import type { HeaderLimits } from './safetensors-header.ts';
 import type { RawTensor, Rows, TensorInfo, TensorLocation, WeightFile } from './weight-file.ts';
 
 const MAX_READ = 2 ** 30;
+const MODEL_FILE = 'the model file';
 
 /** Bytes of an open file; Node reads at most 2 GiB at once, so in pieces. */
 function readRange(file: number, offset: number, length: number): Uint8Array<ArrayBuffer> {
@@ -20,7 +21,7 @@ function readRange(file: number, offset: number, length: number): Uint8Array<Arr
   return bytes;
 }
 
-function withFile<T>(path: string, work: (file: number, size: number, stamp: string) => T): T {
+function withFile<T>(path: string, what: string, work: (file: number, size: number, stamp: string) => T): T {
   try {
     const file = openSync(path, 'r');
     try {
@@ -31,7 +32,7 @@ function withFile<T>(path: string, work: (file: number, size: number, stamp: str
       closeSync(file);
     }
   } catch (error) {
-    throw readError(error, path, 'the model file');
+    throw readError(error, path, what);
   }
 }
 
@@ -41,16 +42,18 @@ export class SafetensorsFile implements WeightFile {
   readonly tensors: ReadonlyMap<string, TensorInfo>;
   /** Where the data section begins in the file. */
   readonly dataStart: number;
+  readonly #what: string;
   readonly #stamp: string;
 
-  constructor(path: string, limits?: HeaderLimits) {
-    const { header, stamp } = withFile(path, (file, size, stamp) => ({
+  constructor(path: string, limits?: HeaderLimits, what = MODEL_FILE) {
+    const { header, stamp } = withFile(path, what, (file, size, stamp) => ({
       header: readHeader(path, size, (offset, length) => readRange(file, offset, length), limits), stamp,
     }));
     this.path = path;
     this.metadata = header.metadata;
     this.tensors = header.tensors;
     this.dataStart = header.dataStart;
+    this.#what = what;
     this.#stamp = stamp;
   }
 
@@ -60,7 +63,7 @@ export class SafetensorsFile implements WeightFile {
 
   read(name: string, rows?: Rows): RawTensor {
     const { file, offset, length, dtype, shape } = rowsOf(this.locate(name), rows);
-    const bytes = withFile(file, (handle, _, stamp) => {
+    const bytes = withFile(file, this.#what, (handle, _, stamp) => {
       // Offsets of the old version would read nonsense from a new one.
       if (stamp !== this.#stamp) {
         throw new UserError('files.changed', `"${file}" was replaced while it was in use: start again with the new ` +
@@ -100,6 +103,7 @@ export const missingTensor = (path: string, name: string): UserError =>
 /**
  * Opens a safetensors file and checks its header completely; reads no weights. Errors: `files.not-found` and other
  * `files.*`; `safetensors.*`, one code per check of the format.
+ * @param what names the file in messages, such as "the adapter file"
  */
-export const openSafetensors = (path: string, limits?: HeaderLimits): SafetensorsFile =>
-  new SafetensorsFile(path, limits);
+export const openSafetensors = (path: string, limits?: HeaderLimits, what?: string): SafetensorsFile =>
+  new SafetensorsFile(path, limits, what);

@@ -113,7 +113,7 @@ const SDXL: Kind = {
   vae: { ...vaeConfig(1024, 0.13025), force_upcast: true },
   text: [CLIP_L, OPEN_CLIP_BIG_G],
 };
-const KINDS: readonly Kind[] = [SD1, SD2, SDXL];
+export const KINDS: readonly Kind[] = [SD1, SD2, SDXL];
 
 /** The kind with these traits, whatever the number of channels that go in. */
 export const findKind = (traits: UNetTraits): Kind | undefined =>

@@ -56,6 +56,9 @@ export const withBias = (g: Builder, { kind, bias }: Layer, y: Value): Value => 
 export const asMatrix = (g: Builder, weight: Value): Value =>
   weight.shape.length === 2 ? weight : g.reshape(weight, { shape: [weight.shape[0]!, weight.shape.slice(1).reduce((a, b) => a * b, 1)] });
 
-/** B·A as a weight [O,I(,kh,kw)]; only for merging, never in a training step. */
-export const denseProduct = (g: Builder, down: Value, up: Value, shape: Shape): Value =>
-  g.reshape(g.matmul(asMatrix(g, up), asMatrix(g, down), {}), { shape });
+/** W + scale·B·A for a weight [O,I(,kh,kw)]; only for merging, never in a training step. */
+export function denseSum(g: Builder, weight: Value, down: Value, up: Value, scale: number): Value {
+  const b = asMatrix(g, up);
+  const sum = g.matmulAdd(scale === 1 ? b : g.mul(b, scale), asMatrix(g, down), asMatrix(g, weight), {});
+  return weight.shape.length === 2 ? sum : g.reshape(sum, { shape: weight.shape });
+}

@@ -58,7 +58,7 @@ export async function benchCommand(request: BenchRequest, context: BenchContext,
 }
 
 async function measureApart(name: string, { repeats, threads, device, dtype }: BenchRequest, entry: string): Promise<Measured> {
-  const args = [entry, 'bench', name, '--json', '--repeats', String(repeats), '--threads', String(threads), '--device', device, '--dtype', dtype];
+  const args = [...process.execArgv, entry, 'bench', name, '--json', '--repeats', String(repeats), '--threads', String(threads), '--device', device, '--dtype', dtype];
   const { stdout } = await run(process.execPath, args, { maxBuffer: 64 * MEBIBYTE });
   const result = stdout.split('\n').filter(Boolean).map((line) => JSON.parse(line) as { kind: string; data?: { measured: Measured[] } }).find(({ kind }) => kind === 'result');
   return result!.data!.measured[0]!;

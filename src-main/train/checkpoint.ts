@@ -24,6 +24,10 @@ export interface LoopState {
   readonly lastProbe: number | null;
   /** Fingerprint of the data set, to tell when it was changed. */
   readonly dataset: string;
+  /** The first steps have been judged; older checkpoints do not say it. */
+  readonly isProved?: boolean;
+  /** What is still to be made of the step before the next one: the measurement and what follows it, or the preview alone. */
+  readonly pending?: 'probe' | 'preview';
   /** The base model, to tell when it was changed; older checkpoints have none. */
   readonly model?: ModelIdentity;
 }

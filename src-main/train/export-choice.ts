@@ -1,7 +1,7 @@
 // What an export may be for: refusals before and after training, and the notes that go with files.
 import { UserError } from '../base/errors.ts';
 import { consumers } from '../catalog/consumers/index.ts';
-import type { DoraAxis, Program } from '../catalog/define/format.ts';
+import type { AdapterFormat, DoraAxis, Program } from '../catalog/define/format.ts';
 import { exactIn, formatOf, layoutsFor, programs } from '../catalog/programs.ts';
 import { axisOfRun, fileStem, type ExportSource } from './export-source.ts';
 import { namedModel } from './named-model.ts';
@@ -50,8 +50,13 @@ export function checkNames({ named, layers }: { readonly named: ExportSource['na
   if (refusal !== null) throw new UserError('export.refused', `${label} would not take the file: ${refusal}. Choose other targets (adapter.targets) or another program (output.for).`, { program });
 }
 
+/** What a user of a file in this layout must know. */
+export const noteForLayout = (source: Pick<ExportSource, 'axis'>, { naming }: AdapterFormat): string =>
+  noteFor(source, programs.filter((program) => consumers[program].naming === naming && exactIn(program, source.axis)));
+
 /** What a user of a file with magnitudes must know. */
 export function noteFor({ axis }: Pick<ExportSource, 'axis'>, exact: readonly Program[]): string {
   if (axis === null) return '';
-  return `DoRA with magnitudes per ${axis}: ${list(exact.map((program) => consumers[program].label))} apply it as it was trained. Programs that ignore magnitudes or take them for others show something else.`;
+  if (exact.length === 0) return `DoRA with magnitudes per ${axis} in a layout whose programs (${list(programs.filter((program) => !exactIn(program, axis)).map((program) => consumers[program].label))}) do not apply them as they were trained: they show something else.`;
+  return `DoRA with magnitudes per ${axis}: ${list(exact.map((program) => consumers[program].label))} ${exact.length === 1 ? 'applies' : 'apply'} it as it was trained. Programs that ignore magnitudes or take them for others show something else.`;
 }

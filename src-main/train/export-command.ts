@@ -10,6 +10,8 @@ import type { TrainEvent, TrainEventBody } from '../contract/events.ts';
 import { EXPORT, type ExportKind } from '../contract/export-kinds.ts';
 import { defaultSampler, type Consumer } from '../contract/job.ts';
 import { makeFolder, writeFileAtomic } from '../files/atomic-write.ts';
+import { markedStep } from '../files/run-files.ts';
+import { listCheckpoints } from './checkpoint.ts';
 import { chooseRuntime, type ChosenRuntime } from './choose-runtime.ts';
 import { checkAxis, checkNames } from './export-choice.ts';
 import { differencesOf, writeDifferences, type Difference } from './export-diff.ts';
@@ -79,11 +81,12 @@ interface Task {
 export async function exportCommand(request: ExportRequest, { onEvent, shouldStop = () => false }: Pick<CommandContext, 'onEvent'> & Partial<CommandContext>): Promise<ExportResult> {
   const kind = request.merge ? EXPORT.merged : request.as;
   checkRequest(request, kind);
-  const chosen = await chooseRuntime({ train: { device: 'cpu', dtype: 'f32' } });
+  // Merging works in pieces that one thread keeps in its cache, while others read, hash and write.
+  const chosen = await chooseRuntime({ train: { device: 'cpu', dtype: 'f32' } }, kind === EXPORT.merged ? 1 : 0);
   const shared = { request, kind, chosen, emit: onEvent, pause: pauseOf(shouldStop) };
   if (existsSync(request.run) && statSync(request.run).isFile()) return exportFile(shared);
   const run = openRun(request.run, chosen);
-  const { step, path } = chooseCheckpoint(run, request.step);
+  const { step, path } = checkpointOf(run, request, onEvent);
   const { job, model, baseModel } = run;
   const emit = loggedIn(run.folder.path, onEvent);
   const folder = request.out ? resolve(request.out) : run.folder.exports;
@@ -98,6 +101,15 @@ export async function exportCommand(request: ExportRequest, { onEvent, shouldSto
   if (kind === EXPORT.merged && run.plan.adapter) return exportMergedRun(run, saved, step, task);
   const values = new Map(run.plan.tensors.map(({ name }) => [name, saved(name)]));
   return exportSource(sourceOfRun(run, values, step), step, task);
+}
+
+/** The step that was asked for, else the one that was marked as the best, which is told, else the last. Error: `run.no-checkpoint`. */
+function checkpointOf(run: OpenRun, { step }: ExportRequest, emit: (event: TrainEventBody) => void): { step: number; path: string } {
+  const marked = step === undefined ? markedStep(run.folder.path) : null;
+  const found = marked === null ? undefined : listCheckpoints(run.folder.checkpoints).find((each) => each.step === marked);
+  if (!found) return chooseCheckpoint(run, step);
+  emit({ kind: 'warning', code: 'export.marked', text: `Step ${found.step} is exported, because it was chosen as the best; --step takes another.`, data: { step: found.step } });
+  return found;
 }
 
 /** Events that end the work of a process on a run. */
@@ -205,16 +217,8 @@ async function exportDifferences(source: ExportSource, task: Task): Promise<Expo
 
 async function writeDiff(path: string, differences: readonly Difference[], metadataOf: (hash: string) => Record<string, string>, programs: readonly Program[], task: Task): Promise<ExportResult> {
   const { emit, dtype } = task;
-  let done = 0;
-  const counted = differences.map((difference): Difference => ({
-    ...difference,
-    values: () => {
-      emit({ kind: 'phase', name: 'write differences', done: done++, total: 3 * differences.length, unit: 'tensors' });
-      return difference.values();
-    },
-  }));
   const unproved = unprovedPath(path);
-  const { overall, worst } = await writeDifferences(unproved, counted, dtype, metadataOf);
+  const { overall, worst } = await writeDifferences(unproved, differences, dtype, metadataOf, (done, total) => emit({ kind: 'phase', name: 'write differences', done, total, unit: 'tensors' }));
   const ok = overall <= ALLOWED[dtype];
   if (ok) await rename(unproved, path);
   else await rm(unproved, { force: true });
@@ -295,8 +299,8 @@ function collecting({ emit }: Task): { readonly emit: (event: TrainEventBody) =>
 
 async function proved(source: ExportSource, more: Pick<AdapterExport, 'kind' | 'held'>, task: Task): Promise<ExportResult> {
   const { emit, lines } = collecting(task);
-  const { folder, dtype, picture, pause, target } = task;
-  return resultOf(await exportAdapter(source, { for: target, folder, dtype, picture, pause, ...more }, emit), lines, task);
+  const { folder, dtype, picture, pause, target, request: { run } } = task;
+  return resultOf(await exportAdapter(source, { for: target, folder, dtype, picture, pause, ...(existsSync(run) && statSync(run).isFile() ? { from: run } : {}), ...more }, emit), lines, task);
 }
 
 const withoutLayers = ({ program, label, ok, overall, worst, problems }: ProgramProof): Omit<ProgramProof, 'layers'> => ({ program, label, ok, overall, worst, problems });

@@ -32,11 +32,32 @@ export interface WrittenDifferences extends WrittenFile {
   readonly worst: number;
 }
 
+/** A hash for old programs makes some differences once more, which does not count. */
+function counted(differences: readonly Difference[], onProgress: (done: number, total: number) => void): Difference[] {
+  let done = 0;
+  return differences.map((difference): Difference => {
+    let made = 0;
+    return {
+      ...difference,
+      values: async () => {
+        const values = await difference.values();
+        if (made++ < PASSES) onProgress(++done, PASSES * differences.length);
+        return values;
+      },
+    };
+  });
+}
+
+/** For the hash, for the file and for the comparison. */
+const PASSES = 3;
+
 /**
- * Each difference is made twice, for the hash and for the file, so that memory holds one at a time.
+ * Each difference is made once in each pass, so that memory holds one at a time.
+ * @param onProgress how many of all are made
  * Errors: `safetensors.f16-overflow`, `files.*`.
  */
-export async function writeDifferences(path: string, differences: readonly Difference[], dtype: FileDType, metadataOf: (hash: string) => Readonly<Record<string, string>>): Promise<WrittenDifferences> {
+export async function writeDifferences(path: string, all: readonly Difference[], dtype: FileDType, metadataOf: (hash: string) => Readonly<Record<string, string>>, onProgress: (done: number, total: number) => void = () => {}): Promise<WrittenDifferences> {
+  const differences = counted(all, onProgress);
   const tensors = differences.map(({ name, shape, values }): TensorToWrite => ({ name, dtype, shape, data: async () => encodeTensor(Float32Array.from(await values()), dtype, name) }));
   const written = await writeWithMetadata(path, tensors, metadataOf);
   const file = openSafetensors(path);

@@ -7,6 +7,7 @@ import { exactIn, layoutsFor } from '../catalog/programs.ts';
 import type { TrainEventBody } from '../contract/events.ts';
 import type { Consumer } from '../contract/job.ts';
 import { writeFileAtomic } from '../files/atomic-write.ts';
+import { refuseSources } from '../files/keep-sources.ts';
 import type { DeviceTensor } from '../runtime/runtime.ts';
 import { list, noteFor } from './export-choice.ts';
 import { writeBeside } from './export-beside.ts';
@@ -67,6 +68,8 @@ export interface AdapterExport {
   readonly folder: string;
   /** Part of the file names: `lora` for an approximation. */
   readonly kind?: string;
+  /** The file that is exported, which no result may take the place of. */
+  readonly from?: string;
   /** What the files hold, when it is not the source itself: it was made from it, and may differ from it by this much. */
   readonly held?: { readonly source: ExportSource; readonly errors: ReadonlyMap<string, number>; readonly write: Pick<WriteSettings, 'approximation'> };
   /** Painted with the trained values and with each file; null paints nothing. */
@@ -90,19 +93,21 @@ export interface ExportOutcome {
 
 /**
  * One file per layout that the program (or any, for `all`) reads, each read again and proved before it gets its name. A file
- * that a program would apply wrongly is removed, and the verdict says why. Events: `warning`, `verdict`.
+ * that a program would apply wrongly is removed, and the verdict says why. Events: `warning`, `verdict`. Error: `files.is-the-source`.
  */
 export async function exportAdapter(source: ExportSource, settings: AdapterExport, emit: Emit): Promise<ExportOutcome> {
   const exported: ExportedFile[] = [];
   let ok = true;
   const held = settings.held?.source ?? source;
+  const pathOf = (layout: string): string => adapterFile(settings.folder, source.stem, settings.kind === undefined ? layout : `${settings.kind}-${layout}`);
+  if (settings.from !== undefined) for (const { layout } of layoutsFor(settings.for)) refuseSources(pathOf(layout), [settings.from]);
   for (const { layout, format, programs } of layoutsFor(settings.for)) {
     const exact = programs.filter((program) => exactIn(program, held.axis));
     if (exact.length === 0) {
       emit({ kind: 'warning', code: 'export.axis', text: cannotCarry(format, programs, held.axis!) });
       continue;
     }
-    const path = adapterFile(settings.folder, source.stem, settings.kind === undefined ? layout : `${settings.kind}-${layout}`);
+    const path = pathOf(layout);
     const found = await writeAndProve(source, held, { ...settings, path, layout, format, programs: exact }, emit);
     ok &&= found !== null;
     if (found) exported.push(found);
@@ -127,7 +132,7 @@ async function writeAndProve(source: ExportSource, held: ExportSource, one: OneF
   try {
     const written = await writeAdapter(held, format, unproved, { dtype, note: noteFor(held, programs), ...one.held?.write });
     const proof = await proveFile(source, unproved, programs, proofSettings(one, emit));
-    const verdict = verdictOf(path, layout, format, proof, dtype, source.layers.length);
+    const verdict = verdictOf(path, layout, format, proof, dtype, source.layers.length, one.held !== undefined);
     if (!verdict.ok) {
       emit(verdict);
       return null;
@@ -156,14 +161,15 @@ const proofSettings = ({ dtype, held, layout, pause }: OneFile, emit: Emit): Pro
 
 const percent = (value: number): string => `${(100 * value).toPrecision(2)} %`;
 
-function verdictOf(path: string, layout: string, { label }: AdapterFormat, { programs, compared }: FileProof, dtype: FileDType, layers: number) {
+function verdictOf(path: string, layout: string, { label }: AdapterFormat, { programs, compared }: FileProof, dtype: FileDType, layers: number, approximate: boolean) {
   const ok = programs.every((program) => program.ok);
   const wrong = programs.filter((program) => !program.ok);
   const [first] = programs;
   const worst = programs.reduce((most, program) => ((program.worst?.error ?? 0) > (most.worst?.error ?? 0) ? program : most), first!);
   const share = compared < 1 ? `, ${percent(compared)} of each compared` : '';
+  const told = approximate ? 'approximately what was trained' : 'what was trained';
   const text = ok
-    ? `The ${label} file was read again: ${list(programs.map((program) => program.label))} compute${programs.length === 1 ? 's' : ''} what was trained in all ${layers} layers, ` +
+    ? `The ${label} file was read again: ${list(programs.map((program) => program.label))} compute${programs.length === 1 ? 's' : ''} ${told} in all ${layers} layers, ` +
       `to ${percent(worst.overall)} of the change (${percent(worst.worst?.error ?? 0)} in "${worst.worst?.path ?? ''}")${share}.`
     : `No ${label} file was left, because it would be wrong. ${wrong.map((program) => `${program.label}: ${program.problems.join('; ')}.`).join(' ')} Export with --as merged or --as lora, or with --dtype f32.`;
   const data = {

@@ -8,7 +8,9 @@ import type { AdaptedLayer } from '../catalog/define/adapter.ts';
 import type { Model } from '../catalog/define/family.ts';
 import type { AdapterFacts, BaseFacts, DoraAxis, NamedModel, TrainingFacts } from '../catalog/define/format.ts';
 import { detectModel } from '../catalog/families/index.ts';
+import { formats } from '../catalog/formats/index.ts';
 import { axisOfJob } from '../catalog/programs.ts';
+import { EXPORT } from '../contract/export-kinds.ts';
 import type { Job } from '../contract/job.ts';
 import { withPlaces } from '../contract/recipe.ts';
 import { DOWN, MAGNITUDE } from '../nn/low-rank.ts';
@@ -16,8 +18,9 @@ import { dataFacts, folderName, lastOf, readDataset } from './export-data-facts.
 import { trainedScale } from './export-values.ts';
 import { namedModel } from './named-model.ts';
 import { openModel, type OpenModel } from './open-model.ts';
-import { readAdapter } from './read-adapter.ts';
+import { readAdapter, type ReadAdapter } from './read-adapter.ts';
 import { recipeBase, recipeInFile } from './recipe-facts.ts';
+import { startHash } from './start-file.ts';
 import type { OpenRun } from './run-job.ts';
 import type { TrainedValues } from './trained.ts';
 
@@ -49,13 +52,19 @@ export interface ExportSource {
 /** A job's name as a file name: letters, digits, dot, dash and underscore. */
 export const fileStem = ({ name }: Pick<Job, 'name'>): string => name.replaceAll(/[^\p{L}\p{N}._-]+/gu, '-').replace(/^[.-]+/, '') || 'adapter';
 
+/** Endings that exports give to names: another export of such a file has its own. */
+const EXPORTED = new RegExp(`(?:-${EXPORT.plain})?-(?:${Object.keys(formats).join('|')})$`);
+
+/** An adapter file's name without its type and without the layout that an export put there. */
+export const adapterStem = (path: string): string => fileStem({ name: basename(path).replace(/\.safetensors$/, '').replace(EXPORTED, '') });
+
 /** Axis of the magnitudes that a run trains; null without magnitudes. */
 export function axisOfRun({ plan, job }: Pick<OpenRun, 'plan' | 'job'>): DoraAxis | null {
   const hasMagnitude = plan.tensors.some(({ name }) => name.endsWith(`.${MAGNITUDE}`));
   return hasMagnitude ? axisOfJob(job) : null;
 }
 
-type SourceRun = Pick<OpenRun, 'job' | 'model' | 'baseModel' | 'plan'>;
+type SourceRun = Pick<OpenRun, 'job' | 'model' | 'baseModel' | 'plan' | 'folder'>;
 
 /** Error: `export.kind` for an adapter that is not made of two low-rank matrices. */
 export function sourceOfRun(run: SourceRun, values: TrainedValues, step: number): ExportSource {
@@ -81,20 +90,40 @@ export function sourceOfFile(path: string, base: string, axis?: DoraAxis): Expor
   const model = detectModel(baseModel.files);
   const named = namedModel(baseModel.files, model.denoiserComponent);
   const read = readAdapter(path, named, axis);
-  const layers = read.layers.map(({ path: layer, rank }): SourceLayer => {
-    const shape = named.layers.get(layer)!;
-    return { path: layer, shape, rank, kind: shape.length === 2 ? 'linear' : 'conv' };
-  });
-  const title = read.metadata.get('ss_output_name') ?? read.metadata.get('modelspec.title') ?? basename(path).replace(/\.safetensors$/, '');
-  const rank = Math.max(0, ...layers.map((layer) => layer.rank));
-  const facts = async (): Promise<SourceFacts> => ({
-    title, kind: kindOf(read.axis), axis: read.axis, rank, alpha: rank,
-    trigger: (read.metadata.get('modelspec.trigger_phrase') ?? read.metadata.get('modelspec.usage_hint') ?? '').slice(0, 1000),
-    base: await baseFacts(base, model, baseModel, layers), training: null, data: null,
-  });
-  return { stem: fileStem({ name: basename(path).replace(/\.safetensors$/, '') }), model, baseModel, named, layers, axis: read.axis, scale: 1, values: read.values, facts: once(facts) };
+  const layers = layersOf(read, named);
+  const facts = async (): Promise<SourceFacts> => ({ ...withoutBase(factsOfFile(path, read.metadata, read.axis, layers)), base: await baseFacts(base, model, baseModel, layers) });
+  return { stem: adapterStem(path), model, baseModel, named, layers, axis: read.axis, scale: 1, values: read.values, facts: once(facts) };
 }
 
+/** Texts of an adapter file that stay true when its tensors are written anew: how it was trained, on what, by whom. */
+const CARRIED = /^(?:ss_(?!network_(?:module|dim|alpha|args)$|v2$|base_model_version$|output_name$|training_comment$).+|modelspec\.(?:author|date|license|tags|description|merged_from|timestep_range|encoder_layer)|adora\.(?:job|recipe|steps|altered|svd_error|svd_of|merged_from|base|base_sha256(?:\..+)?))$/;
+
+export function carriedTexts(metadata: ReadonlyMap<string, string>): Record<string, string> {
+  const own = [...metadata].filter(([key, value]) => CARRIED.test(key) && (key !== 'modelspec.description' || value !== metadata.get('adora.note')));
+  return Object.fromEntries(own);
+}
+
+/** Facts of an adapter file that do not depend on its base. */
+export function factsOfFile(path: string, metadata: ReadonlyMap<string, string>, axis: DoraAxis | null, layers: readonly SourceLayer[]): Omit<SourceFacts, 'base'> {
+  const rank = Math.max(0, ...layers.map((layer) => layer.rank));
+  const alpha = Number(metadata.get('adora.trained_alpha') ?? metadata.get('ss_network_alpha') ?? NaN);
+  return {
+    title: metadata.get('ss_output_name') ?? metadata.get('modelspec.title') ?? basename(path).replace(/\.safetensors$/, ''),
+    kind: kindOf(axis), axis, rank, alpha: alpha > 0 ? alpha : rank,
+    trigger: (metadata.get('modelspec.trigger_phrase') ?? metadata.get('modelspec.usage_hint') ?? '').slice(0, 1000),
+    training: null, data: null, carried: carriedTexts(metadata),
+  };
+}
+
+/** What the file says of a base gives way to what is known of one that is at hand. */
+const withoutBase = (facts: Omit<SourceFacts, 'base'>): Omit<SourceFacts, 'base'> =>
+  ({ ...facts, carried: Object.fromEntries(Object.entries(facts.carried ?? {}).filter(([key]) => !/^(?:adora\.base|ss_(?:new_)?sd_model)/.test(key))) });
+
+/** The layers of an adapter that was read for a model. */
+export const layersOf = (read: Pick<ReadAdapter, 'layers'>, named: NamedModel): SourceLayer[] => read.layers.map(({ path, rank }) => {
+  const shape = named.layers.get(path)!;
+  return { path, shape, rank, kind: shape.length === 2 ? 'linear' : 'conv' };
+});
 
 /** Name of the adapter that has (or has not) magnitudes. */
 export const kindOf = (axis: DoraAxis | null): string =>
@@ -106,10 +135,10 @@ function once<T>(make: () => Promise<T>): () => Promise<T> {
 }
 
 async function factsOfRun(run: SourceRun, layers: readonly SourceLayer[], step: number): Promise<SourceFacts> {
-  const { job, model, baseModel } = run;
+  const { job, model, baseModel, folder } = run;
   const { rank = 0, alpha = rank } = job.adapter as Readonly<Record<string, number>>;
   const [base, dataset] = [await baseFacts(job.base.model, model, baseModel, layers), await readDataset(job, model)];
-  const recipe = await recipeInFile(job, recipeBase(job.task, model, baseModel, base), dataset);
+  const recipe = await recipeInFile(job, recipeBase(job.task, model, baseModel, base), dataset, startHash(folder.path));
   return {
     title: job.name, kind: job.adapter.kind, axis: axisOfRun(run), rank, alpha, trigger: job.data.caption.prefix.trim(), base,
     training: { ...trainingFacts(job, step), recipe: JSON.stringify(recipe) }, data: dataset && dataFacts(dataset, job, model),
@@ -136,6 +165,16 @@ function withoutPaths(job: Job): Job {
   return withPlaces({ ...job, data }, { file: lastOf, folder: folderName, holdout: () => 'holdout' });
 }
 
+/** What a part of the model tells; null for a model without that part, such as a UNet by itself. */
+function ifThere<T>(read: () => T): T | null {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof UserError && error.code === 'model.missing-part') return null;
+    throw error;
+  }
+}
+
 export async function baseFacts(root: string, model: Model, { stored }: OpenModel, layers: readonly SourceLayer[]): Promise<BaseFacts> {
   const components = [...new Set(layers.map(({ path }) => path.slice(0, path.indexOf('.'))))];
   const isFile = statSync(root).isFile();
@@ -145,7 +184,7 @@ export async function baseFacts(root: string, model: Model, { stored }: OpenMode
     if (found) hashes.set(component, await hashOfFiles(found.file.files.map(({ path }) => path)));
   }
   return {
-    name: basename(root).replace(/\.safetensors$/, ''), ...model.knownAs, prediction: model.noise.prediction, side: model.nativeSide,
+    name: basename(root).replace(/\.safetensors$/, ''), ...model.knownAs, prediction: ifThere(() => model.noise.prediction), side: ifThere(() => model.nativeSide),
     hashes, fileHash: isFile ? await hashOfFiles([root]) : null,
   };
 }

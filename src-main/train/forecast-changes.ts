@@ -68,7 +68,6 @@ function candidates(settings: MemorySettings): Step[] {
   const rank = Number((adapter as Readonly<Record<string, unknown>>)['rank'] ?? 0);
   const used = dataset.buckets.filter(({ pictures }) => pictures > 0);
   const isLowRank = job.task === 'adapter' && rank > 0;
-  const targets = ['attention', 'attention+feed-forward', 'linear', 'linear+conv'] as const;
   return [
     ...(train.checkpointing ? [with_('train.checkpointing = false', { train: { ...train, checkpointing: false } })] : [with_('train.checkpointing = true', { train: { ...train, checkpointing: true } })]),
     ...(train.batch > 1 ? [with_(`train.batch = 1 (with train.accumulate = ${train.batch * train.accumulate})`, { train: { ...train, batch: 1, accumulate: train.batch * train.accumulate } })] : []),
@@ -81,6 +80,6 @@ function candidates(settings: MemorySettings): Step[] {
       return with_(`data.resolution = ${side}`, {}, { buckets: sizes });
     }),
     ...(isLowRank && rank > 4 ? [with_(`adapter.rank = ${rank >> 1}`, { adapter: { ...adapter, rank: rank >> 1 } })] : []),
-    ...(isLowRank && adapter.targets !== 'attention' && (targets as readonly string[]).includes(adapter.targets) ? [with_('adapter.targets = "attention"', { adapter: { ...adapter, targets: 'attention' } })] : []),
+    ...(isLowRank && adapter.targets !== 'attention' ? [with_('adapter.targets = "attention"', { adapter: { ...adapter, targets: 'attention' } })] : []),
   ];
 }

@@ -20,6 +20,7 @@ import { ShapedPrograms, TextEncoders } from './encoders.ts';
 import { openBase, type OpenModel } from './open-model.ts';
 import type { Model } from '../catalog/define/family.ts';
 import { previewCount } from './preview.ts';
+import { checkStart } from './start-adapter.ts';
 import { countElements } from './trained.ts';
 
 export type ForecastBody = Omit<TrainEventOf<'forecast'>, 'seq' | 'time'>;
@@ -89,13 +90,14 @@ export interface ForecastCommand {
   readonly times: boolean;
 }
 
-/** The forecast of a job that is not run. Errors: those of opening the model and of the data set. */
+/** The forecast of a job that is not run. Errors: those of opening the model, of the data set and of adapter.from. */
 export async function forecastJob({ job, runFolder, cacheFolder = encodedFolder(), times }: ForecastCommand): Promise<ForecastBody> {
   const { model, baseModel } = openBase(job);
   const chosen = await chooseRuntime(job);
   const side = model.nativeSide;
   const dataset = await prepareDataset(job.data, { modelSize: { width: side, height: side }, pixelStep: model.pixelStep, seed: job.train.seed });
   const made = await forecast({ job, model, baseModel, chosen, dataset, runFolder, cacheFolder, autoencoderId: autoencoderIdOf(baseModel, chosen.runtime.device) });
+  if (job.task === 'adapter' && job.adapter.from !== undefined) checkStart({ job, plan: made.graphs.plan, model, baseModel }, job.adapter.from);
   const isTimed = times && made.body.verdict !== 'too-large' && job.init === 'file';
   return isTimed ? withTime(made, await calibrate(chosen.runtime, baseModel.weights, dataset, made.graphs, made.work)) : made.body;
 }
@@ -149,6 +151,7 @@ function diskOf({ job, dataset, runFolder, cacheFolder, autoencoderId }: Forecas
   const parts = [
     { label: 'checkpoints', bytes: checkpoint },
     { label: 'exports', bytes: exported },
+    { label: 'start of the training', bytes: job.task === 'adapter' && job.adapter.from !== undefined ? 4 * values : 0 },
     { label: 'previews', bytes: samples },
     { label: 'cache', bytes: isTogether && job.task !== 'autoencoder' ? missingCache(settings, dataset, cacheFolder, autoencoderId) : 0 },
   ].filter(({ bytes }) => bytes > 0);

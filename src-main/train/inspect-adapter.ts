@@ -1,11 +1,11 @@
 // What an adapter file tells about itself: kind, family, ranks, axis, norms, trigger words, how it was trained, who reads it exactly.
 import type { Shape } from '../base/shape.ts';
+import { axisOfHeader, familyOfHeader, isDora } from '../catalog/adapter-header.ts';
 import { consumers } from '../catalog/consumers/index.ts';
-import { DORA_SCALE, type AdapterFormat, type DoraAxis, type Program } from '../catalog/define/format.ts';
+import { ALTERED, type Program } from '../catalog/define/format.ts';
 import { verdictsOnFile } from '../catalog/programs.ts';
 import { shown } from '../files/safetensors-header.ts';
 import { DOWN, MAGNITUDE, UP } from '../nn/low-rank.ts';
-import { vectorAxis } from './adapter-tools/foreign-keys.ts';
 import { foldMiddle } from './adapter-tools/tucker.ts';
 import { productNorm } from './low-rank-norms.ts';
 import { scaleOf, type AdapterFile } from './read-adapter.ts';
@@ -22,7 +22,7 @@ interface LayerFacts {
   readonly alpha: number | null;
   /** ‖alpha / rank · B·A‖; null for an incomplete layer. */
   readonly norm: number | null;
-  readonly magnitude: { readonly key: string; readonly shape: Shape; readonly least: number; readonly most: number } | null;
+  readonly magnitude: { readonly shape: Shape; readonly least: number; readonly most: number } | null;
 }
 
 /** Norms are read from the tensors; everything else stands in the header. */
@@ -30,8 +30,8 @@ export function inspectAdapter(adapter: AdapterFile): InspectResult {
   const { file, layout, format, modules, unknown } = adapter;
   const { metadata } = file;
   const layers = [...modules.keys()].map((module) => layerFacts(adapter, module));
-  const isDora = layers.some(({ magnitude }) => magnitude);
-  const axis = isDora ? axisOf(layers, adapter) : null;
+  const hasMagnitudes = isDora(adapter);
+  const axis = axisOfHeader(adapter, file);
   const ranks = counts(layers.map(({ rank }) => rank));
   const family = familyOf(adapter);
   const trigger = textOf(metadata, 'modelspec.trigger_phrase', 'modelspec.usage_hint', 'adora.trigger');
@@ -40,15 +40,15 @@ export function inspectAdapter(adapter: AdapterFile): InspectResult {
     const value = textOf(metadata, ...keys);
     return value === null ? [] : [{ label, value }];
   });
-  const programs = verdictsOnFile(layout, isDora && axis === null ? undefined : axis).map((verdict) => {
+  const programs = verdictsOnFile(layout, hasMagnitudes && axis === null ? undefined : axis).map((verdict) => {
     const unread = layers.find(({ module }) => !looksFor(verdict.id, module));
     return unread && verdict.exact ? { ...verdict, exact: false, text: `Does not look for names such as ${shown(unread.module)}.` } : verdict;
   });
   const text = [
-    `${isDora ? 'DoRA' : 'LoRA'} in the layout ${format.label}: ${layers.length} layers (${componentsText(layers)}), ${ranksText(ranks)}${isDora ? `, magnitudes per ${axis ?? 'output or input, which the file does not say (--axis)'}` : ''}`,
+    `${hasMagnitudes ? 'DoRA' : 'LoRA'} in the layout ${format.label}: ${layers.length} layers (${componentsText(layers)}), ${ranksText(ranks)}${hasMagnitudes ? `, magnitudes per ${axis ?? 'output or input, which the file does not say (--axis)'}` : ''}`,
     `  for ${family ?? 'a family of models that the file does not tell'}`,
     ...(unknown.length > 0 ? [`  ${unknown.length} tensors are unknown, first ${shown(unknown[0]!)}`] : []),
-    ...normsText(layers, isDora),
+    ...normsText(layers, hasMagnitudes),
     `  trigger words: ${trigger ?? 'none stated'}${tags.length > 0 ? `; frequent tags: ${tags.slice(0, MOST_TAGS).map(({ tag, count }) => `${shown(tag)} (${count})`).join(', ')}` : ''}`,
     ...training.map(({ label, value }) => `  ${label}: ${value}`),
     ...programs.map(({ label, exact, text: verdict }) => `  ${label}: ${exact ? 'exact. ' : ''}${verdict}`),
@@ -58,7 +58,7 @@ export function inspectAdapter(adapter: AdapterFile): InspectResult {
   return {
     text: [...text, ...rows].join('\n'),
     data: {
-      what: 'adapter', layout, isDora, axis, family, ranks: ranks.map(({ value }) => value), rankCounts: ranks.map(({ value, count }) => ({ rank: value, layers: count })), layers: layers.map(({ magnitude, ...layer }) => ({ ...layer, magnitude: magnitude && { shape: magnitude.shape, least: magnitude.least, most: magnitude.most } })),
+      what: 'adapter', layout, isDora: hasMagnitudes, axis, family, ranks: ranks.map(({ value }) => value), rankCounts: ranks.map(({ value, count }) => ({ rank: value, layers: count })), layers: layers.map(({ magnitude, ...layer }) => ({ ...layer, magnitude: magnitude && { shape: magnitude.shape, least: magnitude.least, most: magnitude.most } })),
       trigger, tags: tags.slice(0, 100), training: Object.fromEntries(training.map(({ label, value }) => [label, value])), programs, unknown, metadata: Object.fromEntries(metadata),
     },
   };
@@ -76,7 +76,7 @@ function layerFacts(adapter: AdapterFile, module: string): LayerFacts {
   const values = magnitude === undefined ? null : file.readF32(magnitude);
   return {
     module, rank, alpha: parts.has('alpha') || scale !== 1 ? scale * rank : null, norm,
-    magnitude: values && { key: magnitude!, shape: file.tensors.get(magnitude!)!.shape, least: values.reduce((a, b) => Math.min(a, b), Infinity), most: values.reduce((a, b) => Math.max(a, b), -Infinity) },
+    magnitude: values && { shape: file.tensors.get(magnitude!)!.shape, least: values.reduce((a, b) => Math.min(a, b), Infinity), most: values.reduce((a, b) => Math.max(a, b), -Infinity) },
   };
 }
 
@@ -110,32 +110,9 @@ function normsText(layers: readonly LayerFacts[], isDora: boolean): string[] {
   return [`  ${what}, ‖·‖ per layer: ${least.norm.toPrecision(3)} to ${most.norm.toPrecision(3)}, half of them above ${known[known.length >> 1]!.norm.toPrecision(3)}; largest in ${shown(most.module)}`];
 }
 
-/** Without the model's weights names and shapes tell, unless they are plain vectors under names that have both axes. */
-function axisOf(layers: readonly LayerFacts[], { file, format }: AdapterFile): DoraAxis | null {
-  const stated = file.metadata.get('adora.dora_axis');
-  if (stated === 'input' || stated === 'output') return stated;
-  const own = layers.flatMap(({ magnitude }) => (magnitude ? [axisOfTensor(magnitude.key, magnitude.shape, format)] : []));
-  return own.every((axis) => axis === own[0]) ? own[0]! : null;
-}
-
-function axisOfTensor(key: string, shape: Shape, { axes }: AdapterFormat): DoraAxis | null {
-  const named = vectorAxis(key) ?? (axes.length === 1 && !key.endsWith(`.${DORA_SCALE}`) ? axes[0]! : null);
-  if (named !== null) return named;
-  if (shape.length < 2) return null;
-  return shape[0] === 1 ? 'input' : shape.slice(1).every((extent) => extent === 1) ? 'output' : null;
-}
-
-const FAMILIES: Readonly<Record<number, string>> = { 768: 'Stable Diffusion 1.x', 1024: 'Stable Diffusion 2.x', 2048: 'Stable Diffusion XL' };
-
-/** By the width of the text that cross-attention reads, else by what the file says. */
-function familyOf({ file, modules }: AdapterFile): string | null {
-  for (const [module, parts] of modules) {
-    const down = /attn2[._]to_[kv]$/.test(module) ? parts.get(DOWN) : undefined;
-    const width = down === undefined ? undefined : file.tensors.get(down)!.shape[1];
-    if (width !== undefined) return FAMILIES[width] ?? `a model whose text has ${width} channels`;
-  }
-  return textOf(file.metadata, 'modelspec.architecture', 'ss_base_model_version');
-}
+/** By its layers, else by what the file says. */
+const familyOf = (adapter: AdapterFile): string | null =>
+  familyOfHeader(adapter, adapter.file) ?? textOf(adapter.file.metadata, 'modelspec.architecture', 'ss_base_model_version');
 
 const MOST_TAGS = 8;
 
@@ -151,7 +128,7 @@ const TRAINING: readonly (readonly [label: string, ...keys: string[]])[] = [
   ['network', 'ss_network_module'], ['network settings', 'ss_network_args'], ['trained alpha', 'adora.trained_alpha', 'ss_network_alpha'],
   ['steps', 'adora.steps', 'ss_steps'], ['epochs', 'ss_epoch', 'ss_num_epochs'], ['learning rate', 'ss_unet_lr', 'ss_learning_rate'], ['learning rate of text encoders', 'ss_text_encoder_lr'],
   ['optimizer', 'ss_optimizer'], ['schedule', 'ss_lr_scheduler'], ['batch', 'ss_total_batch_size', 'ss_batch_size_per_device'], ['pictures', 'ss_num_train_images'], ['resolution', 'ss_resolution', 'modelspec.resolution'],
-  ['clip skip', 'ss_clip_skip'], ['seed', 'ss_seed'], ['error of the approximation', 'adora.svd_error'], ['made from', 'adora.svd_of'], ['comment', 'ss_training_comment'], ['note', 'adora.note'],
+  ['clip skip', 'ss_clip_skip'], ['seed', 'ss_seed'], ['error of the approximation', 'adora.svd_error'], ['made from', 'adora.svd_of'], ['comment', 'ss_training_comment'], ['altered', ALTERED], ['note', 'adora.note'],
 ];
 
 /** Tags of captions over all folders, the most frequent first. */

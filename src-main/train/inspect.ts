@@ -27,8 +27,7 @@ export async function inspectCommand({ file: named, tensors }: InspectRequest): 
   checkKind(file);
   if (statSync(file).isDirectory() && !isComponent(file)) return inspectModel(file);
   const weights = openWeights(file);
-  // A checkpoint of a run names its tensors as an adapter does, and has more of them.
-  const adapter = weights.metadata.has('adora.checkpoint') ? null : adapterOfFile(file, weights);
+  const adapter = adapterOfFile(file, weights);
   const found = adapter ? inspectAdapter(adapter) : inspectCheckpoint(file, weights);
   if (!tensors) return found;
   const lines = [...weights.tensors].map(([name, { dtype, shape }]) => `  ${shown(name)}  ${dtype} ${showShape(shape)}`);

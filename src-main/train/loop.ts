@@ -7,7 +7,9 @@ import type { Job } from '../contract/job.ts';
 import type { DeviceTensor } from '../runtime/runtime.ts';
 import { saveCheckpoint, type LoopState } from './checkpoint.ts';
 import { LossScale } from './loss-scale.ts';
+import { brokenGradients, notFiniteAtStart, refuseBrokenValues } from './not-finite.ts';
 import type { OptimizerState } from './optimizer-state.ts';
+import { PAINTING_STOPPED } from './picture.ts';
 import { judgeLoss, judgeMovement, movements, PROOF_STEP } from './proof.ts';
 import { ratesAt, reachWithin, stillSteps } from './rates.ts';
 import { LOSS } from './step-graph.ts';
@@ -34,8 +36,13 @@ export interface LoopParts {
   readonly scalesLoss: boolean;
   readonly control: LoopControl;
   readonly emit: (event: TrainEventBody) => void;
-  /** Makes previews at a step; its failures are warnings. */
-  readonly preview: ((step: number) => Promise<void>) | null;
+  /**
+   * Makes previews at a step; its failures are warnings, but `PAINTING_STOPPED` ends the loop. With `isRepeated` only those
+   * that are missing.
+   */
+  readonly preview: ((step: number, isRepeated: boolean) => Promise<void>) | null;
+  /** Looks for a weight of the model that is not finite. */
+  readonly brokenWeight?: () => string | null;
   readonly onCheckpoint: (step: number) => Promise<void>;
   /** Seconds since some fixed moment; for the speed that is shown. */
   readonly clock: () => number;
@@ -44,75 +51,97 @@ export interface LoopParts {
 /** Updates in a row that may be left out before the run is given up; with loss scaling each halves the factor. */
 const MOST_SKIPPED = 9;
 const MOST_SKIPPED_SCALING = 25;
+/** Every so many steps the length of the update is measured: often enough to be seen, too seldom to cost anything. */
+const MEASURE_UPDATE_EVERY = 5;
 
 export async function trainLoop(parts: LoopParts, from: LoopState): Promise<{ end: LoopEnd; state: LoopState }> {
   const { job, task, programs, optimizer, control, emit, clock } = parts;
   const { steps, accumulate, probeEvery, saveEvery } = job.train;
   const scale = new LossScale(parts.scalesLoss, from.lossScale, from.goodSteps);
   const measuring = await task.measuringBatches();
-  const measure = async (): Promise<number> => programs.measure(measuring, optimizer.shown);
-  let state = from;
+  const shouldRest = (): boolean => control.shouldStop() || (control.shouldPause?.() ?? false);
+  const { pending, ...start } = from;
+  let state: LoopState = start;
   let skippedInARow = 0;
   let savedStep = from.step;
   let secondsPerStep = 0;
 
-  if (state.firstProbe === null) {
-    const loss = await measure();
-    state = { ...state, firstProbe: loss, lastProbe: loss };
-    emit({ kind: 'probe', step: 0, loss: measuredNumber(loss) });
-    await runPreview(parts, 0, job.preview.every > 0);
-  }
-  const save = async (): Promise<void> => {
+  const save = async (left?: LoopState['pending']): Promise<void> => {
     state = { ...state, lossScale: scale.value, goodSteps: scale.goodSteps };
-    const path = await saveCheckpoint(parts.checkpoints, { state, values: await optimizer.snapshot() });
+    const values = await optimizer.snapshot();
+    refuseBrokenValues(values, state.step);
+    const path = await saveCheckpoint(parts.checkpoints, { state: { ...state, ...(left ? { pending: left } : {}) }, values });
     savedStep = state.step;
     emit({ kind: 'checkpoint', step: state.step, path });
     await parts.onCheckpoint(state.step);
   };
-  let start = state.step < PROOF_STEP ? await startValues(task) : null;
+  const leave = async (left?: LoopState['pending']): Promise<{ end: LoopEnd; state: LoopState }> => {
+    // The start needs no checkpoint.
+    if (state.step > 0 && (left !== undefined || savedStep !== state.step)) await save(left);
+    return { end: control.shouldStop() ? 'interrupted' : 'paused', state };
+  };
+  const wantsPreview = (): boolean => job.preview.every > 0 && (state.step % job.preview.every === 0 || state.step === steps);
+  /** What is due after a step; gives what was broken off by a request to rest. */
+  const finishStep = async (): Promise<LoopState['pending']> => {
+    const { step } = state;
+    const isLast = step === steps;
+    if (step === 0 || isLast || (probeEvery > 0 && step % probeEvery === 0)) {
+      const loss = await programs.measure(measuring, optimizer.shown, shouldRest);
+      if (loss === null) return 'probe';
+      if (step === 0 && !Number.isFinite(loss)) throw notFiniteAtStart(loss, parts.brokenWeight?.() ?? null);
+      state = { ...state, firstProbe: state.firstProbe ?? loss, lastProbe: loss };
+      emit({ kind: 'probe', step, loss: measuredNumber(loss) });
+      if (step > 0) emit({ kind: 'memory', step, rss: process.memoryUsage.rss(), peakRss: process.resourceUsage().maxRSS * 1024 });
+    }
+    const isPlanned = wantsPreview();
+    if (step > 0 && (isLast || (saveEvery > 0 && step % saveEvery === 0) || control.takeSaveRequest?.())) await save(isPlanned ? 'preview' : undefined);
+    return await runPreview(parts, isPlanned || (control.takeSampleRequest?.() ?? false), step) ? undefined : 'preview';
+  };
+
+  if (state.firstProbe === null || pending) {
+    const left = pending === 'preview' ? (await runPreview(parts, wantsPreview(), state.step, true) ? undefined : pending) : await finishStep();
+    if (left) return leave(left);
+  }
+  let proofOf = (state.isProved ?? state.step >= PROOF_STEP) ? null : await startValues(task);
 
   while (state.step < steps) {
-    if (control.shouldStop() || control.shouldPause?.()) {
-      if (savedStep !== state.step) await save();
-      return { end: control.shouldStop() ? 'interrupted' : 'paused', state };
-    }
+    if (shouldRest()) return leave();
     const before = clock();
     const step = state.step + 1;
     const { loss, gradients } = await gradientsOf(parts, state.step * accumulate, scale.value);
     const { rate, ownRate } = ratesAt(job, step);
     const factor = 1 / (scale.value * accumulate);
-    const { gradientNorm, skipped } = await scoped(async (keep) => {
+    const measures = step % MEASURE_UPDATE_EVERY === 0 || step === steps;
+    const { gradientNorm, skipped, updateNorm, broken } = await scoped(async (keep) => {
       for (const tensor of gradients.values()) keep(tensor);
-      return optimizer.apply(gradients, factor, step, rate, ownRate, stillSteps(job, step));
+      const result = await optimizer.apply(gradients, factor, step, rate, ownRate, stillSteps(job, step), measures);
+      skippedInARow = result.skipped ? skippedInARow + 1 : 0;
+      const hasGivenUp = skippedInARow > (parts.scalesLoss ? MOST_SKIPPED_SCALING : MOST_SKIPPED) || (step === steps && skippedInARow === steps);
+      return { ...result, broken: hasGivenUp ? await brokenGradients(gradients) : null };
     });
-    skippedInARow = skipped ? skippedInARow + 1 : 0;
     scale.note(!skipped);
-    const hasGivenUp = skippedInARow > (parts.scalesLoss ? MOST_SKIPPED_SCALING : MOST_SKIPPED);
-    if (hasGivenUp || (step === steps && skippedInARow === steps)) throw notFinite(step, skippedInARow, loss);
+    if (broken) {
+      // The steps that were left out have changed nothing: what was learnt before them is not lost.
+      if (state.step > savedStep && step > skippedInARow) await save();
+      throw notFinite(step, skippedInARow, loss, broken);
+    }
     state = { ...state, step, skipped: state.skipped + Number(skipped) };
 
     const seconds = clock() - before;
     secondsPerStep = secondsPerStep === 0 || step < 3 ? seconds : 0.9 * secondsPerStep + 0.1 * seconds;
     emit({
-      kind: 'step', step, total: steps, loss: measuredNumber(loss), lr: rate, gradNorm: measuredNumber(gradientNorm),
+      kind: 'step', step, total: steps, loss: measuredNumber(loss), lr: rate, gradNorm: measuredNumber(gradientNorm), ...(updateNorm === null ? {} : { updateNorm: measuredNumber(updateNorm) }),
       secondsPerStep, eta: secondsPerStep * (steps - step),
       ...(skipped ? { skipped } : {}), ...(parts.scalesLoss ? { lossScale: scale.value } : {}),
     });
     // Before the second real update, tensors behind one that starts at zero have had no gradient yet.
-    if (start && !skipped && step >= Math.min(PROOF_STEP, steps) && step >= job.schedule.warmup && step > 2) {
-      await proveMovement(parts, step, start);
-      start = null;
+    if (proofOf && !skipped && step >= Math.min(PROOF_STEP, steps) && step >= job.schedule.warmup && step > 2) {
+      await proveMovement(parts, step, proofOf);
+      proofOf = null;
+      state = { ...state, isProved: true };
     }
-    const isLast = step === steps;
-    if (isLast || (probeEvery > 0 && step % probeEvery === 0)) {
-      const value = await measure();
-      state = { ...state, lastProbe: value };
-      emit({ kind: 'probe', step, loss: measuredNumber(value) });
-      emit({ kind: 'memory', step, rss: process.memoryUsage.rss(), peakRss: process.resourceUsage().maxRSS * 1024 });
-    }
-    if (isLast || (saveEvery > 0 && step % saveEvery === 0) || control.takeSaveRequest?.()) await save();
-    const isPlanned = job.preview.every > 0 && (step % job.preview.every === 0 || isLast);
-    await runPreview(parts, step, isPlanned || (control.takeSampleRequest?.() ?? false));
+    const left = await finishStep();
+    if (left) return leave(left);
   }
   emit(judgeLoss(state.step, state.firstProbe, state.lastProbe));
   return { end: 'finished', state };
@@ -153,18 +182,21 @@ async function proveMovement({ job, optimizer, emit }: LoopParts, step: number, 
   if (!verdict.ok && verdict.event.kind === 'verdict') throw new UserError('train.nothing-learnt', verdict.event.text, verdict.event.data);
 }
 
-async function runPreview({ preview, emit }: LoopParts, step: number, isWanted: boolean): Promise<void> {
-  if (!preview || !isWanted) return;
+/** False when it was broken off by a request to rest. */
+async function runPreview({ preview, emit }: LoopParts, isWanted: boolean, step: number, isRepeated = false): Promise<boolean> {
+  if (!preview || !isWanted) return true;
   try {
-    await preview(step);
+    await preview(step, isRepeated);
   } catch (error) {
+    if (error instanceof UserError && error.code === PAINTING_STOPPED) return false;
     // A picture is not worth a training run.
     const text = error instanceof Error ? error.message : String(error);
     emit({ kind: 'warning', code: 'preview.failed', text: `The preview of step ${step} failed; training goes on: ${text}` });
   }
+  return true;
 }
 
-function notFinite(step: number, skipped: number, loss: number): UserError {
+function notFinite(step: number, skipped: number, loss: number, { text, tensors }: Awaited<ReturnType<typeof brokenGradients>>): UserError {
   const what = Number.isFinite(loss) ? 'The gradient was' : `The loss (${loss}) was`;
-  return new UserError('train.not-finite', `${what} not finite in ${skipped} steps in a row up to step ${step}: lower the learning rate or train with train.dtype = "f32"; earlier checkpoints are kept.`, { step, skipped });
+  return new UserError('train.not-finite', `${what} not finite in ${skipped} steps in a row up to step ${step} (${text}): lower the learning rate or train with train.dtype = "f32"; what was learnt before is kept in the newest checkpoint.`, { step, skipped, tensors: tensors.slice(0, 100) });
 }

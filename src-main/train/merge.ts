@@ -1,8 +1,8 @@
 // The merged model: the base with what was learnt in its weights, in the layout that the base has.
-import { createHash } from 'node:crypto';
+import { createHash, type Hash } from 'node:crypto';
 import { basename, dirname, join, resolve } from 'node:path';
+import { disposeAll } from '../base/dispose.ts';
 import { assert, UserError } from '../base/errors.ts';
-import { f16ToF32 } from '../base/half.ts';
 import { sameShape, type Shape } from '../base/shape.ts';
 import type { Model } from '../catalog/define/family.ts';
 import { makeFolder } from '../files/atomic-write.ts';
@@ -16,7 +16,8 @@ import type { Runtime } from '../runtime/runtime.ts';
 import { asAdapter } from './export-picture.ts';
 import { MAGNITUDE, type ExportSource } from './export-source.ts';
 import { roundTrained, trainedScale, type FileDType } from './export-values.ts';
-import { Merger, type FileAdapter, type ValueOf } from './merged-weights.ts';
+import { canMergeRows, RowMerger, type LayerToMerge, type StoredRows } from './merge-rows.ts';
+import { Merger, readLayer, type ValueOf } from './merged-weights.ts';
 import type { OpenModel } from './open-model.ts';
 import type { OpenRun } from './run-job.ts';
 import type { TrainedValues } from './trained.ts';
@@ -30,8 +31,8 @@ export interface MergeWeight {
   readonly path: string;
   readonly shape: Shape;
   readonly merge: () => Promise<Float32Array>;
-  /** The same in f16 bits, from those of the base: spares large models two conversions. */
-  readonly mergeHalf?: (base: Uint16Array) => Promise<Uint16Array>;
+  /** Writes it some rows at a time, in the element type of a file; false, with nothing written, where that is not possible. */
+  readonly mergeRows?: (stored: StoredRows) => Promise<boolean>;
 }
 
 export interface MergeSettings {
@@ -59,14 +60,39 @@ export interface MergedModel {
 
 /** The weights of a source; `dispose` when they are written. Rounded as adapter files round it, so that both render the same. */
 export function weightsOfSource(source: ExportSource, runtime: Runtime, adapterDType: FileDType): { weights: MergeWeight[]; dispose: () => Promise<void> } {
-  const merger = new Merger(source.baseModel, runtime);
-  const weights = source.layers.map(({ path, shape, rank }): MergeWeight => {
-    // Layer by layer: a second copy of all values would be as large as the adapter.
-    const own = (): FileAdapter => asAdapter({ ...source, values: roundTrained(ofLayer(source.values, path), source.scale, adapterDType) });
-    const layer = { path, rank, scale: 1, hasMagnitude: source.values.has(`${path}.${MAGNITUDE}`) };
-    return { path: `${path}.weight`, shape, merge: () => merger.mergeRead(own(), layer, shape), mergeHalf: (base) => merger.mergeReadHalf(own(), layer, shape, base) };
-  });
-  return { weights, dispose: () => merger.dispose() };
+  return weightsOf(source.baseModel, runtime, source.layers.map(({ path, shape, rank }) => ({
+    path, shape,
+    layer: () => {
+      // Layer by layer: a second copy of all values would be as large as the adapter.
+      const own = asAdapter({ ...source, values: roundTrained(ofLayer(source.values, path), source.scale, adapterDType) });
+      return readLayer(own, { path, rank, scale: 1, hasMagnitude: source.values.has(`${path}.${MAGNITUDE}`) }, shape);
+    },
+  })));
+}
+
+interface LayerOfAdapter {
+  readonly path: string;
+  readonly shape: Shape;
+  /** With its values, made anew each time. */
+  readonly layer: () => LayerToMerge;
+}
+
+function weightsOf(baseModel: OpenModel, runtime: Runtime, layers: readonly LayerOfAdapter[]): { weights: MergeWeight[]; dispose: () => Promise<void> } {
+  const [merger, rowMerger] = [new Merger(baseModel, runtime), new RowMerger(baseModel.weights, runtime)];
+  const weights = layers.map(({ path, shape, layer }): MergeWeight => ({
+    path: `${path}.weight`, shape,
+    merge: () => {
+      const made = layer();
+      return merger.merge(made.layer, made.adapter, made.settings, made.values);
+    },
+    mergeRows: async (stored) => {
+      const made = layer();
+      if (!canMergeRows(made.layer, made.adapter)) return false;
+      await rowMerger.merge(made, stored);
+      return true;
+    },
+  }));
+  return { weights, dispose: () => disposeAll([merger, rowMerger]) };
 }
 
 function ofLayer(values: TrainedValues, path: string): TrainedValues {
@@ -78,20 +104,15 @@ function ofLayer(values: TrainedValues, path: string): TrainedValues {
 
 /** The weights of a run's adapter, of any kind; `dispose` when they are written. Rounded as adapter files round it. */
 export function weightsOfAdapter({ job, plan, baseModel, runtime }: Pick<OpenRun, 'job' | 'plan' | 'baseModel' | 'runtime'>, saved: ValueOf): { weights: MergeWeight[]; dispose: () => Promise<void> } {
-  const merger = new Merger(baseModel, runtime);
-  const settings = job.adapter as never;
-  const weights = plan.layers.map((layer): MergeWeight => {
-    const own = (): ValueOf => {
-      const names = plan.adapter!.parameters(layer, settings).map(({ name }) => `${layer.path}.${name}`);
+  const [adapter, settings] = [plan.adapter!, job.adapter as never];
+  return weightsOf(baseModel, runtime, plan.layers.map((layer) => ({
+    path: layer.path, shape: layer.shape,
+    layer: () => {
+      const names = adapter.parameters(layer, settings).map(({ name }) => `${layer.path}.${name}`);
       const rounded = roundTrained(new Map(names.map((name) => [name, saved(name)])), trainedScale(job), job.output.dtype);
-      return (name) => rounded.get(name)!;
-    };
-    return {
-      path: `${layer.path}.weight`, shape: layer.shape,
-      merge: () => merger.merge(layer, plan.adapter!, settings, own()), mergeHalf: (base) => merger.mergeHalf(layer, plan.adapter!, settings, own(), base),
-    };
-  });
-  return { weights, dispose: () => merger.dispose() };
+      return { layer, adapter, settings, values: (name) => rounded.get(name)! };
+    },
+  })));
 }
 
 /** The weights that a run has trained themselves. */
@@ -182,44 +203,32 @@ function changedTensors({ path: file, tensors }: StoredFile, weights: ReadonlyMa
   return new Map(tensors.flatMap((tensor): [string, ChangedTensor][] => {
     const own = tensor.parameters.filter(({ path }) => weights.has(path));
     if (own.length === 0) return [];
-    const type = dtype === 'stored' ? storedType(tensor) : dtype;
+    const to = dtype === 'stored' ? storedType(tensor) : dtype;
     const isWhole = own.length === 1 && (own[0]!.form === 'same' || own[0]!.form === 'reshaped');
-    const half = isWhole && type === 'f16' && tensor.dtype === 'f16' ? weights.get(own[0]!.path)!.mergeHalf : undefined;
-    return [[tensor.name, {
-      dtype: type, wantsStored: half !== undefined,
-      data: async (base) => {
-        if (half) {
-          const bits = await half(new Uint16Array(base.buffer, base.byteOffset, base.byteLength / 2));
-          // An overflow is for the exact way to tell of.
-          if (!hasInfinity(bits)) {
-            const bytes = new Uint8Array(bits.buffer, bits.byteOffset, bits.byteLength);
-            check.noteBytes(tensor.name, bytes);
-            if (check.looksAt(own[0]!.path)) check.note(own[0]!.path, await weights.get(own[0]!.path)!.merge(), f16ToF32(bits));
-            return bytes;
-          }
-        }
+    const weight = weights.get(own[0]!.path)!;
+    const { name, dtype: from } = tensor;
+    const mergeRows = isWhole && isComputed(from) && weight.mergeRows ? (rest: Omit<StoredRows, 'name' | 'from' | 'to'>) => weight.mergeRows!({ name, from, to, ...rest }) : null;
+    return [[name, {
+      dtype: to, wantsStored: mergeRows !== null,
+      write: async (base, output) => {
+        const digest = check.digestOf(name);
+        const onRounded = isWhole && check.looksAt(weight.path) ? { onRounded: (share: number) => check.rounded(share) } : {};
+        if (await mergeRows?.({ base, output, onRows: (bytes) => void digest?.update(bytes), ...onRounded })) return;
         // A tensor that joins parameters keeps those that do not change.
-        const all = isWhole ? await weights.get(own[0]!.path)!.merge() : source.readF32(tensor.name);
+        const all = isWhole ? await weight.merge() : source.readF32(name);
         if (!isWhole) for (const place of own) putParameter(all, place, await weights.get(place.path)!.merge());
-        const bytes = encodeTensor(all, type, tensor.name);
-        check.noteBytes(tensor.name, bytes);
-        if (own.length === 1 && isWhole && check.looksAt(own[0]!.path)) check.note(own[0]!.path, all, type === 'f32' ? all : decodeF32(bytes as Uint8Array<ArrayBuffer>, type));
-        return bytes;
+        const bytes = encodeTensor(all, to, name);
+        digest?.update(bytes);
+        if (isWhole && check.looksAt(weight.path)) check.note(weight.path, all, to === 'f32' ? all : decodeF32(bytes as Uint8Array<ArrayBuffer>, to));
+        await output.write(bytes);
       },
     }]];
   }));
 }
 
-/** Whether some f16 bits are no finite number: all five bits of the exponent are set. */
-function hasInfinity(bits: Uint16Array): boolean {
-  const pairs = new Uint32Array(bits.buffer, bits.byteOffset, bits.length >> 1);
-  // Adding one at the lowest bit of an exponent carries out of it only when all are set.
-  let carries = 0;
-  for (let i = 0; i < pairs.length; i++) carries |= (pairs[i]! & 0x7c007c00) + 0x04000400;
-  return (carries & 0x80008000) !== 0 || (bits.length % 2 === 1 && (bits.at(-1)! & 0x7c00) === 0x7c00);
-}
+const isComputed = (dtype: StoredTensor['dtype']): dtype is FileDType => dtype === 'f16' || dtype === 'bf16' || dtype === 'f32';
 
-const storedType = ({ dtype }: StoredTensor): FileDType => (dtype === 'f16' || dtype === 'bf16' ? dtype : 'f32');
+const storedType = ({ dtype }: StoredTensor): FileDType => (isComputed(dtype) ? dtype : 'f32');
 
 /** Every tensor in its place, and some of them byte for byte. */
 function checkFile({ path: basePath, tensors }: StoredFile, target: string, weights: ReadonlyMap<string, MergeWeight>, check: SpotCheck): void {
@@ -230,7 +239,7 @@ function checkFile({ path: basePath, tensors }: StoredFile, target: string, weig
   const untouched = tensors.filter(({ parameters }) => !parameters.some(({ path }) => weights.has(path)));
   for (const { name, shape } of tensors) if (!found.tensors.has(name) || !sameShape(found.tensors.get(name)!.shape, shape)) damaged(name);
   for (const { name } of spread(untouched, SAMPLE)) if (Buffer.compare(base.read(name).bytes, found.read(name).bytes) !== 0) damaged(name);
-  for (const [name, digest] of check.digests) if (found.tensors.has(name) && digestOf(found.read(name).bytes) !== digest) damaged(name);
+  for (const [name, digest] of check.digestsOnce()) if (digestOf(found.read(name).bytes) !== digest) damaged(name);
 }
 
 /** Weights that are looked at again. */
@@ -238,12 +247,13 @@ const SAMPLE = 24;
 
 const spread = <T>(items: readonly T[], count: number): T[] => (items.length <= count ? [...items] : Array.from({ length: count }, (_, i) => items[Math.floor((i * items.length) / count)]!));
 
-const digestOf = (bytes: Uint8Array): string => createHash('sha1').update(bytes).digest('hex');
+const DIGEST = 'sha1';
+const digestOf = (bytes: Uint8Array): string => createHash(DIGEST).update(bytes).digest('hex');
 
 /** What was written of some weights, to be compared with what is read again; and what rounding took of their changes. */
 class SpotCheck {
   worst = 0;
-  readonly digests = new Map<string, string>();
+  private readonly digests = new Map<string, Hash>();
   private readonly chosen: ReadonlySet<string>;
   private readonly written = new Map<string, string>();
   private readonly folder: OpenModel;
@@ -256,8 +266,24 @@ class SpotCheck {
     this.every = Math.max(1, Math.floor(weights.length / SAMPLE));
   }
 
-  noteBytes(name: string, bytes: Uint8Array): void {
-    if (this.count++ % this.every === 0) this.digests.set(name, digestOf(bytes));
+  /** What takes the bytes of a tensor of the file at hand, for those that are read again. */
+  digestOf(name: string): Hash | null {
+    if (this.count++ % this.every !== 0) return null;
+    const hash = createHash(DIGEST);
+    this.digests.set(name, hash);
+    return hash;
+  }
+
+  /** Of the tensors written since the last call, by name. */
+  digestsOnce(): [name: string, digest: string][] {
+    const all = [...this.digests].map(([name, hash]): [string, string] => [name, hash.digest('hex')]);
+    this.digests.clear();
+    return all;
+  }
+
+  /** @param share of a change that the element type has taken */
+  rounded(share: number): void {
+    this.worst = Math.max(this.worst, share);
   }
 
   looksAt(path: string): boolean {
@@ -277,7 +303,7 @@ class SpotCheck {
       lost += (written[i]! - wanted[i]!) ** 2;
       change += (wanted[i]! - base[i]!) ** 2;
     }
-    if (change > 0) this.worst = Math.max(this.worst, Math.sqrt(lost / change));
+    if (change > 0) this.rounded(Math.sqrt(lost / change));
   }
 
   /** @param read values of a path, or null when it is elsewhere. Error: `export.damaged`. */

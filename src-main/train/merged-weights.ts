@@ -6,8 +6,8 @@ import { lora } from '../catalog/adapters/lora.ts';
 import type { AdaptedLayer, Adapter } from '../catalog/define/adapter.ts';
 import { defaultSettings } from '../contract/fields.ts';
 import { createBuilder } from '../graph/builder.ts';
-import { castTo } from '../nn/cast.ts';
 import { f32, type HostTensor, type Program, type Runtime } from '../runtime/runtime.ts';
+import type { LayerToMerge } from './merge-rows.ts';
 import { toF32, type OpenModel } from './open-model.ts';
 import type { OpenRun } from './run-job.ts';
 import type { ReadAdapter } from './read-adapter.ts';
@@ -69,44 +69,28 @@ export class Merger {
 
   /** The weight in f32, row-major. */
   async merge(layer: AdaptedLayer, adapter: Adapter, settings: Parameters<Adapter['merge']>[3], values: ValueOf): Promise<Float32Array> {
-    return toF32(await this.run(layer, adapter, settings, values, f32(this.folder.readF32(`${layer.path}.weight`), layer.shape)));
-  }
-
-  /** The weight as f16 bits from those of the base: computed in f32, converted by the runtime both ways. */
-  async mergeHalf(layer: AdaptedLayer, adapter: Adapter, settings: Parameters<Adapter['merge']>[3], values: ValueOf, base: Uint16Array): Promise<Uint16Array> {
-    return (await this.run(layer, adapter, settings, values, { dtype: 'f16', shape: layer.shape, data: base })) as Uint16Array;
-  }
-
-  private async run(layer: AdaptedLayer, adapter: Adapter, settings: Parameters<Adapter['merge']>[3], values: ValueOf, base: HostTensor): Promise<Float32Array | Uint16Array> {
     const parameters = adapter.parameters({ ...layer, path: 'layer' }, settings);
-    const program = await this.program(layer, adapter, settings, base.dtype as 'f32' | 'f16');
+    const program = await this.program(layer, adapter, settings);
     return scoped(async (keep) => {
       const feeds = new Map(parameters.map(({ name }) => [name, keep(this.runtime.upload(values(`${layer.path}.${name}`)))]));
-      feeds.set('weight', keep(this.runtime.upload(base)));
-      const merged = keep((await program.run(feeds)).get('merged')!);
-      return (await merged.read()) as Float32Array | Uint16Array;
+      feeds.set('weight', keep(this.runtime.upload(f32(this.folder.readF32(`${layer.path}.weight`), layer.shape))));
+      return toF32((await keep((await program.run(feeds)).get('merged')!).read()) as Float32Array);
     });
   }
 
   mergeRead(file: FileAdapter, layer: FileAdapter['layers'][number], shape: Shape): Promise<Float32Array> {
-    const [adapted, adapter, settings] = readSettings(file, layer, shape);
-    return this.merge(adapted, adapter, settings, (name) => file.values.get(name)!);
+    const { layer: adapted, adapter, settings, values } = readLayer(file, layer, shape);
+    return this.merge(adapted, adapter, settings, values);
   }
 
-  mergeReadHalf(file: FileAdapter, layer: FileAdapter['layers'][number], shape: Shape, base: Uint16Array): Promise<Uint16Array> {
-    const [adapted, adapter, settings] = readSettings(file, layer, shape);
-    return this.mergeHalf(adapted, adapter, settings, (name) => file.values.get(name)!, base);
-  }
-
-  private async program({ kind, shape }: AdaptedLayer, adapter: Adapter, settings: Parameters<Adapter['merge']>[3], dtype: 'f32' | 'f16'): Promise<Program> {
-    const key = JSON.stringify([adapter.label, kind, shape, settings, dtype]);
+  private async program({ kind, shape }: AdaptedLayer, adapter: Adapter, settings: Parameters<Adapter['merge']>[3]): Promise<Program> {
+    const key = JSON.stringify([adapter.label, kind, shape, settings]);
     const known = this.programs.get(key);
     if (known) return known;
     if (this.programs.size >= MOST_PROGRAMS) await this.dispose();
     const g = createBuilder();
     const leaves = Object.fromEntries(adapter.parameters({ kind, shape, path: 'layer' }, settings).map((one) => [one.name, g.trainable(one.name, one.shape)]));
-    const merged = adapter.merge(g, castTo(g, g.input('weight', shape, dtype), 'f32'), leaves, settings);
-    const graph = g.graph({ merged: castTo(g, merged, dtype) });
+    const graph = g.graph({ merged: adapter.merge(g, g.input('weight', shape), leaves, settings) });
     const program = await this.runtime.compile(graph, { weights: this.folder.weights, name: 'merge' });
     this.programs.set(key, program);
     return program;
@@ -119,11 +103,12 @@ export class Merger {
   }
 }
 
-function readSettings({ axis }: FileAdapter, { path, rank, hasMagnitude }: FileAdapter['layers'][number], shape: Shape): [AdaptedLayer, Adapter, Parameters<Adapter['merge']>[3]] {
+/** A layer of an adapter file, as merging takes it. */
+export function readLayer({ axis, values }: FileAdapter, { path, rank, hasMagnitude }: FileAdapter['layers'][number], shape: Shape): LayerToMerge {
   const adapter = (hasMagnitude ? dora : lora) as unknown as Adapter;
   // A file read has its alpha in the matrices already.
   const settings = { ...defaultSettings(adapter.fields), rank, alpha: rank, ...(axis === null ? {} : { axis }) };
-  return [{ path, shape, kind: shape.length === 2 ? 'linear' : 'conv' }, adapter, settings as never];
+  return { layer: { path, shape, kind: shape.length === 2 ? 'linear' : 'conv' }, adapter, settings: settings as never, values: (name) => values.get(name)! };
 }
 
 /** The model with some parameters replaced by f32 values in memory. */

@@ -8,12 +8,14 @@ import { packed, packsApart, packsTogether, unpacked, type Pack } from './packs.
 import { gradientName } from './step-graph.ts';
 import { readScalar } from './step-programs.ts';
 import type { TrainedTensor } from './trained.ts';
-import { accumulateGraph, averageName, OWN_RATE, sharedName, stateName, updateGraph, type UpdateSettings } from './update-graph.ts';
+import { accumulateGraph, averageName, beforeName, OWN_RATE, sharedName, stateName, UPDATE_NORM, updateGraph, updateNormGraph, type UpdateSettings } from './update-graph.ts';
 
 export interface UpdateResult {
   /** L2 norm of the gradient before clipping; not finite when the update was left out. */
   readonly gradientNorm: number;
   readonly skipped: boolean;
+  /** L2 norm of the change of all trained tensors; null when it was not measured. */
+  readonly updateNorm: number | null;
 }
 
 const noWeights = (): never => assert(false, 'an update has no frozen weights') as never;
@@ -27,6 +29,8 @@ export class OptimizerState {
   private readonly runtime: Runtime;
   private readonly update: Program;
   private readonly add: Program | null;
+  /** Compiled when the first update is measured. */
+  private norm: Program | null = null;
 
   private constructor(values: Map<string, DeviceTensor>, packs: readonly Pack[], tensors: readonly TrainedTensor[], settings: UpdateSettings, runtime: Runtime, update: Program, add: Program | null) {
     this.values = values;
@@ -77,8 +81,9 @@ export class OptimizerState {
    * @param step from 1
    * @param ownRate of the tensors that have one
    * @param still steps at the beginning of the run whose rate was 0
+   * @param measures whether the length of the change is asked for; it costs a pass over the tensors, and changes nothing
    */
-  async apply(gradients: ReadonlyMap<string, DeviceTensor>, factor: number, step: number, rate: number, ownRate = rate, still = 0): Promise<UpdateResult> {
+  async apply(gradients: ReadonlyMap<string, DeviceTensor>, factor: number, step: number, rate: number, ownRate = rate, still = 0, measures = false): Promise<UpdateResult> {
     const { optimizer, settings } = this.settings;
     const own = Object.entries(optimizer.scalars(step, ownRate, settings as never, still)).map(([name, value]) => [`${OWN_RATE}${name}`, value] as const);
     const scalars = { ...optimizer.scalars(step, rate, settings as never, still), ...Object.fromEntries(own), gradient_factor: factor };
@@ -92,6 +97,10 @@ export class OptimizerState {
         throw error;
       });
       const skipped = !Number.isFinite(gradientNorm);
+      const updateNorm = measures && !skipped ? await this.changeTo(result).catch(async (error: unknown) => {
+        await disposeAll(result.values());
+        throw error;
+      }) : null;
       for (const [name, tensor] of result) {
         if (skipped) tensor.dispose();
         else {
@@ -99,7 +108,7 @@ export class OptimizerState {
           this.values.set(name, tensor);
         }
       }
-      return { gradientNorm, skipped };
+      return { gradientNorm, skipped, updateNorm };
     });
   }
 
@@ -122,7 +131,15 @@ export class OptimizerState {
   }
 
   async dispose(): Promise<void> {
-    await disposeAll([...this.values.values(), this.update, ...(this.add ? [this.add] : [])]);
+    await disposeAll([...this.values.values(), this.update, ...[this.add, this.norm].filter((program) => program !== null)]);
+  }
+
+  /** L2 norm of the way from the values to these. */
+  private async changeTo(next: ReadonlyMap<string, DeviceTensor>): Promise<number> {
+    this.norm ??= await this.runtime.compile(updateNormGraph(this.packs), { weights: noWeights, name: 'update-norm' });
+    const feeds = this.tensors.flatMap(({ name }) => [[name, next.get(name)!], [beforeName(name), this.values.get(name)!]] as const);
+    const { norm } = this;
+    return scoped(async (keep) => readScalar(keep((await norm.run(new Map(feeds))).get(UPDATE_NORM)!)));
   }
 
   private scalar(value: number): DeviceTensor {

@@ -2,6 +2,7 @@
 // only in prompt and seed share each call of the model.
 // n pictures, C latent channels, h w latent positions
 import { disposeAll, scoped } from '../base/dispose.ts';
+import { UserError } from '../base/errors.ts';
 import { alphasCumprodOf } from '../catalog/noise.ts';
 import type { Model, NoiseSettings, Prediction } from '../catalog/define/family.ts';
 import type { Sampler, SamplerRun } from '../catalog/define/sampler.ts';
@@ -13,7 +14,7 @@ import { checkPicture } from './check-picture.ts';
 import { buildCondition, conditionFeeds, leastCommonMultiple, type Encoded } from './condition.ts';
 import { Autoencoder, ShapedPrograms, TextEncoders } from './encoders.ts';
 import type { OpenModel } from './open-model.ts';
-import { pictureNoise, toRgb, type Picture, type PictureSettings } from './picture.ts';
+import { PAINTING_STOPPED, pictureNoise, toRgb, type Picture, type PictureSettings } from './picture.ts';
 import { ProgramsByKey } from './programs-by-key.ts';
 import { runToHost } from './run-to-host.ts';
 import type { TrainedValues } from './trained.ts';
@@ -30,6 +31,8 @@ export interface PaintingModel {
   readonly noise: { readonly noise: NoiseSettings; readonly prediction: Prediction };
   /** Noise that pictures start from and that samplers add; that of the seed if left out. */
   readonly noiseFor?: typeof pictureNoise;
+  /** Asked before each step of a picture; ends painting with the error `PAINTING_STOPPED`. */
+  readonly shouldStop?: () => boolean;
   /** Told of the finished latents [n,C,h,w], before they are decoded. */
   readonly onLatents?: (latents: Float32Array, shape: readonly number[]) => void;
 }
@@ -124,6 +127,9 @@ export class Painter {
     const latents: Float32Array[] = group.map(({ seed }, i) => noiseFor(seed, size, 'start').map((value) => value * runs[i]!.initialSigma));
     const timesteps = runs[0]!.timesteps;
     for (const [i, timestep] of timesteps.entries()) {
+      // Lets signals and messages through.
+      await new Promise((turn) => setImmediate(turn));
+      if (this.parts.shouldStop?.()) throw new UserError(PAINTING_STOPPED, 'Painting was stopped; nothing was written.');
       const sample = new Float32Array(rows * size);
       latents.forEach((latent, k) => {
         const input = runs[k]!.modelInput(latent, i);

@@ -25,6 +25,9 @@ export interface Picture {
   readonly height: number;
 }
 
+/** Code of the error that ends painting when it shall stop; nothing has gone wrong then. */
+export const PAINTING_STOPPED = 'sample.stopped';
+
 /** The noise that a picture starts from, or that of one of its steps: given by its seed, whatever is painted with it. */
 export function pictureNoise(seed: number, size: number, stream: 'start' | 'step', step = 0): Float32Array {
   return rng(seed, 'picture', stream, step).fillNormal(new Float32Array(size));

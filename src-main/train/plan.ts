@@ -16,6 +16,7 @@ import { initialValues } from '../nn/init.ts';
 import type { DType } from '../base/dtype.ts';
 import { buildCondition } from './condition.ts';
 import { maskName } from './dropout.ts';
+import { ignoredSettings } from './ignored-settings.ts';
 import type { OpenModel } from './open-model.ts';
 import type { TrainedTensor } from './trained.ts';
 
@@ -59,15 +60,6 @@ export interface PlannedTensor extends Pick<TrainedTensor, 'name' | 'shape'> {
 export function makePlan(job: Job, model: Model, folder: Pick<OpenModel, 'storedDType' | 'files'>, compute: DType): Plan {
   const plan = planOfTask(job, model, folder, compute);
   return { ...plan, warnings: [...ignoredSettings(job), ...plan.warnings] };
-}
-
-/** Settings that ask for something that this job does not do. */
-function ignoredSettings({ task, adapter, preview }: Job): PlanWarning[] {
-  const ignored = (setting: string, why: string): PlanWarning => ({ code: 'job.ignored', text: `${setting} has no effect: ${why}.`, data: { setting } });
-  return [
-    ...(adapter.textEncoderLearningRate !== undefined && !(task === 'adapter' && adapter.textEncoder) ? [ignored('adapter.textEncoderLearningRate', 'the text encoders are not trained; set adapter.textEncoder = true')] : []),
-    ...(task === 'autoencoder' && preview.every > 0 ? [ignored('preview.every', 'an autoencoder makes no pictures from prompts')] : []),
-  ];
 }
 
 function planOfTask(job: Job, model: Model, folder: Pick<OpenModel, 'storedDType' | 'files'>, compute: DType): Plan {

@@ -1,4 +1,5 @@
 // Previews: pictures from the very values that an export would write, rounded as the export rounds them.
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TrainEventBody } from '../contract/events.ts';
 import type { Job } from '../contract/job.ts';
@@ -16,22 +17,26 @@ import type { TrainedValues } from './trained.ts';
 export type RoundedValues = TrainedValues;
 
 export interface Preview {
-  run(step: number): Promise<void>;
+  /** @param isRepeated the step was reached before, so that only what is missing is painted */
+  run(step: number, isRepeated?: boolean): Promise<void>;
   dispose(): Promise<void>;
 }
 
-export function createPreview(run: OpenRun, values: () => ReadonlyMap<string, DeviceTensor>, emit: (event: TrainEventBody) => void): Preview {
+/** @param shouldStop asked while painting, see `Painter` */
+export function createPreview(run: OpenRun, values: () => ReadonlyMap<string, DeviceTensor>, emit: (event: TrainEventBody) => void, shouldStop: () => boolean): Preview {
   const { job, model, baseModel, runtime, plan, folder } = run;
-  const painter = new Painter({ model, baseModel, runtime, builder: plan.builder, trainsText: plan.trainsText, noise: noiseOf(job, model) });
+  const painter = new Painter({ model, baseModel, runtime, builder: plan.builder, trainsText: plan.trainsText, noise: noiseOf(job, model), shouldStop });
   const wanted = previewPictures(run);
   const used = paintedWith(run);
   return {
-    run: async (step) => {
+    run: async (step, isRepeated = false) => {
+      const fileOf = (index: number): string => join(folder.samples, `step-${String(step).padStart(6, '0')}-${index}.png`);
+      if (isRepeated && wanted.every((_, index) => existsSync(fileOf(index)))) return;
       const pictures = await painter.paint(await roundForExport(values(), run), wanted);
       // Between previews their programs, each with the weights of the model, would only take room beside the training.
       await painter.dispose();
       for (const [index, picture] of pictures.entries()) {
-        const file = join(folder.samples, `step-${String(step).padStart(6, '0')}-${index}.png`);
+        const file = fileOf(index);
         const { prompt, seed } = wanted[index]!;
         await savePicture(file, picture, wanted[index]!, used);
         emit({ kind: 'sample', step, file, prompt, seed });

@@ -3,6 +3,8 @@ import { existsSync, readFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { UserError } from '../base/errors.ts';
 import { sameShape, showShape, sizeOf, type Shape } from '../base/shape.ts';
+import { adapterHeader, isOfRun, statedAxis, type AdapterHeader } from '../catalog/adapter-header.ts';
+import { otherKind, vectorAxis } from '../catalog/define/foreign-keys.ts';
 import { formats } from '../catalog/formats/index.ts';
 import { DORA_SCALE, magnitudeShape, type AdapterFormat, type AdapterPart, type DoraAxis, type NamedModel } from '../catalog/define/format.ts';
 import { openSafetensors } from '../files/safetensors.ts';
@@ -10,23 +12,13 @@ import { ADAPTER_LIMITS, shown } from '../files/safetensors-header.ts';
 import type { WeightFile } from '../files/weight-file.ts';
 import { DOWN, lowRankShapes, MAGNITUDE, UP } from '../nn/low-rank.ts';
 import { f32, type HostTensor } from '../runtime/runtime.ts';
-import { canonicalKey, MIDDLE, otherKind, vectorAxis } from './adapter-tools/foreign-keys.ts';
 import { foldMiddle } from './adapter-tools/tucker.ts';
 import type { TrainedValues } from './trained.ts';
 
 /** An adapter file as its header shows it; no model is needed. */
-export interface AdapterFile {
+export interface AdapterFile extends AdapterHeader {
   readonly path: string;
   readonly file: WeightFile;
-  /** Name of the layout in the catalog. */
-  readonly layout: string;
-  readonly format: AdapterFormat;
-  /** Keys of the tensors of each layer; layers as the layout spells them. */
-  readonly modules: ReadonlyMap<string, ReadonlyMap<AdapterPart, string>>;
-  /** Keys of the middle tensors of convolutions in Tucker form, by layer. */
-  readonly middles: ReadonlyMap<string, string>;
-  /** Tensors that the layout does not know. */
-  readonly unknown: readonly string[];
   /** What PEFT says in the file beside it (adapter_config.json); empty without one. */
   readonly config: Readonly<Record<string, unknown>>;
 }
@@ -60,13 +52,14 @@ export const adapterPath = (path: string): string => (existsSync(join(path, PEFT
 
 /**
  * Opens an adapter file (or a folder of PEFT) and takes its keys apart.
- * Errors: those of safetensors; `adapter.unknown-layout` when no key is that of an adapter.
+ * Errors: those of safetensors; `adapter.of-run`, `adapter.other-kind`, `adapter.unknown-layout` when no key is that of an adapter.
  */
 export function openAdapter(named: string): AdapterFile {
   const path = adapterPath(named);
-  const file = openSafetensors(path, ADAPTER_LIMITS);
+  const file = openSafetensors(path, ADAPTER_LIMITS, 'the adapter file');
   const found = adapterOfFile(path, file);
   if (found) return found;
+  if (isOfRun(file.metadata)) throw new UserError('adapter.of-run', `"${path}" is a file of a run's own, and no adapter: take one from the folder "exports" of the run, or make one with "adora export RUN".`, { path });
   const kind = otherKind(file.tensors.keys());
   if (kind !== null) throw new UserError('adapter.other-kind', `"${path}" is ${kind}, which Adora cannot apply: choose a LoRA or DoRA file.`, { path, kind });
   throw new UserError('adapter.unknown-layout', `"${path}" is no adapter that Adora can read (${namesOf([...file.tensors.keys()])}): ` +
@@ -75,27 +68,8 @@ export function openAdapter(named: string): AdapterFile {
 
 /** The adapter in an opened file, or null when it holds something else. */
 export function adapterOfFile(path: string, file: WeightFile): AdapterFile | null {
-  const keys = [...file.tensors.keys()];
-  const counts = Object.entries(formats).map(([layout, format]) => ({ layout, format, known: keys.filter((key) => isMatrix(format, key)).length }));
-  const { layout, format, known } = counts.reduce((best, next) => (next.known > best.known ? next : best));
-  if (known === 0) return null;
-  const modules = new Map<string, Map<AdapterPart, string>>();
-  const unknown: string[] = [];
-  const middles = new Map<string, string>();
-  for (const key of keys) {
-    const middle = MIDDLE.exec(canonicalKey(key))?.[1];
-    if (middle !== undefined) {
-      middles.set(middle, key);
-      continue;
-    }
-    const parsed = format.parse(canonicalKey(key));
-    const module = parsed && (modules.get(parsed.module) ?? new Map<AdapterPart, string>());
-    if (!parsed || !module || module.has(parsed.part)) unknown.push(key);
-    else modules.set(parsed.module, module.set(parsed.part, key));
-  }
-  for (const [module, key] of middles) if (!modules.has(module)) unknown.push(key);
-  const config = format.hasAlpha ? {} : peftConfig(path);
-  return { path, file, layout, format, modules, middles, unknown, config };
+  const header = adapterHeader(file);
+  return header && { ...header, path, file, config: header.format.hasAlpha ? {} : peftConfig(path) };
 }
 
 function peftConfig(path: string): Readonly<Record<string, unknown>> {
@@ -105,11 +79,6 @@ function peftConfig(path: string): Readonly<Record<string, unknown>> {
 
 /** A layout that has a place for magnitudes of this axis. */
 export const formatFor = (axis: DoraAxis): AdapterFormat => Object.values(formats).find(({ axes }) => axes.includes(axis))!;
-
-const isMatrix = (format: AdapterFormat, key: string): boolean => {
-  const part = format.parse(canonicalKey(key))?.part;
-  return part === DOWN || part === UP;
-};
 
 /**
  * Reads an adapter for a model. Every tensor must find its place.
@@ -153,6 +122,9 @@ function inModel({ path, format, modules }: AdapterFile, model: NamedModel): Map
     used.add(spelling);
   }
   const strangers = [...modules.keys()].filter((module) => !used.has(module));
+  if (strangers.length > 0 && model.textEncoders.length === 0 && strangers.every((module) => /^(?:lora_te|text_encoder)/.test(module))) {
+    throw new UserError('adapter.other-model', `"${path}" also changes text encoders (${strangers.length} layers), and this model has none: choose a model that is complete.`, { path, layers: strangers.slice(0, 100) });
+  }
   if (strangers.length > 0) {
     throw new UserError('adapter.other-model', `"${path}" was made for another model: ${strangers.length} of its ${modules.size} layers are not ` +
       `in this one (${namesOf(strangers)}). Choose the base model that the adapter was trained on.`, { path, layers: strangers.slice(0, 100) });
@@ -179,17 +151,12 @@ function axisOf({ path, file, format }: AdapterFile, modules: ReadonlyMap<string
     possible = possible === null ? own : possible.filter((axis) => own.includes(axis));
   }
   if (possible === null) return null;
-  const stated = asked ?? file.metadata.get('adora.dora_axis') ?? axisOfArguments(file.metadata.get('ss_network_args'));
+  const stated = asked ?? statedAxis(file.metadata);
   const axis = possible.length === 1 ? possible[0] : possible.find((one) => one === stated);
   if (axis) return axis;
   throw new UserError('adapter.axis', possible.length === 0
     ? `"${path}" has magnitudes of rows in some layers and of columns in others: it cannot be applied as one DoRA.`
     : `"${path}" does not say whether its magnitudes belong to rows or columns of the weights: say it with --axis output (rows) or --axis input (columns), or export it again with a newer version of the program that made it.`, { path });
-}
-
-function axisOfArguments(text: string | undefined): DoraAxis | undefined {
-  const match = /"wd_on_out(?:put)?"\s*:\s*"?(true|false)/i.exec(text ?? '');
-  return match ? (match[1]!.toLowerCase() === 'true' ? 'output' : 'input') : undefined;
 }
 
 interface LayerTensors {

@@ -1,11 +1,14 @@
 // Whether base and pictures are those that a recipe was made with; what differs, in words.
+import { existsSync } from 'node:fs';
 import type { TrainEventBody } from '../contract/events.ts';
 import type { Job } from '../contract/job.ts';
 import type { Recipe, RecipeData, RecipePicture } from '../contract/recipe.ts';
 import { countOf, listNames } from '../dataset/names.ts';
 import { readDataset } from './export-data-facts.ts';
+import { hashOfFiles } from './export-source.ts';
 import { modelIdentity } from './model-identity.ts';
 import { openBase } from './open-model.ts';
+import { adapterPath } from './read-adapter.ts';
 import { recipeData } from './recipe-facts.ts';
 import { versions } from './versions.ts';
 
@@ -22,6 +25,10 @@ export async function checkRecipe(recipe: Recipe, job: Job): Promise<RecipeWarni
     const kind = model.label === recipe.base.kind ? '' : ` It is a model of the kind ${model.label}; the recipe was made for ${recipe.base.kind}.`;
     if (parts.length > 0) warn('recipe.other-base', `The base model at "${baseModel.root}" is not the one of the recipe (other: ${parts.join(', ')}), so the result will be another.${kind}`, { parts });
   } else warn('recipe.unknown-base', 'The recipe has no hashes of its base model: whether this one is it cannot be said.');
+  const { from } = job.adapter;
+  if (recipe.start && from !== undefined && existsSync(from) && await hashOfFiles([adapterPath(from)]) !== recipe.start.sha256) {
+    warn('recipe.other-start', `The adapter "${from}" that training goes on from is not the one of the recipe, so the result will be another.`, { path: from });
+  }
   const dataset = recipe.data && await readDataset(job, model);
   if (!recipe.data) warn('recipe.unknown-data', 'The recipe has no hashes of its pictures: whether these are they cannot be said.');
   else if (dataset && dataset.fingerprint !== recipe.data.fingerprint) {

@@ -2,10 +2,12 @@
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { basename, dirname, join, relative, resolve, sep } from 'node:path';
 import { UserError } from '../base/errors.ts';
+import { ALTERED } from '../catalog/define/format.ts';
 import type { TrainEvent } from '../contract/events.ts';
 import type { Job } from '../contract/job.ts';
 import { parseRecipe, recipeVersion, withPlaces, type Recipe, type RecipeResults } from '../contract/recipe.ts';
 import { writeFileAtomic } from '../files/atomic-write.ts';
+import { shown } from '../files/safetensors-header.ts';
 import { openSafetensors } from '../files/safetensors.ts';
 import { checkpointState, listCheckpoints } from './checkpoint.ts';
 import { readDataset } from './export-data-facts.ts';
@@ -14,6 +16,7 @@ import { openBase } from './open-model.ts';
 import { readRunJob } from './open-run.ts';
 import { recipeBase, recipeData } from './recipe-facts.ts';
 import { readEvents } from './run-folder.ts';
+import { startHash } from './start-file.ts';
 import { versions } from './versions.ts';
 
 export interface RecipeRequest {
@@ -52,11 +55,12 @@ async function ofRun(run: string, folder: string): Promise<Omit<Made, 'stem'>> {
   const state = last ? checkpointState(last.path) : null;
   const { base, data } = await stillThere(job, state?.dataset ?? null, stored, notes);
   const events = readEvents(run);
+  const start = startHash(run);
   const started = events.findLast((event) => event.kind === 'started');
   return {
     recipe: {
       recipe: recipeVersion, versions: started?.versions ?? stored?.versions ?? { ...versions }, job: withoutSelection(withPlaces(job, relativeTo(folder))),
-      base, data, results: await resultsOf(events, exported, state?.step ?? 0),
+      base, data, ...(start === null ? {} : { start: { sha256: start } }), results: await resultsOf(events, exported, state?.step ?? 0),
     },
     notes,
   };
@@ -111,13 +115,18 @@ async function resultsOf(events: readonly TrainEvent[], exported: readonly strin
 /** Error: `recipe.none`. */
 function ofAdapter(file: string): Omit<Made, 'stem'> {
   const recipe = storedRecipe(file);
-  if (recipe) return { recipe, notes: recipe.data ? [] : ['The file does not say which pictures it was trained on.'] };
+  const altered = openSafetensors(file).metadata.get(ALTERED);
+  const notes = [
+    ...(recipe?.data ? [] : ['The file does not say which pictures it was trained on.']),
+    ...(altered === undefined ? [] : [`The file was altered after its training (${shown(altered)}): the recipe makes the adapter as it was trained.`]),
+  ];
+  if (recipe) return { recipe, notes };
   throw new UserError('recipe.none', `"${file}" holds no recipe ("adora.job" in its metadata): only adapters that Adora trained have one. Settings of another trainer are read by "adora import".`, { file });
 }
 
 /** The recipe in the metadata of an adapter; older ones have its job alone. Null without. */
 function storedRecipe(file: string): Recipe | null {
-  const { metadata } = openSafetensors(file);
+  const { metadata } = openSafetensors(file, undefined, 'the adapter file');
   const [job, rest] = [jsonOf(metadata.get('adora.job')), jsonOf(metadata.get('adora.recipe'))];
   if (job === null) return null;
   const found = parseRecipe({ recipe: recipeVersion, versions: {}, base: null, data: null, ...(rest as object | null), job, results: null });

@@ -57,7 +57,7 @@ export function recipeBase(task: Job['task'], model: Model, baseModel: OpenModel
   };
 }
 
-/** What an adapter file carries of its recipe beside the job. */
-export async function recipeInFile(job: Job, base: RecipeBase, dataset: PreparedDataset | null): Promise<RecipeInFile> {
-  return { recipe: recipeVersion, versions: { ...versions }, base, data: dataset && await recipeData(job, dataset, false) };
+/** What an adapter file carries of its recipe beside the job. @param start hash of the file that training went on from; null where it began anew */
+export async function recipeInFile(job: Job, base: RecipeBase, dataset: PreparedDataset | null, start: string | null): Promise<RecipeInFile> {
+  return { recipe: recipeVersion, versions: { ...versions }, base, data: dataset && await recipeData(job, dataset, false), ...(start === null ? {} : { start: { sha256: start } }) };
 }

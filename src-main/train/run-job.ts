@@ -17,12 +17,14 @@ import { exportRun } from './export-run.ts';
 import { trainLoop, type LoopControl, type LoopEnd } from './loop.ts';
 import { openBase, type OpenModel } from './open-model.ts';
 import { checkSameModel, modelIdentity, type ModelIdentity } from './model-identity.ts';
+import { brokenWeight } from './not-finite.ts';
 import { OptimizerState } from './optimizer-state.ts';
 import { makePlan, optimizerOf, ownRateOf, type Plan } from './plan.ts';
 import { RunForecast } from './forecast-run.ts';
 import { checkPreview, createPreview } from './preview.ts';
-import { discardRunFolder, EventLog, openRunFolder, readEvents, trainedSeconds, type RunFolder } from './run-folder.ts';
-import { keepStart, keptStart } from './start-adapter.ts';
+import { discardRunFolder, EventLog, openRunFolder, readEvents, trainedSeconds, type OpenRunFolder, type RunFolder } from './run-folder.ts';
+import { keepStart } from './start-adapter.ts';
+import { keptStart } from './start-file.ts';
 import { trainedTensors } from './start-values.ts';
 import { StepPrograms } from './step-programs.ts';
 import { createTask, type PreparedTask } from './create-task.ts';
@@ -55,6 +57,14 @@ export async function runJob(request: RunRequest): Promise<'finished' | 'interru
   const path = resolve(request.runFolder);
   const isOurs = !request.resume && !existsSync(path);
   const folder = await openRunFolder(path, request.job, request.resume);
+  try {
+    return await runIn(folder, request, isOurs);
+  } finally {
+    folder.release();
+  }
+}
+
+async function runIn(folder: OpenRunFolder, request: RunRequest, isOurs: boolean): Promise<'finished' | 'interrupted'> {
   const log = new EventLog(folder.path, request.onEvent);
   let board: Tensorboard | undefined;
   let hasStarted = request.resume;
@@ -90,7 +100,10 @@ export async function runJob(request: RunRequest): Promise<'finished' | 'interru
     }
     board?.close();
     // A run that never began leaves nothing, so that the same command works once its cause is removed.
-    if (!hasStarted) discardRunFolder(folder, isOurs);
+    if (!hasStarted) {
+      folder.release();
+      discardRunFolder(folder, isOurs);
+    }
     throw error;
   } finally {
     board?.close();
@@ -128,13 +141,14 @@ async function runOnce(request: RunRequest, folder: RunFolder, emit: (event: Tra
     announce(run, chosen, prepared, state.step, emit);
     const optimizer = keep(await OptimizerState.create(chosen.runtime, tensors, { optimizer: kind, settings, clip: job.train.clip, ema: job.train.ema, ...(ownRate ? { hasOwnRate: ownRate.has } : {}) }, job.train.accumulate > 1, checkpoint?.values));
     const programs = keep(new StepPrograms(prepared.task, { runtime: chosen.runtime, weights: baseModel.weights, checkpointing: job.train.checkpointing, scalesLoss: chosen.scalesLoss }));
-    const preview = job.task === 'autoencoder' ? null : keep(createPreview(run, () => optimizer.shown, emit));
+    const preview = job.task === 'autoencoder' ? null : keep(createPreview(run, () => optimizer.shown, emit, () => control.shouldStop() || (control.shouldPause?.() ?? false)));
     const started = performance.now();
     const { end, state: last } = await trainLoop({
       job, task: prepared.task, programs, optimizer, control, emit: ahead.watching(),
       checkpoints: folder.checkpoints,
       scalesLoss: chosen.scalesLoss,
       preview: preview?.run ?? null,
+      brokenWeight: () => brokenWeight(baseModel),
       onCheckpoint: async (step) => pruneCheckpoints(folder.checkpoints, job.train.keep, step),
       clock: () => (performance.now() - started) / 1000,
     }, state);
@@ -149,7 +163,7 @@ async function runOnce(request: RunRequest, folder: RunFolder, emit: (event: Tra
 type RunFacts = Required<Pick<LoopState, 'dataset' | 'model'>>;
 
 const newState = (facts: RunFacts): LoopState => ({
-  step: 0, lossScale: 0, goodSteps: 0, skipped: 0, firstProbe: null, lastProbe: null, ...facts,
+  step: 0, lossScale: 0, goodSteps: 0, skipped: 0, firstProbe: null, lastProbe: null, isProved: false, ...facts,
 });
 
 function goOn(state: LoopState, facts: RunFacts, emit: (event: TrainEventBody) => void): LoopState {
@@ -218,5 +232,6 @@ function writeScalars(board: Tensorboard, event: TrainEventBody): void {
     if (event.loss !== null) board.scalar('train/loss', event.step, event.loss, Date.now() / 1000);
     board.scalar('train/learning_rate', event.step, event.lr, Date.now() / 1000);
     if (event.gradNorm !== null) board.scalar('train/gradient_norm', event.step, event.gradNorm, Date.now() / 1000);
+    if (event.updateNorm !== undefined && event.updateNorm !== null) board.scalar('train/update_norm', event.step, event.updateNorm, Date.now() / 1000);
   } else if (event.kind === 'probe' && event.loss !== null) board.scalar('probe/loss', event.step, event.loss, Date.now() / 1000);
 }

@@ -7,7 +7,6 @@ import type { TrainEventBody } from '../contract/events.ts';
 import type { Job } from '../contract/job.ts';
 import { makeFolder } from '../files/atomic-write.ts';
 import type { Runtime } from '../runtime/runtime.ts';
-import { UserError } from '../base/errors.ts';
 import { chooseRuntime, type ChosenRuntime } from './choose-runtime.ts';
 import { roundTrained, trainedScale } from './export-values.ts';
 import { mergedFile, mergedWeights, withWeights } from './merged-weights.ts';
@@ -54,14 +53,11 @@ export async function sampleCommand(settings: SampleSettings, { onEvent, shouldS
   const chosen = await chooseRuntime({ train: { device: settings.device, dtype: settings.dtype } as Job['train'] }, 0, onEvent);
   onEvent({ kind: 'phase', name: 'open the model', done: 0, total: 0, unit: 'layers' });
   const { model, baseModel, noise } = settings.run === undefined ? await openBasePainting(settings, chosen.runtime) : await openTrainedPainting(settings.run, settings, chosen);
-  const painter = new Painter({ model, baseModel, noise, runtime: chosen.runtime, builder: { compute: chosen.compute, storedDType: baseModel.storedDType }, trainsText: false });
+  const painter = new Painter({ model, baseModel, noise, runtime: chosen.runtime, builder: { compute: chosen.compute, storedDType: baseModel.storedDType }, trainsText: false, shouldStop });
   const wanted = picturesOf(settings, model);
   const files: string[] = [];
   try {
-    const pictures = await painter.paint(new Map(), wanted, (done) => {
-      onEvent({ kind: 'phase', name: 'paint', done, total: wanted.length, unit: 'pictures' });
-      if (shouldStop()) throw new UserError('sample.stopped', 'Painting was stopped; nothing was written.');
-    });
+    const pictures = await painter.paint(new Map(), wanted, (done) => onEvent({ kind: 'phase', name: 'paint', done, total: wanted.length, unit: 'pictures' }));
     await makeFolder(resolve(settings.out));
     for (const [index, picture] of pictures.entries()) {
       const { seed } = wanted[index]!;
@@ -100,7 +96,7 @@ export async function openBasePainting({ base = '', adapter, axis, strength }: P
 }
 
 /** The values are rounded as an export rounds them. */
-export async function openTrainedPainting(path: string, { step, strength }: Pick<SampleSettings, 'step' | 'strength'>, chosen: ChosenRuntime): Promise<OpenedModel> {
+async function openTrainedPainting(path: string, { step, strength }: Pick<SampleSettings, 'step' | 'strength'>, chosen: ChosenRuntime): Promise<OpenedModel> {
   const run = openRun(path, chosen);
   const saved = openSavedValues(chooseCheckpoint(run, step).path);
   const exact = new Map(run.plan.tensors.map(({ name }) => [name, saved(name)]));

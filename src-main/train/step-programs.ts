@@ -37,11 +37,14 @@ export class StepPrograms {
     });
   }
 
-  /** Mean loss over batches, without gradients. */
-  async measure(batches: readonly TaskBatch[], values: ReadonlyMap<string, DeviceTensor>): Promise<number> {
+  /** Mean loss over batches, without gradients; null when it shall stop meanwhile. */
+  async measure(batches: readonly TaskBatch[], values: ReadonlyMap<string, DeviceTensor>, shouldStop: () => boolean = () => false): Promise<number | null> {
     let total = 0;
     let count = 0;
     for (const batch of batches) {
+      // Lets signals and messages through.
+      await new Promise((turn) => setImmediate(turn));
+      if (shouldStop()) return null;
       const program = await this.program(`measure ${batch.key}`, () => lossGraph(batch.buildLoss, this.task.builder));
       const result = await runToHost(this.settings.runtime, program, batch.feeds, values);
       total += result.get(LOSS)!.data[0]! * batch.size;

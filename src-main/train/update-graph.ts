@@ -85,6 +85,20 @@ function totalSquares(g: Builder, gradients: readonly Value[]): Value {
 const mapValues = <A, B>(record: Readonly<Record<string, A>>, f: (value: A, key: string) => B): Record<string, B> =>
   Object.fromEntries(Object.entries(record).map(([key, value]) => [key, f(value, key)]));
 
+/** Name of a tensor's values before an update. */
+export const beforeName = (tensor: string): string => `before:${tensor}`;
+export const UPDATE_NORM = 'update_norm';
+
+/**
+ * How far an update moved all tensors: a program of its own, so that the update is the same whether it is measured or not.
+ * Inputs: `<name>` and `before:<name>` of tensors. Output: `update_norm`, the L2 norm of the change.
+ */
+export function updateNormGraph(packs: readonly Pack[]): Graph {
+  const g = createBuilder();
+  const changes = packs.map((pack) => g.sub(joined(g, pack, (name, shape) => g.input(name, shape)), joined(g, pack, (name, shape) => g.input(beforeName(name), shape))));
+  return g.graph({ [UPDATE_NORM]: g.sqrt(totalSquares(g, changes)) });
+}
+
 /** The sum of two gradients, for accumulation over several batches. */
 export function accumulateGraph(tensors: readonly { readonly name: string; readonly shape: Shape }[]): Graph {
   const g = createBuilder();

@@ -11,7 +11,7 @@ import { MAGNITUDE, type ExportSource, type SourceFacts, type SourceLayer } from
 /** ComfyUI shows metadata of files whose header is no larger than this. */
 const MOST_HEADER = 1 << 20;
 /** Texts that can be missed, the first to go first, when the header would be larger. */
-const EXPENDABLE = ['ss_tag_frequency', 'adora.recipe', 'adora.job', 'ss_bucket_info', 'ss_dataset_dirs'];
+const EXPENDABLE = ['ssmd_cover_images', 'modelspec.thumbnail', 'ss_datasets', 'ss_tag_frequency', 'adora.recipe', 'adora.job', 'ss_bucket_info', 'ss_dataset_dirs'];
 
 export interface WriteSettings {
   readonly dtype: FileDType;
@@ -20,6 +20,9 @@ export interface WriteSettings {
   readonly approximation?: SourceFacts['approximation'];
 }
 
+/** What of a source is written; no base model is needed for it. */
+export type WritableSource = Pick<ExportSource, 'layers' | 'axis' | 'scale' | 'values' | 'named' | 'facts'>;
+
 export interface WrittenFile {
   readonly path: string;
   readonly metadata: Readonly<Record<string, string>>;
@@ -27,8 +30,10 @@ export interface WrittenFile {
   readonly header: number;
 }
 
-/** Error: `export.unnamed-layer`, `safetensors.f16-overflow`, `files.*`. */
-export async function writeAdapter(source: ExportSource, format: AdapterFormat, path: string, { dtype, note, approximation }: WriteSettings): Promise<WrittenFile> {
+/** Error: `export.unnamed-layer`, `export.mixed-magnitudes`, `safetensors.f16-overflow`, `files.*`. */
+export async function writeAdapter(source: WritableSource, format: AdapterFormat, path: string, { dtype, note, approximation }: WriteSettings): Promise<WrittenFile> {
+  const bare = source.axis !== null && format.isAllDora ? source.layers.find((layer) => !source.values.has(`${layer.path}.${MAGNITUDE}`)) : undefined;
+  if (bare) throw new UserError('export.mixed-magnitudes', `The adapter has magnitudes in some layers and none in others (first "${bare.path}"), and programs that read the layout ${format.label} would take all of them for DoRA: export with --as lora or --as merged.`, { layer: bare.path });
   const held = valuesInFile(source.values, source.scale, dtype);
   const tensors: TensorToWrite[] = [];
   for (const layer of source.layers) {

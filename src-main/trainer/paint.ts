@@ -3,51 +3,64 @@
 import { UserError } from '../base/errors.ts';
 import type { PaintRequest, RequestOf } from '../contract/trainer.ts';
 import { chooseRuntime, type ChosenRuntime } from '../train/choose-runtime.ts';
-import { readRunJob } from '../train/open-run.ts';
-import { Painter } from '../train/painter.ts';
-import { savePicture, type PictureSettings } from '../train/picture.ts';
-import { openBasePainting, openTrainedPainting } from '../train/sample-command.ts';
+import { PaintingSession, subjectOfAdapters, subjectOfRun, type PaintingSubject } from '../train/painting-session.ts';
+import { PAINTING_STOPPED, savePicture, type PictureSettings } from '../train/picture.ts';
 import type { CommandContext } from './commands.ts';
 
-/** Pictures that share their weights are painted together; each is written as soon as it is there. */
-export async function paint({ pictures, device }: RequestOf<'paint'>, { control, onProgress }: CommandContext): Promise<null> {
-  const chosen = await chooseRuntime({ train: { device: device as never, dtype: 'auto' } });
+/** What a process that paints keeps open between two requests. */
+let kept: { readonly device: string; readonly chosen: ChosenRuntime; readonly session: PaintingSession } | null = null;
+let control: CommandContext['control'] | null = null;
+
+/** Each picture is written as soon as it is there; those that share their weights are painted one after the other. */
+export async function paint({ pictures, device }: RequestOf<'paint'>, context: CommandContext): Promise<null> {
+  const { onProgress } = context;
+  control = context.control;
   let done = 0;
   onProgress('open the model', 0, pictures.length, 'pictures');
-  for (const group of groups(pictures)) {
-    const first = group[0]!;
-    const { model, baseModel, noise } = await openFor(first, chosen);
-    const painter = new Painter({ model, baseModel, noise, runtime: chosen.runtime, builder: { compute: chosen.compute, storedDType: baseModel.storedDType }, trainsText: false });
-    try {
-      for (const request of group) {
-        if (control.shouldStop()) throw new UserError('sample.stopped', 'Painting was stopped; pictures that were done are kept.');
-        const settings: PictureSettings = {
-          prompt: request.prompt, negative: request.negative, seed: request.seed, guidance: request.guidance,
-          steps: request.steps, sampler: request.sampler, width: model.nativeSide, height: model.nativeSide,
-        };
-        const [picture] = await painter.paint(new Map(), [settings]);
-        await savePicture(request.out, picture!, settings);
-        onProgress('paint', ++done, pictures.length, 'pictures');
+  const { chosen, session } = await openSession(device);
+  try {
+    for (const sources of sourcesOf(pictures)) {
+      const subject = openSubject(sources[0]![0]!, chosen);
+      for (const group of sources) {
+        const weights = await subject.weights(group[0]!.strength);
+        for (const request of group) {
+          const settings: PictureSettings = {
+            prompt: request.prompt, negative: request.negative, seed: request.seed, guidance: request.guidance,
+            steps: request.steps, sampler: request.sampler, width: subject.model.nativeSide, height: subject.model.nativeSide,
+          };
+          if (context.control.shouldStop()) throw new UserError(PAINTING_STOPPED, 'Painting was stopped.');
+          await savePicture(request.out, await session.paint(subject, weights, settings), settings);
+          onProgress('paint', ++done, pictures.length, 'pictures');
+        }
       }
-    } finally {
-      await painter.dispose();
     }
+  } catch (error) {
+    if (error instanceof UserError && error.code === PAINTING_STOPPED) throw new UserError('sample.stopped', 'Painting was stopped; pictures that were done are kept.');
+    throw error;
   }
   return null;
 }
 
-function groups(pictures: readonly PaintRequest[]): PaintRequest[][] {
+async function openSession(device: string): Promise<NonNullable<typeof kept>> {
+  if (kept?.device === device) return kept;
+  await kept?.session.dispose();
+  const chosen = await chooseRuntime({ train: { device: device as never, dtype: 'auto' } });
+  return kept = { device, chosen, session: new PaintingSession(chosen, () => control?.shouldStop() ?? false) };
+}
+
+/** Pictures of one source, by strength; sources that change something come first, so that a base alone finds its model open. */
+function sourcesOf(pictures: readonly PaintRequest[]): PaintRequest[][][] {
+  const sources = grouped(pictures, ({ run, step, base, adapters }) => JSON.stringify([run, step, base, adapters]));
+  const isBare = ([first]: readonly PaintRequest[]): boolean => first!.run === undefined && (first!.adapters ?? []).length === 0;
+  return [...sources.filter((one) => !isBare(one)), ...sources.filter(isBare)].map((source) => grouped(source, ({ strength }) => String(strength)));
+}
+
+function grouped(pictures: readonly PaintRequest[], keyOf: (picture: PaintRequest) => string): PaintRequest[][] {
   const alike = new Map<string, PaintRequest[]>();
-  for (const picture of pictures) {
-    const { run, step, base, adapters, strength } = picture;
-    const key = JSON.stringify([run, step, base, adapters, strength]);
-    alike.set(key, [...(alike.get(key) ?? []), picture]);
-  }
+  for (const picture of pictures) alike.set(keyOf(picture), [...(alike.get(keyOf(picture)) ?? []), picture]);
   return [...alike.values()];
 }
 
-async function openFor({ run, step, base, adapters, strength }: PaintRequest, chosen: ChosenRuntime) {
-  if (run !== undefined && step !== 0) return openTrainedPainting(run, { strength, ...(step === undefined ? {} : { step }) }, chosen);
-  const model = base ?? readRunJob(run ?? '').base.model;
-  return openBasePainting({ base: model, adapter: [...(run === undefined ? adapters ?? [] : [])], strength }, chosen.runtime);
+function openSubject({ run, step, base = '', adapters = [] }: PaintRequest, chosen: ChosenRuntime): PaintingSubject {
+  return run === undefined ? subjectOfAdapters(base, adapters, chosen) : subjectOfRun(run, step, chosen);
 }

@@ -105,7 +105,8 @@ const before = (points: readonly StepPoint[], step: number): readonly StepPoint[
 function thinned(points: readonly StepPoint[]): readonly StepPoint[] {
   if (points.length <= mostPoints) return points;
   const recent = points.length - mostPoints / 4;
-  return points.filter((_, at) => at >= recent || at % 2 === 0);
+  // Of two neighbours the one that measured more.
+  return points.filter((point, at) => at >= recent || (at % 2 === 0 ? point.updateNorm !== null || (points[at + 1]?.updateNorm ?? null) === null : point.updateNorm !== null && points[at - 1]!.updateNorm === null));
 }
 
 /** Running average with the half-life of `halfLife` points; gaps stay gaps. */

@@ -1,14 +1,14 @@
 import { mkdtempSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 
 import { UserError } from '../../src-main/base/errors.ts';
 import type { Forecast, RunJob } from '../../src-main/cli/commands/train.ts';
 import { trainEventSchema } from '../../src-main/contract/events.ts';
+import { folderOfFile } from '../files/temporary.ts';
 import { adora } from './cli-harness.ts';
 
-const folder = mkdtempSync(join(tmpdir(), 'adora-cli-'));
+const folder = folderOfFile();
 const job = join(folder, 'job.toml');
 writeFileSync(job, 'version = 1\n[base]\nmodel = "model"\n[[data.folders]]\npath = "images"\n');
 
@@ -173,6 +173,24 @@ describe('other commands', () => {
       code: 2, error: expect.stringContaining('from 1 to 1000'),
     });
     expect((await adora(['sample', '--prompt', 'a'], { sample })).code).toBe(2);
+  });
+
+  test('what was typed wrongly ends with 2: unknown choices, options that are missing or do not go together', async () => {
+    const never = async (): Promise<never> => { throw new Error('it must not get so far'); };
+    const tools = { convert: never, resize: never, extract: never, merge: never };
+    const wrong = async (args: readonly string[], engine: Parameters<typeof adora>[1]) => {
+      const { code, error } = await adora(args, engine);
+      expect([code, error], args.join(' ')).toEqual([2, expect.not.stringContaining('must not')]);
+      return error;
+    };
+    expect(await wrong(['convert', 'a', '--to', 'x', '--out', 'b'], { adapterTools: tools })).toContain('kohya, peft');
+    expect(await wrong(['extract', '--base', 'a', '--tuned', 'b', '--rank', '2', '--layout', 'x', '--out', 'c'], { adapterTools: tools })).toContain('kohya, peft');
+    expect(await wrong(['sample', '--base', 'm', '--prompt', 'a', '--sampler', 'x'], { sample: never })).toContain('euler-ancestral');
+    expect((await adora(['sample', '--help'], { sample: never })).out).toMatch(/"ddim"[^]*"euler-ancestral"/);
+    for (const code of ['export.rank', 'export.base', 'resize.size', 'merge.needs-base', 'picture.sampler', 'files.is-there']) {
+      const refuses = async () => { throw new UserError(code, 'Say more.'); };
+      expect((await adora(['export', 'run'], { export: refuses })).code, code).toBe(2);
+    }
   });
 
   test('what the engine cannot do is not offered', async () => {

@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest';
 import { importCommand, importSettings } from '../../src-main/app/import-command.ts';
 import { readJobFile } from '../../src-main/app/job-file.ts';
 import { catalogFields } from '../../src-main/catalog/index.ts';
-import { temporaryFolder } from '../files/temporary.ts';
+import { refusalOf, temporaryFolder } from '../files/temporary.ts';
 
 const folder = join(import.meta.dirname, 'imports');
 const fields = catalogFields();
@@ -21,7 +21,7 @@ describe('kohya', () => {
         folders: [{ path: 'pictures/ink', repeats: 4 }, { path: 'pictures/general', regularization: true }], resolution: 1024, buckets: { enabled: true },
         caption: { dropout: 0.04, shuffle: true, keepTokens: 1, maxTokens: 225 },
       },
-      adapter: { kind: 'dora', rank: 24, alpha: 12, axis: 'input', targets: 'attention+feed-forward', textEncoder: true, textEncoderLearningRate: 5e-5 },
+      adapter: { kind: 'dora', rank: 24, alpha: 12, axis: 'input', targets: 'transformers', textEncoder: true, textEncoderLearningRate: 5e-5 },
       objective: { weighting: 'min-snr', minSnrGamma: 5, noiseOffset: 0.03 }, noise: { maxTimestep: 899 },
       optimizer: { kind: 'adamw', learningRate: 3e-4, weightDecay: 0.05, beta1: 0.9, beta2: 0.98, eps: 1e-8 },
       schedule: { kind: 'cosine-restarts', cycles: 3, warmup: 100 },
@@ -42,7 +42,7 @@ describe('kohya', () => {
       name: 'window', base: { model: 'models/sd15.safetensors', clipSkip: 2 },
       data: { folders: [{ path: 'pictures/img' }, { path: 'pictures/reg', regularization: true }], resolution: [512, 640], buckets: { enabled: false }, caption: { dropout: 0.05, maxTokens: 75 } },
       // "dora_wd" and "conv_dim" stand in every such file; a standard LoRA does not look at them.
-      adapter: { kind: 'lora', rank: 32, alpha: 16, targets: 'attention+feed-forward', dropout: 0.1 },
+      adapter: { kind: 'lora', rank: 32, alpha: 16, targets: 'transformers', dropout: 0.1 },
       optimizer: { kind: 'adafactor', learningRate: 1e-4, scaleParameter: false, relativeStep: false, relativeWarmup: false, weightDecay: 0 },
       schedule: { kind: 'constant' }, train: { batch: 3, clip: 0, seed: 1234, priorWeight: 0.7 },
     });
@@ -96,7 +96,7 @@ describe('OneTrainer', () => {
       name: 'water', base: { model: 'models/sdxl.safetensors', clipSkip: 3, prediction: 'v' },
       data: { folders: [{ path: 'pictures/water', repeats: 3 }], resolution: 1024, flip: true, buckets: { enabled: true }, holdout: 'pictures/held', caption: { dropout: 0.1, shuffle: true, keepTokens: 2, separator: ',' } },
       // lora_alpha is 1 where it is not given.
-      adapter: { kind: 'dora', rank: 16, alpha: 1, axis: 'input', targets: 'attention+feed-forward', textEncoder: true, textEncoderLearningRate: 5e-5 },
+      adapter: { kind: 'dora', rank: 16, alpha: 1, axis: 'input', targets: 'transformers', textEncoder: true, textEncoderLearningRate: 5e-5 },
       objective: { weighting: 'min-snr', minSnrGamma: 4, noiseOffset: 0.02 }, noise: { zeroTerminalSnr: true, maxTimestep: 899 },
       optimizer: { kind: 'prodigy', learningRate: 2e-4, beta2: 0.99, weightDecay: 0.02, distanceFactor: 2, biasCorrection: true, safeguardWarmup: true, decouple: true },
       // Warm-up is in batches there.
@@ -145,7 +145,7 @@ describe('ai-toolkit', () => {
     const file = join(temporaryFolder(), 'a.yml');
     writeFileSync(file, 'job: extension\nconfig:\n  name: x\n  process:\n    - network: {type: lora}\n      model: {name_or_path: black-forest-labs/FLUX.1-dev, is_flux: true}\n');
     const { job, left } = await importSettings(file, fields);
-    expect(job).toMatchObject({ adapter: { rank: 4, alpha: 1 }, optimizer: { kind: 'adamw', learningRate: 1e-6, eps: 1e-6, weightDecay: 0.01 }, train: { steps: 1000, saveEvery: 1000 } });
+    expect(job).toMatchObject({ adapter: { rank: 4, alpha: 1, targets: 'transformers' }, optimizer: { kind: 'adamw', learningRate: 1e-6, eps: 1e-6, weightDecay: 0.01 }, train: { steps: 1000, saveEvery: 1000 } });
     expect(left).toEqual(['model is_flux (Adora does not train it so far)']);
   });
 });
@@ -159,6 +159,34 @@ describe('adora import', () => {
     expect(job.adapter).toMatchObject((data as { job: { adapter: object } }).job.adapter);
     const { left } = data as { left: string[] };
     for (const line of left) expect(readFileSync(to, 'utf8')).toContain(`#   ${line}`);
+  });
+  test('a job file that is there is replaced when that is asked for, and only then', async () => {
+    const to = join(temporaryFolder(), 'job.toml');
+    writeFileSync(to, 'mine');
+    const file = join(folder, 'ai-toolkit.yaml');
+    await refusalOf('files.is-there', () => importCommand({ file, to }, fields));
+    expect(readFileSync(to, 'utf8')).toBe('mine');
+    await importCommand({ file, to, force: true }, fields);
+    expect(readFileSync(to, 'utf8')).toContain('paper');
+  });
+  test('a file that is missing, a folder, and the place of a mistake are said in words', async () => {
+    const place = temporaryFolder();
+    expect((await refusalOf('files.not-found', () => importSettings(join(place, 'gone.toml'), fields))).message).toContain('does not exist');
+    await refusalOf('files.not-found', () => importSettings(join(place, 'gone'), fields));
+    expect((await refusalOf('files.is-a-folder', () => importSettings(place, fields))).message).toContain('is a folder');
+    const wrong = async (name: string, text: string) => {
+      writeFileSync(join(place, name), text);
+      return (await refusalOf('import.syntax', () => importSettings(join(place, name), fields))).message;
+    };
+    expect(await wrong('a.yaml', 'a: [1\nb: 2\n')).toMatch(/line 2, column 1\. Save/);
+    expect(await wrong('a.toml', 'a = 1\nb = [1\nc = 2\n')).toMatch(/\(line 3\)\. Save/);
+  });
+  test.each(['adamw8bit', 'adamw8', 'adam8bit'])('%s of ai-toolkit becomes AdamW with a note', async (optimizer) => {
+    const file = join(temporaryFolder(), 'a.yaml');
+    writeFileSync(file, `config:\n  name: x\n  process:\n    - network: {type: lora, linear: 4, linear_alpha: 4}\n      train: {optimizer: ${optimizer}, lr: 1e-4}\n`);
+    const { job, notes } = await importSettings(file, fields);
+    expect(job['optimizer']).toMatchObject({ kind: 'adamw', learningRate: 1e-4 });
+    expect(notes.join('\n')).toContain(`${optimizer} becomes adamw with states in full precision`);
   });
   test('prints the job where no file is named', async () => {
     const { text, data } = await importCommand({ file: join(folder, 'ai-toolkit.yaml') }, fields);

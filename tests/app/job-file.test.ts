@@ -1,12 +1,12 @@
-import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 
 import { readJobFile } from '../../src-main/app/job-file.ts';
+import { folderOfFile } from '../files/temporary.ts';
 import { catalog } from './cli-harness.ts';
 
-const folder = mkdtempSync(join(tmpdir(), 'adora-job-'));
+const folder = folderOfFile();
 const toml = `version = 1
 [base]
 model = "../model" # beside

@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { libraryCommand } from '../../src-main/app/library-command.ts';
 import { listLibrary, usualFolders, type LibraryEntry } from '../../src-main/app/library.ts';
+import { inspectCommand } from '../../src-main/train/inspect.ts';
 import { extraPaths } from '../../src-main/app/library/places.ts';
 import { refusalOf, temporaryFolder } from '../files/temporary.ts';
 import { goldenPath } from '../nn/golden.ts';
@@ -56,6 +57,32 @@ describe('what is found', () => {
     });
     expect(found['models/loras/weight.safetensors']!.adapter).toEqual({ kind: 'DoRA', layout: 'kohya', rank: 16, axis: 'input', base: null, trigger: null });
     expect(found['models/checkpoints/sd/v1.safetensors']!.bytes).toBe(statSync(join(root, 'models/checkpoints/sd/v1.safetensors')).size);
+  });
+
+  test('an adapter is what `inspect` says that it is, whatever names its tensors have', async () => {
+    const path = 'down_blocks.1.attentions.0.transformer_blocks.0.attn2.to_k';
+    const adapters: Record<string, Shapes> = {
+      // OneTrainer's names for diffusers, with magnitudes of inputs.
+      dotted: { [`unet.${path}.lora_down.weight`]: [4, 768], [`unet.${path}.lora_up.weight`]: [640, 4], [`unet.${path}.dora_scale`]: [1, 768] },
+      processor: { [`unet.${path.replace('to_k', 'processor.to_k_lora')}.down.weight`]: [4, 1024], [`unet.${path.replace('to_k', 'processor.to_k_lora')}.up.weight`]: [640, 4] },
+      peft: { [`base_model.model.${path}.lora_A.weight`]: [4, 768], [`base_model.model.${path}.lora_B.weight`]: [640, 4], [`base_model.model.${path}.lora_magnitude_vector`]: [640] },
+      toolkit: { [`lora_unet_${path.replaceAll('.', '_')}.lora_A.weight`]: [4, 768], [`lora_unet_${path.replaceAll('.', '_')}.lora_B.weight`]: [640, 4], [`lora_unet_${path.replaceAll('.', '_')}.magnitude`]: [640] },
+    };
+    const root = tree(Object.fromEntries(Object.entries(adapters).map(([name, shapes]) => [`${name}.safetensors`, shapes])));
+    const found = await list(root);
+    for (const name of Object.keys(adapters)) {
+      const { data } = await inspectCommand({ file: join(root, `${name}.safetensors`), tensors: false });
+      const { isDora, axis, family, layout, ranks } = data as Record<string, unknown>;
+      const { family: listed, adapter } = found[`${name}.safetensors`]!;
+      expect({ name, isDora: adapter!.kind === 'DoRA', axis: adapter!.axis, family: listed, layout: adapter!.layout, ranks: [adapter!.rank] }).toEqual({ name, isDora, axis, family, layout, ranks });
+    }
+    expect(found['dotted.safetensors']!.adapter).toMatchObject({ kind: 'DoRA', axis: 'input', rank: 4 });
+    expect(found['toolkit.safetensors']!.adapter).toMatchObject({ kind: 'DoRA', axis: 'output' });
+  });
+
+  test('adapters that cannot be applied are listed and said to be so', async () => {
+    const root = tree({ 'loha.safetensors': { 'lora_unet_mid_block_attentions_0_proj_in.hada_w1_a': [4, 4], 'lora_unet_mid_block_attentions_0_proj_in.hada_w1_b': [4, 4] } });
+    expect((await list(root))['loha.safetensors']).toMatchObject({ kind: 'adapter', isUsable: false, reason: expect.stringContaining('LoHa') as string, adapter: { kind: 'LoHa', layout: null } });
   });
 
   test('in folders of A1111 and InvokeAI, and a folder in the diffusers layout', async () => {

@@ -97,6 +97,18 @@ describe('pictures', () => {
     expect(() => handlers['runs.compareRender']({ items: [item(runId, 300)], onlyMade: false })).toThrow('was not saved: choose one of 100');
   });
 
+  test('wait until a training leaves the device', async () => {
+    const { handlers, context } = home.studio;
+    const runId = writeRun('a', [100]);
+    await context.turns.take();
+    const { taskId } = await handlers['runs.compareRender']({ items: [item(runId, 100)], onlyMade: false });
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect([painted.length, context.tasks.list()[0]]).toMatchObject([0, { state: 'running', label: 'Waits until the training pauses or ends' }]);
+    context.turns.leave();
+    expect((await home.finished(taskId!)).state).toBe('done');
+    expect(painted).toHaveLength(1);
+  });
+
   test('that wait can be cancelled: nothing of them is painted', async () => {
     const { handlers } = home.studio;
     const runId = writeRun('a', [100, 200]);

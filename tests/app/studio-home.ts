@@ -1,5 +1,5 @@
 // A studio on a home of its own, with a stand-in for the trainer or with a real one that was built for the test.
-import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -9,6 +9,7 @@ import type { EventData, EventName } from '../../src-main/contract/api.ts';
 import type { FromTrainer, ToTrainer } from '../../src-main/contract/trainer.ts';
 import { createStudio, type Studio } from '../../src-main/app/studio.ts';
 import type { WorkerHost } from '../../src-main/app/trainer/worker-host.ts';
+import { buildFolder } from '../scratch.ts';
 
 export interface Home {
   readonly folder: string;
@@ -72,8 +73,7 @@ export const noTrainer = standInHost(() => [{ kind: 'failed', problem: { code: '
 
 /** Builds the trainer's entry; inside of the project, so that its packages are found. Remove the folder at the end. */
 export async function buildTrainer(): Promise<{ entry: string; folder: string }> {
-  if (!existsSync('out')) mkdirSync('out');
-  const folder = mkdtempSync(join('out', '.test-'));
+  const folder = buildFolder();
   await build({
     configFile: false, logLevel: 'error', publicDir: false,
     build: { ssr: 'src-main/trainer.ts', outDir: folder, target: 'node20', minify: false, rolldownOptions: { output: { entryFileNames: 'trainer.js' } } },

@@ -67,7 +67,9 @@ test('from a draft to files: events, snapshot, samples, export with proof', asyn
   const run = await start(12, { preview: { every: 6, prompts: ['a fox'], steps: 2 } });
   expect((await ended(run.id)).state).toBe('finished');
   const { events, lastSeq, run: now, draft: used } = await handlers['runs.snapshot']({ runId: run.id, maxSteps: 100 });
-  expect(events.filter(({ kind }) => kind === 'step')).toHaveLength(12);
+  const steps = events.filter((event) => event.kind === 'step');
+  expect(steps).toHaveLength(12);
+  expect(steps.filter(({ updateNorm }) => (updateNorm ?? 0) > 0).map(({ step }) => step)).toEqual([5, 10, 12]);
   expect(lastSeq).toBe(events.at(-1)!.seq);
   expect(now).toMatchObject({ state: 'finished', step: 12, total: 12, checkpoint: 12, canResume: false });
   expect(now.lastSample).toMatch(/^\/img\//);
@@ -122,8 +124,11 @@ test('pause saves and gives its place back on resume; stop saves and can be resu
   const run = await start(400);
   await reached(run.id, 3);
   const paused = home.next('run.changed', ({ state }) => state === 'paused');
+  const { turns } = home.studio.context;
+  expect(turns.isTaken()).toBe(true);
   expect((await handlers['runs.pause']({ runId: run.id })).state).toBe('pausing');
   expect((await paused).checkpoint).toBeGreaterThanOrEqual(3);
+  expect(turns.isTaken()).toBe(false);
   await handlers['runs.resume']({ runId: run.id });
   await reached(run.id, 5);
   const sample = home.next('run.event', ({ event }) => event.kind === 'sample');

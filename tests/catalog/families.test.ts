@@ -158,13 +158,14 @@ describe('targets', () => {
     // out; 17 resnet blocks with a time projection; 2 + 2 layers of the embeddings.
     expect(layers('attention')).toHaveLength(560);
     expect(layers('attention+feed-forward')).toHaveLength(700);
+    expect(layers('transformers')).toHaveLength(700 + 22);
     expect(layers('linear')).toHaveLength(700 + 22 + 17 + 4);
     // 34 convolutions of the resnet blocks, 11 shortcuts, 2 + 2 resamplers, in and out.
     expect(layers('linear+conv')).toHaveLength(743 + 34 + 11 + 4 + 2);
   });
 
   it('are nested', () => {
-    const sets = ['attention', 'attention+feed-forward', 'linear', 'linear+conv'].map((name) => new Set(layers(name)));
+    const sets = ['attention', 'attention+feed-forward', 'transformers', 'linear', 'linear+conv'].map((name) => new Set(layers(name)));
     sets.slice(1).forEach((set, i) => expect([...sets[i]!].filter((path) => !set.has(path))).toEqual([]));
   });
 });

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, expect } from 'vitest';
+import { afterAll, afterEach, expect } from 'vitest';
 import { UserError } from '../../src-main/base/errors.ts';
 
 const folders: string[] = [];
@@ -14,6 +14,13 @@ afterEach(() => {
 export function temporaryFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), 'adora-test-'));
   folders.push(folder);
+  return folder;
+}
+
+/** A folder for all tests of a file, removed after the last one. */
+export function folderOfFile(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'adora-test-'));
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
   return folder;
 }
 

@@ -1,14 +1,23 @@
 // Training that goes on from an adapter file: it begins with the weights that the file means, and depends on the file no longer.
-import { readdirSync, renameSync, rmSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { describeFile } from '../../src-main/app/library/entry.ts';
+import { convertCommand } from '../../src-main/train/adapter-tools/convert.ts';
+import { resizeCommand } from '../../src-main/train/adapter-tools/resize.ts';
+import { inspectCommand } from '../../src-main/train/inspect.ts';
 import { readJobFile } from '../../src-main/app/job-file.ts';
 import { catalogFields } from '../../src-main/catalog/index.ts';
 import type { JobInput } from '../../src-main/contract/job.ts';
 import { openSafetensors } from '../../src-main/files/safetensors.ts';
+import { parseRecipe } from '../../src-main/contract/recipe.ts';
+import { forecastJob } from '../../src-main/train/forecast.ts';
+import { checkRecipe } from '../../src-main/train/recipe-check.ts';
+import { recipeCommand } from '../../src-main/train/recipe-command.ts';
 import { openModel } from '../../src-main/train/open-model.ts';
 import { writeText } from '../dataset/pictures.ts';
-import { temporaryFolder } from '../files/temporary.ts';
+import { refusalOf, temporaryFolder } from '../files/temporary.ts';
 import { eventsOf, filesOf, jobAt, train, usePlace, type JobChanges, type Ran } from './run.ts';
 
 const place = usePlace();
@@ -107,7 +116,7 @@ test('a run that was stopped before its first checkpoint begins anew from what i
 test('a job that contradicts the file is refused with what to change, and leaves no folder', { timeout: SLOW }, async () => {
   const dora = exported(await train(place, adapterJob({ kind: 'dora', axis: 'input', targets: 'linear' })), 'kohya');
   const refused = (adapter: Adapter, wanted: object, changes: JobChanges = {}) => expect(train(place, adapterJob({ ...adapter, from: dora }, changes))).rejects.toMatchObject(wanted);
-  await refused({ kind: 'lora', targets: 'linear' }, { code: 'adapter.from-kind', message: expect.stringContaining('adapter.kind = "dora"') });
+  await refused({ kind: 'lora', targets: 'linear' }, { code: 'adapter.from-kind', message: expect.stringContaining('no place for its magnitudes') });
   await refused({ kind: 'dora', axis: 'output', targets: 'linear' }, { code: 'adapter.from-axis', message: expect.stringContaining('adapter.axis = "input"') }, { output: { for: 'diffusers' } });
   await refused({ kind: 'dora', axis: 'input', targets: 'linear', rank: 1 }, { code: 'adapter.from-rank', message: expect.stringContaining('adapter.rank = 2') });
   await refused({ kind: 'dora', axis: 'input', targets: 'attention' }, { code: 'adapter.from-targets' });
@@ -116,9 +125,60 @@ test('a job that contradicts the file is refused with what to change, and leaves
   expect(eventsOf(more.events, 'warning').map(({ code }) => code)).toContain('adapter.from-layers');
 });
 
+test('its hash stands in the recipe and in the exports; another file is told, and the forecast counts what is kept', { timeout: SLOW }, async () => {
+  const from = exported(await train(place, adapterJob({ kind: 'lora' })), 'kohya');
+  const sha256 = createHash('sha256').update(readFileSync(from)).digest('hex');
+  const job = adapterJob({ kind: 'lora', from }, still);
+  const next = await train(place, job);
+  expect(JSON.parse(openSafetensors(exported(next, 'kohya')).metadata.get('adora.recipe')!)).toMatchObject({ start: { sha256 } });
+  const out = join(temporaryFolder(), 'a.recipe.json');
+  await recipeCommand({ source: next.folder, out });
+  const parsed = parseRecipe(JSON.parse(readFileSync(out, 'utf8')));
+  if (!parsed.ok) throw new Error(parsed.issue);
+  expect(parsed.recipe.start).toEqual({ sha256 });
+  const codes = async () => (await checkRecipe(parsed.recipe, job)).map(({ code }) => code);
+  expect(await codes()).not.toContain('recipe.other-start');
+  const disk = async (changed: typeof job) => (await forecastJob({ job: changed, runFolder: temporaryFolder(), times: false })).disk.parts;
+  expect((await disk(job)).find(({ label }) => label === 'start of the training')!.bytes).toBe(statSync(join(next.folder, 'start.safetensors')).size - headerOf(join(next.folder, 'start.safetensors')));
+  await expect(disk(adapterJob({ kind: 'lora', from, rank: 1 }))).rejects.toMatchObject({ code: 'adapter.from-rank' });
+  const { from: _, ...anew } = job.adapter;
+  expect((await disk({ ...job, adapter: anew as typeof job.adapter })).map(({ label }) => label)).not.toContain('start of the training');
+  writeFileSync(from, readFileSync(exported(await train(place, adapterJob({ kind: 'lora' }, { train: { steps: 2 } })), 'kohya')));
+  expect(await codes()).toContain('recipe.other-start');
+});
+
+test('files of a run\'s own are no adapters, whatever their names look like', { timeout: SLOW }, async () => {
+  const from = exported(await train(place, adapterJob({ kind: 'lora' })), 'kohya');
+  const { folder } = await train(place, adapterJob({ kind: 'lora', alpha: 5, from }, still));
+  const checkpoint = join(folder, 'checkpoints', readdirSync(join(folder, 'checkpoints'))[0]!);
+  for (const file of [join(folder, 'start.safetensors'), checkpoint]) {
+    await refusalOf('adapter.of-run', () => resizeCommand({ file, rank: 1, out: join(temporaryFolder(), 'a.safetensors') }));
+    await refusalOf('adapter.of-run', () => convertCommand({ file, to: 'kohya', base: place.model, out: join(temporaryFolder(), 'a.safetensors') }));
+    expect((await inspectCommand({ file, tensors: false })).data).not.toMatchObject({ what: 'adapter' });
+    expect(describeFile(file)).toMatchObject({ kind: 'other', isUsable: false });
+  }
+});
+
+const headerOf = (path: string): number => 8 + Number(readFileSync(path).readBigUInt64LE(0));
+
 test('the path is meant from the job file, and jobs that train no adapter refuse it', async () => {
   const folder = temporaryFolder();
   writeText(join(folder, 'job.toml'), 'version = 1\n[base]\nmodel = "m"\n[[data.folders]]\npath = "p"\n[adapter]\nfrom = "../old.safetensors"\n');
   expect((await readJobFile(join(folder, 'job.toml'), catalogFields())).job.adapter.from).toBe(join(folder, '..', 'old.safetensors'));
   await expect(readJobFile(join(folder, 'job.toml'), catalogFields(), ['task=pretrain'])).rejects.toThrow('adapter.from: goes with task = "adapter"');
+});
+
+test.each(['input', 'output'] as const)('a LoRA goes on as a DoRA per %s that begins with the same weights, layers that it lacks from the base', { timeout: SLOW }, async (axis) => {
+  const first = await train(place, adapterJob({ kind: 'lora', targets: 'linear+conv', alpha: 5 }));
+  const last = probes(first).at(-1)!;
+  const output = { for: axis === 'input' ? 'all' : 'diffusers', dtype: 'f32' } as const;
+  const next = await train(place, adapterJob({ kind: 'dora', axis, targets: 'linear+conv', rank: 3, from: exported(first, 'kohya') }, { output, ...still }));
+  expect(Math.abs(probes(next)[0]! / last - 1)).toBeLessThan(1e-5);
+  const start = openSafetensors(join(next.folder, 'start.safetensors'));
+  const magnitudes = [...start.tensors.keys()].filter((name) => name.endsWith('lora_magnitude_vector'));
+  expect(magnitudes.length).toBeGreaterThan(20);
+  const some = await train(place, adapterJob({ kind: 'lora', targets: 'attention' }));
+  const wider = await train(place, adapterJob({ kind: 'dora', axis, targets: 'linear', from: exported(some, 'kohya') }, { output, ...still }));
+  expect(Math.abs(probes(wider)[0]! / probes(some).at(-1)! - 1)).toBeLessThan(1e-5);
+  expect(eventsOf(wider.events, 'warning').map(({ code }) => code)).toContain('adapter.from-layers');
 });

@@ -1,4 +1,6 @@
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { writeSafetensors } from '../../src-main/files/safetensors-write.ts';
@@ -82,10 +84,35 @@ describe('the folder of a run', () => {
   test('is made with its job, once', async () => {
     const path = join(temporaryFolder(), 'deep', 'run');
     const folder = await openRunFolder(path, toyJob(), false);
-    expect(readdirSync(path).sort()).toEqual(['checkpoints', 'exports', 'job.json', 'samples']);
+    expect(readdirSync(path).sort()).toEqual(['.lock', 'checkpoints', 'exports', 'job.json', 'samples']);
     expect(JSON.parse(readFileSync(join(path, 'job.json'), 'utf8'))).toEqual(toyJob());
     await refusalOf('run.not-empty', () => openRunFolder(path, toyJob(), false));
-    expect(await openRunFolder(path, toyJob(), true)).toEqual(folder);
+    folder.release();
+    expect(readdirSync(path).sort()).toEqual(['checkpoints', 'exports', 'job.json', 'samples']);
+    const again = await openRunFolder(path, toyJob(), true);
+    expect({ ...again, release: folder.release }).toEqual(folder);
+    again.release();
+  });
+
+  test('belongs to one living process', async () => {
+    const path = join(temporaryFolder(), 'run');
+    const folder = await openRunFolder(path, toyJob(), false);
+    const error = await refusalOf('run.in-use', () => openRunFolder(path, toyJob(), true, 0));
+    expect(error.message).toContain(`(${process.pid}) is training in "${path}"`);
+    // The other process ends while this one waits.
+    setTimeout(() => folder.release(), 200);
+    const second = await openRunFolder(path, toyJob(), true, 5000);
+    second.release();
+    // A process that was killed, one whose number is another's by now, and a lock that a crash left empty.
+    const gone = spawnSync(process.execPath, ['-e', '']).pid;
+    const host = hostname();
+    const left = [JSON.stringify({ pid: gone, host, start: '1' }), '', ...(process.platform === 'linux' ? [JSON.stringify({ pid: process.pid, host, start: '1' })] : [])];
+    for (const text of left) {
+      writeFileSync(join(path, '.lock'), text);
+      (await openRunFolder(path, toyJob(), true, 0)).release();
+    }
+    writeFileSync(join(path, '.lock'), JSON.stringify({ pid: gone, host: 'another machine', start: '' }));
+    await refusalOf('run.in-use', () => openRunFolder(path, toyJob(), true, 0));
   });
 
   test('is refused when it is a file, or holds no run', async () => {

@@ -1,10 +1,11 @@
 // The real command line in a child process, to be killed.
 import { spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { build } from 'vite';
 import { afterAll, beforeAll } from 'vitest';
+import { buildFolder } from '../scratch.ts';
 import { parseEventLine, type TrainEvent } from '../../src-main/contract/events.ts';
 
 export interface Cli {
@@ -20,9 +21,7 @@ export interface CliEnd {
 
 /** Builds the command line once for a test file. Its own files (cache and so on) go into `home`. */
 export function useCli(home: string): Cli {
-  // Inside of the project, so that its packages are found.
-  mkdirSync('out', { recursive: true });
-  const folder = mkdtempSync(join('out', '.test-'));
+  const folder = buildFolder();
   beforeAll(async () => {
     await build({
       configFile: false, logLevel: 'error', publicDir: false,

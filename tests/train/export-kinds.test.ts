@@ -341,6 +341,26 @@ describe('a run', () => {
     await refusalOf('export.no-adapter', () => exportCommand(request(full.folder, { as: 'lora' }), quiet));
   });
 
+  test('progress of differences ends at its total and is never beyond it', async () => {
+    const told: { done: number; total: number }[] = [];
+    await exportCommand(request(ran.folder, { out: temporaryFolder(), as: 'diff', for: 'comfyui', dtype: 'f32' }), { onEvent: (event) => void (event.kind === 'phase' && event.name === 'write differences' && told.push(event)) });
+    expect(told.length).toBeGreaterThan(3);
+    told.forEach(({ done, total }, i) => {
+      expect(done).toBe(i + 1);
+      expect(done).toBeLessThanOrEqual(total);
+    });
+    expect(told.at(-1)!.done).toBe(told.at(-1)!.total);
+  });
+
+  test('a file that an export has named keeps one name for its layout, and is not written over', async () => {
+    const [file, out] = [join(ran.folder, 'exports', 'ink-kohya.safetensors'), temporaryFolder()];
+    await exportCommand(request(file, { base: place.model, out, for: 'comfyui', dtype: 'f32' }), quiet);
+    expect(readdirSync(out).filter((name) => name.endsWith('.safetensors'))).toEqual(['ink-kohya.safetensors']);
+    const before = readFileSync(file);
+    await refusalOf('files.is-the-source', () => exportCommand(request(file, { base: place.model, out: join(ran.folder, 'exports'), for: 'all', dtype: 'f32' }), quiet));
+    expect(readFileSync(file)).toEqual(before);
+  });
+
   test('asks for what goes together', async () => {
     await refusalOf('export.rank', () => exportCommand(request(ran.folder, { rank: 3 }), quiet));
     await refusalOf('export.base', () => exportCommand(request(join(ran.folder, 'exports', 'ink-kohya.safetensors')), quiet));

@@ -2,9 +2,12 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { UserError } from '../../src-main/base/errors.ts';
 import type { TrainEventBody, TrainEventKind } from '../../src-main/contract/events.ts';
-import { loadCheckpoint } from '../../src-main/train/checkpoint.ts';
-import { refusalOf, temporaryFolder } from '../files/temporary.ts';
+import { f32 } from '../../src-main/runtime/runtime.ts';
+import { listCheckpoints, loadCheckpoint } from '../../src-main/train/checkpoint.ts';
+import { refuseBrokenValues } from '../../src-main/train/not-finite.ts';
+import { refusal, refusalOf, temporaryFolder } from '../files/temporary.ts';
 import { expectClose } from '../ops/run-graph.ts';
 import { filesOf } from './run.ts';
 import { runToy, toyJob, toyTask, type ToyRun } from './toy.ts';
@@ -31,6 +34,17 @@ describe('the course of a run', () => {
     const run = await runToy({ job: toyJob({ schedule: { kind: 'cosine', warmup: 2 }, train: { steps: 6 } }) });
     const rates = eventsOf(run, 'step').map(({ lr }) => lr / 0.02);
     expectClose(rates, [0, 0.5, 1, ...[1, 2, 3].map((i) => 0.5 * (1 + Math.cos((Math.PI * i) / 4)))], 1e-6);
+  });
+
+  test('the length of the update is told at some steps: how far the checkpoints lie apart', async () => {
+    const run = await runToy({ job: toyJob({ train: { steps: 8, saveEvery: 1, keep: 8 } }) });
+    const told = eventsOf(run, 'step').flatMap(({ step, updateNorm }) => (updateNorm === undefined ? [] : [[step, updateNorm!] as const]));
+    expect(told.map(([step]) => step)).toEqual([5, 8]);
+    const files = new Map(listCheckpoints(run.folder).map(({ step, path }) => [step, loadCheckpoint(path).values]));
+    for (const [step, norm] of told) {
+      const apart = ['w', 'bias'].flatMap((name) => [...(files.get(step)!.get(name)!.data as Float32Array)].map((value, at) => value - (files.get(step - 1)!.get(name)!.data as Float32Array)[at]!));
+      expect(norm / Math.hypot(...apart)).toBeCloseTo(1, 4);
+    }
   });
 
   test('keeps as many checkpoints as the job says', async () => {
@@ -104,11 +118,44 @@ describe('numbers that are not finite', () => {
     const folder = temporaryFolder();
     const job = toyJob({ train: { steps: 100 } });
     const error = await refusalOf('train.not-finite', () => runToy({ folder, job, task: toyTask({ spoil: infinite(4) }) }));
-    expect(error.message).toMatch(/10 steps in a row up to step 14/);
+    expect(error.message).toMatch(/^The loss \(Infinity\) was not finite in 10 steps in a row up to step 14 \(all layers are concerned\): /);
     const good = loadCheckpoint(join(folder, 'step-000004.safetensors'));
     expect(good.values.get('w')!.data.every(Number.isFinite)).toBe(true);
     // Nothing of the bad steps has entered the values.
     expect([...loadCheckpoint(join(folder, 'step-000013.safetensors')).values]).toEqual([...good.values]);
+  });
+
+  test('leave what was learnt since the last checkpoint in one more', async () => {
+    const job = toyJob({ train: { steps: 100, saveEvery: 0 } });
+    const folder = temporaryFolder();
+    await refusalOf('train.not-finite', () => runToy({ folder, job, task: toyTask({ spoil: infinite(4) }) }));
+    expect(listCheckpoints(folder).map(({ step }) => step)).toEqual([13]);
+    const whole = await runToy({ job: toyJob({ train: { steps: 4 } }) });
+    expect([...loadCheckpoint(join(folder, 'step-000013.safetensors')).values.get('w')!.data]).toEqual(dataOf(whole, 'w'));
+    // The cause is gone: the run goes on.
+    expect((await runToy({ folder, job: toyJob({ train: { steps: 20, saveEvery: 0 } }) })).end).toBe('finished');
+  });
+
+  test('name the tensors whose gradient is concerned', async () => {
+    const overflow = (x: Float32Array, index: number): void => { if (index >= 4) x.fill(1e25); };
+    const { message, data } = await refusalOf('train.not-finite', () => runToy({ job: toyJob({ train: { steps: 30 } }), task: toyTask({ spoil: overflow, leavesBias: true }) }));
+    expect(message).toContain('(1 of 2 gradients are concerned: "w")');
+    expect(data).toMatchObject({ tensors: ['w'] });
+  });
+
+  test('before the first step stop the run, with the weight of the model that has them', async () => {
+    const task = toyTask();
+    const broken = { ...task, tensors: task.tensors.map((tensor) => ({ ...tensor, initial: () => new Float32Array(tensor.name === 'w' ? 5 : 1).fill(Number.NaN) })) };
+    const folder = temporaryFolder();
+    const error = await refusalOf('train.not-finite', () => runToy({ folder, task: broken, brokenWeight: () => 'unet.conv_in.weight' }));
+    expect(error.message).toMatch(/^The loss \(NaN\) is not finite before the first step: "unet\.conv_in\.weight" of the model/);
+    expect(listCheckpoints(folder)).toEqual([]);
+  });
+
+  test('are never saved', () => {
+    const values = new Map([['a', f32(Float32Array.of(1), [1])], ['b', f32(Float32Array.of(1, Number.NaN), [2])], ['average:b', f32(Float32Array.of(Infinity), [1])]]);
+    expect(refusal('train.not-finite', () => refuseBrokenValues(values, 7)).message).toMatch(/^The trained values of "b" and 1 more are no numbers any more at step 7: /);
+    refuseBrokenValues(new Map([...values].slice(0, 1)), 7);
   });
 
   test('from the first step on', async () => {
@@ -153,5 +200,43 @@ describe('previews', () => {
     expect(eventsOf(run, 'warning').map(({ code }) => code)).toEqual(new Array(4).fill('preview.failed'));
     expect(eventsOf(run, 'warning')[1]!.text).toMatch(/step 3 .*no more colours/);
     expect(dataOf(run, 'w')).toEqual(dataOf(await runToy(), 'w'));
+  });
+});
+
+describe('a request to rest', () => {
+  const job = toyJob({ train: { saveEvery: 3, probeEvery: 2 }, preview: { every: 4 } });
+
+  /** Stops when the run asks for the `at`-th time; previews ask once each and are told by step and whether they repeat. */
+  async function stopped(at: number, folder: string) {
+    let asks = 0;
+    const painted: [step: number, isRepeated: boolean][] = [];
+    const shouldStop = (): boolean => ++asks > at;
+    const run = await runToy({
+      job, folder, control: { shouldStop },
+      preview: async (step, isRepeated) => {
+        if (shouldStop()) throw new UserError('sample.stopped', 'Stopped.');
+        painted.push([step, isRepeated]);
+      },
+    });
+    return { run, painted, asks };
+  }
+
+  test('at any moment, in a measurement or a preview too, loses nothing', async () => {
+    const wholeFolder = temporaryFolder();
+    const whole = await stopped(Infinity, wholeFolder);
+    expect(whole.painted.map(([step]) => step)).toEqual([0, 4, 8]);
+    const probesOf = (events: readonly TrainEventBody[]) => new Map(events.flatMap((event) => (event.kind === 'probe' ? [[event.step, event.loss]] : [])));
+    for (let at = 0; at < whole.asks; at++) {
+      const folder = temporaryFolder();
+      const first = await stopped(at, folder);
+      expect(first.run.end, `asked ${at} times`).toBe('interrupted');
+      const second = await stopped(Infinity, folder);
+      expect(second.run.end).toBe('finished');
+      expect(second.run.state).toEqual(whole.run.state);
+      expect(second.run.values).toEqual(whole.run.values);
+      expect(probesOf([...first.run.events, ...second.run.events]), `asked ${at} times`).toEqual(probesOf(whole.run.events));
+      expect([...new Set([...first.painted, ...second.painted].map(([step]) => step))], `asked ${at} times`).toEqual([0, 4, 8]);
+      for (const name of ['step-000006.safetensors', 'step-000008.safetensors']) expect(filesOf(folder, ['.'])[name] ?? null, name).toBe(name in filesOf(folder, ['.']) ? filesOf(wholeFolder, ['.'])[name] : null);
+    }
   });
 });

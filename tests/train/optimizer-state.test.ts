@@ -36,3 +36,27 @@ describe.each(['adamw', 'lion', 'prodigy', 'adafactor'])('%s', (kind) => {
     expect(both.size).toBe(first.size + second.size);
   });
 });
+
+test('the length of an update is measured where it is asked for, and measuring changes no value', async () => {
+  const { optimizer, settings } = optimizerOf(toyJob({ optimizer: { kind: 'adamw' } }));
+  const advance = async (measures: boolean): Promise<{ norms: (number | null)[]; far: number[]; values: Map<string, HostTensor> }> => {
+    const state = await OptimizerState.create(runtime, tensors, { optimizer, settings, clip: 0, ema: 0 }, false);
+    const norms: (number | null)[] = [];
+    const far: number[] = [];
+    for (let step = 1; step <= 3; step++) {
+      const before = await state.snapshot();
+      const gradients = new Map(tensors.map(({ name, shape }) => [`grad.${name}`, runtime.upload(f32(rng(step, name).fillNormal(new Float32Array(6)), shape))]));
+      norms.push((await state.apply(gradients, 1, step, 0.1, 0.1, 0, measures && step > 1)).updateNorm);
+      const after = await state.snapshot();
+      far.push(Math.sqrt(tensors.reduce((sum, { name }) => sum + (after.get(name)!.data as Float32Array).reduce((squares, value, at) => squares + (value - (before.get(name)!.data as Float32Array)[at]!) ** 2, 0), 0)));
+    }
+    const values = await state.snapshot();
+    await state.dispose();
+    return { norms, far, values };
+  };
+  const [measured, plain] = [await advance(true), await advance(false)];
+  expect(measured.norms[0]).toBeNull();
+  for (const step of [1, 2]) expect(measured.norms[step]! / measured.far[step]!).toBeCloseTo(1, 5);
+  expect(plain.norms).toEqual([null, null, null]);
+  for (const [name, { data }] of measured.values) expect(plain.values.get(name)!.data, name).toEqual(data);
+});

@@ -98,7 +98,22 @@ test('settings that do nothing are told', () => {
   const ignored = (changes: JobChanges) => planOf(changes).warnings.map(({ code, data }) => [code, data['setting']]);
   expect(ignored({ adapter: { ...dora, textEncoderLearningRate: 1e-5 } })).toEqual([['job.ignored', 'adapter.textEncoderLearningRate']]);
   expect(ignored({ adapter: { ...dora, textEncoder: true, textEncoderLearningRate: 1e-5 } })).toEqual([]);
-  expect(ignored({ task: 'autoencoder', preview: { every: 10 } })).toEqual([['job.ignored', 'preview.every']]);
+  expect(ignored({ task: 'autoencoder', adapter: {}, preview: { every: 10 } })).toEqual([['job.ignored', 'preview.every']]);
+  const settings = (changes: JobChanges) => ignored(changes).map(([, setting]) => setting);
+  expect(settings({ task: 'autoencoder', adapter: {}, objective: { weighting: 'debiased', noiseOffset: 0.1 }, noise: { minTimestep: 5 } })).toEqual(['objective.weighting', 'objective.noiseOffset', 'noise.minTimestep']);
+  expect(settings({ task: 'pretrain', adapter: { kind: 'full', targets: 'all' } })).toEqual(['adapter.kind', 'adapter.targets']);
+  expect(settings({ adapter: dora, init: 'random', autoencoder: { part: 'decoder' } })).toEqual(['autoencoder.part', 'init']);
+  expect(settings({ adapter: { kind: 'full', targets: 'all' }, init: 'random' })).toEqual([]);
+  const folders = [{ path: place.pictures }];
+  const data = { folders, buckets: { enabled: false, step: 8 }, caption: { keepTokens: 2 } };
+  expect(settings({ adapter: dora, data, objective: { minSnrGamma: 3 }, train: { priorWeight: 2 } })).toEqual(['objective.minSnrGamma', 'data.caption.keepTokens', 'data.buckets.step', 'train.priorWeight']);
+  expect(settings({
+    adapter: dora, objective: { weighting: 'min-snr', minSnrGamma: 3 }, train: { priorWeight: 2 },
+    data: { folders: [...folders, { path: place.folder, regularization: true }], buckets: { step: 8 }, caption: { shuffle: true, keepTokens: 2 } },
+  })).toEqual([]);
+  expect(settings({ adapter: dora, optimizer: { kind: 'adafactor', relativeStep: true }, schedule: { kind: 'cosine', warmup: 3 } })).toEqual(['schedule.kind', 'schedule.warmup']);
+  expect(settings({ adapter: dora, optimizer: { kind: 'adafactor' }, schedule: { kind: 'cosine', warmup: 3 } })).toEqual([]);
+  expect(settings({ adapter: dora, optimizer: { kind: 'prodigy' }, schedule: { kind: 'rex', warmup: 3 } })).toEqual([]);
 });
 
 describe('whole weights', () => {

@@ -127,6 +127,18 @@ describe('a run', () => {
     expect(events.find((event) => event.kind === 'verdict')).toMatchObject({ name: 'movement', step: 23, ok: true });
   });
 
+  test.each([['stopped while its rate rises', 25], ['stopped after step 20 and before the end of the warm-up', 40]])('%s is judged when it goes on', async (_, at) => {
+    const job = toyJob({ optimizer: { kind: 'adamw', learningRate: 0.01, weightDecay: 1 }, schedule: { kind: 'constant', warmup: 30 }, train: { steps: 60, saveEvery: 0 } });
+    const task = toyTask({ hasIdleTensor: true });
+    let step = 0;
+    const first = runToy({ job, task, control: { shouldStop: () => step >= at }, onEvent: (event) => { if (event.kind === 'step') step = event.step; } });
+    if (at > 30) return void await refusalOf('train.nothing-learnt', () => first);
+    const { folder, end } = await first;
+    expect(end).toBe('interrupted');
+    const error = await refusalOf('train.nothing-learnt', () => runToy({ job, task, folder }));
+    expect(error.message).toContain('did not move in 30 steps, first "layer.idle"');
+  });
+
   test('says at its end whether the loss fell', async () => {
     const job = toyJob({ optimizer: { kind: 'adamw', learningRate: 0.1 }, train: { steps: 3 } });
     const { events, state } = await runToy({ job });

@@ -24,16 +24,20 @@ export interface ToyOptions {
   readonly rows?: number;
   /** Changes the inputs of a batch that is trained on, for example to something that is not finite. */
   readonly spoil?: (x: Float32Array, index: number) => void;
+  /** The loss knows the bias by its square alone, so that its gradient is sound whatever the inputs are. */
+  readonly leavesBias?: boolean;
   /** A further tensor whose gradient is always zero. */
   readonly hasIdleTensor?: boolean;
 }
 
 /** Rows are drawn by their number: batches of any size go through the same rows. */
-export function toyTask({ rows = 4, spoil, hasIdleTensor = false }: ToyOptions = {}): TrainingTask {
+export function toyTask({ rows = 4, spoil, hasIdleTensor = false, leavesBias = false }: ToyOptions = {}): TrainingTask {
   const buildLoss = (g: Builder): Value => {
     const x = g.input('x', [rows, WIDTH]);
-    const error = g.sub(g.linear(x, g.trainable('w', [1, WIDTH]), g.trainable('bias', [1])), g.input('y', [rows, 1]));
-    const loss = g.mean(g.mul(error, error), { axes: [0, 1], keep: false });
+    const bias = g.trainable('bias', [1]);
+    const error = g.sub(g.linear(x, g.trainable('w', [1, WIDTH]), leavesBias ? g.detach(bias) : bias), g.input('y', [rows, 1]));
+    const squares = g.mean(g.mul(error, error), { axes: [0, 1], keep: false });
+    const loss = leavesBias ? g.add(squares, g.reduceSum(g.mul(bias, bias), { axes: [0], keep: false })) : squares;
     return hasIdleTensor ? g.add(loss, g.reduceSum(g.mul(g.trainable('layer.idle', [2]), 0), { axes: [0], keep: false })) : loss;
   };
   const batchOf = (index: number, change?: ToyOptions['spoil']): TaskBatch => {
@@ -72,7 +76,7 @@ export interface ToyRun {
   readonly values: ReadonlyMap<string, HostTensor>;
 }
 
-export interface ToySettings extends Partial<Pick<LoopParts, 'control' | 'preview' | 'scalesLoss'>> {
+export interface ToySettings extends Partial<Pick<LoopParts, 'control' | 'preview' | 'scalesLoss' | 'brokenWeight'>> {
   readonly job?: Job;
   readonly task?: TrainingTask;
   /** Goes on from its newest checkpoint if it has one. */
@@ -90,11 +94,12 @@ export async function runToy(settings: ToySettings = {}): Promise<ToyRun> {
   const programs = new StepPrograms(task, { runtime, weights: () => { throw new Error('the toy has no weights'); }, checkpointing: false, scalesLoss });
   const events: TrainEventBody[] = [];
   let ticks = 0;
-  const first: LoopState = { step: 0, lossScale: 0, goodSteps: 0, skipped: 0, firstProbe: null, lastProbe: null, dataset: 'toy' };
+  const first: LoopState = { step: 0, lossScale: 0, goodSteps: 0, skipped: 0, firstProbe: null, lastProbe: null, isProved: false, dataset: 'toy' };
   try {
     const { end, state } = await trainLoop({
       job, task, programs, optimizer, scalesLoss, checkpoints: folder,
       preview: settings.preview ?? null,
+      ...(settings.brokenWeight ? { brokenWeight: settings.brokenWeight } : {}),
       control: settings.control ?? { shouldStop: () => false },
       emit: (event) => {
         events.push(event);

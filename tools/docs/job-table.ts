@@ -1,6 +1,7 @@
 // The keys of a job as Markdown, from the same schema that checks job files.
 import { catalogFields } from '../../src-main/catalog/index.ts';
-import { fieldJsonSchema, type Fields } from '../../src-main/contract/fields.ts';
+import { fieldJsonSchema } from '../../src-main/contract/fields.ts';
+import { choiceSections, type ChoiceSection } from '../../src-main/contract/job.ts';
 import { jobJsonSchema } from '../../src-main/contract/parse-job.ts';
 
 interface Node {
@@ -28,8 +29,7 @@ export function jobMarkdown(): string {
   const schema = jobJsonSchema(catalogFields()) as Node;
   const sections = Object.entries(schema.properties ?? {});
   const top = sections.filter(([, node]) => !node.properties);
-  const catalog = Object.entries(catalogFields()).flatMap(([section, kinds]) =>
-    Array.isArray(kinds) || section === 'adapterFor' ? [] : Object.entries(kinds as Readonly<Record<string, Fields>>).map(([kind, fields]) => [section, kind, fields] as const));
+  const catalog = (Object.keys(choiceSections) as ChoiceSection[]).flatMap((section) => Object.entries(catalogFields()[section]).map(([kind, fields]) => [section, kind, fields] as const));
   const parts = [
     HEAD,
     table(top.map(([key, node]) => row(key, node))),

@@ -3,9 +3,10 @@ import { existsSync, readFileSync, statSync } from 'node:fs';
 import { basename, extname, join } from 'node:path';
 
 import { UserError } from '../../base/errors.ts';
+import { adapterHeader, axisOfHeader, familyOfHeader, isDora, isOfRun, rankOfHeader } from '../../catalog/adapter-header.ts';
 import type { Component, ModelFiles } from '../../catalog/define/family.ts';
-import { MAGNITUDE, type AdapterFormat, type AdapterPart, type DoraAxis } from '../../catalog/define/format.ts';
-import { formats } from '../../catalog/formats/index.ts';
+import { otherAdapter } from '../../catalog/define/foreign-keys.ts';
+import type { DoraAxis } from '../../catalog/define/format.ts';
 import { detectModel, summariseCheckpoint } from '../../catalog/families/index.ts';
 import { openSafetensors } from '../../files/safetensors.ts';
 import { shown } from '../../files/safetensors-header.ts';
@@ -54,8 +55,9 @@ export function describeFile(path: string): LibraryEntry {
     const file = path.endsWith('.json') ? openWeights(path) : openSafetensors(path);
     const known = { ...blank, bytes: file.files.reduce((sum, each) => sum + sizeOf(each.path), 0), dtype: dtypesOf(file) };
     return guarded(known, () => {
-      if (isAdapter(file)) return { ...known, kind: 'adapter', family: adapterFamily(file), isUsable: true, reason: '', adapter: adapterOf(file) };
-      if (file.metadata.has('adora.checkpoint')) return { ...known, kind: 'other', isUsable: false, reason: 'It is a checkpoint of a run: continue the run instead.' };
+      const adapter = adapterOf(file);
+      if (adapter) return { ...known, kind: 'adapter', family: adapter.family, isUsable: adapter.reason === '', reason: adapter.reason, adapter: adapter.summary };
+      if (isOfRun(file.metadata)) return { ...known, kind: 'other', isUsable: false, reason: 'It is a checkpoint of a run, or what a run began with: continue the run instead.' };
       const { label, prediction, zeroTerminalSnr, components } = summariseCheckpoint(file);
       const kind = components.includes('unet') ? (components.length > 1 ? 'model' : 'unet') : components.includes('vae') ? 'autoencoder' : 'text-encoder';
       return { ...known, kind, family: label, prediction: nameOf(prediction), zeroTerminalSnr, isUsable: true, reason: '' };
@@ -130,42 +132,30 @@ function dtypesOf({ tensors }: WeightFile): string {
   return named.map(([dtype]) => dtype.toUpperCase()).join(', ');
 }
 
-/** Adapters that no layout of the catalog has. */
-const OTHER_ADAPTERS: readonly (readonly [key: RegExp, kind: string])[] = [
-  [/\.hada_w1_a$/, 'LoHa'], [/\.lokr_w1(_a)?$/, 'LoKr'], [/\.(diff|diff_b)$/, 'difference'], [/[._](lora_down|lora_A|lora\.down)(\.|$)/, 'LoRA'],
-];
+const NOT_ADAPTERS = ['embedding'];
 
-const isAdapter = ({ tensors, metadata }: WeightFile): boolean =>
-  !metadata.has('adora.checkpoint') && [...tensors.keys()].some((key) => OTHER_ADAPTERS.some(([pattern]) => pattern.test(key)) || Object.values(formats).some((format) => format.parse(key)?.part === 'lora_A.weight'));
-
-function adapterOf({ tensors, metadata }: WeightFile): AdapterSummary {
-  const keys = [...tensors.keys()];
-  const shapesOf = (format: AdapterFormat, part: AdapterPart) => keys.filter((key) => format.parse(key)?.part === part).map((key) => tensors.get(key)!.shape);
-  const read = Object.entries(formats).map(([layout, format]) => ({ layout, format, down: shapesOf(format, 'lora_A.weight') }));
-  const { layout, format, down } = read.reduce((best, next) => (next.down.length > best.down.length ? next : best));
-  const magnitudes = shapesOf(format, MAGNITUDE);
+/** What an adapter file is; null for another file. */
+function adapterOf(file: WeightFile): AdapterFound | null {
+  const { tensors, metadata } = file;
+  if (isOfRun(metadata)) return null;
+  const header = adapterHeader(file);
+  const other = otherAdapter(tensors.keys());
+  if (!header && (other === null || NOT_ADAPTERS.includes(other.label))) return null;
   const text = (...names: string[]): string | null => names.flatMap((name) => metadata.get(name) ?? []).filter((value) => value !== '' && value !== 'None').map(shown)[0] ?? null;
-  const other = OTHER_ADAPTERS.find(([pattern]) => keys.some((key) => pattern.test(key)))?.[1] ?? 'LoRA';
   return {
-    kind: magnitudes.length > 0 ? 'DoRA' : down.length > 0 ? 'LoRA' : other,
-    layout: down.length > 0 ? layout : null,
-    rank: down.length > 0 ? Math.max(...down.map((shape) => shape[0] ?? 0)) : null,
-    axis: axisOf(magnitudes, format),
-    base: text('adora.base', 'ss_sd_model_name', 'modelspec.architecture', 'ss_base_model_version'),
-    trigger: text('modelspec.trigger_phrase', 'modelspec.usage_hint'),
+    family: header && familyOfHeader(header, file), reason: header ? '' : `It is ${other!.text}, which Adora cannot apply.`,
+    summary: {
+      kind: header ? (isDora(header) ? 'DoRA' : 'LoRA') : other!.label,
+      layout: header?.layout ?? null, rank: header && rankOfHeader(header, file), axis: header && axisOfHeader(header, file),
+      base: text('adora.base', 'ss_sd_model_name', 'modelspec.architecture', 'ss_base_model_version'),
+      trigger: text('modelspec.trigger_phrase', 'modelspec.usage_hint'),
+    },
   };
 }
 
-function axisOf(magnitudes: readonly (readonly number[])[], { axes }: AdapterFormat): DoraAxis | null {
-  if (magnitudes.length === 0) return null;
-  if (axes.length === 1) return axes[0]!;
-  if (magnitudes.every((shape) => shape.length > 1 && shape[0] === 1)) return 'input';
-  return magnitudes.every((shape) => shape.length > 1 && shape.slice(1).every((extent) => extent === 1)) ? 'output' : null;
-}
-
-/** By the width of what the cross-attention reads. */
-function adapterFamily({ tensors }: WeightFile): string | null {
-  const key = [...tensors.keys()].find((name) => /attn2[._](processor[._])?to_[kv](_lora)?[._](lora_down|lora_A|down|lora\.down)/.test(name));
-  const width = key === undefined ? 0 : tensors.get(key)!.shape[1];
-  return { 768: 'Stable Diffusion 1.x', 1024: 'Stable Diffusion 2.x', 2048: 'Stable Diffusion XL' }[width ?? 0] ?? null;
+interface AdapterFound {
+  readonly family: string | null;
+  /** Why it cannot be used; empty when it can. */
+  readonly reason: string;
+  readonly summary: AdapterSummary;
 }

@@ -1,31 +1,28 @@
 // The checkpoint of a run that its user has marked, and the one that the numbers suggest.
 
-import { existsSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { rmSync } from 'node:fs';
 
 import { UserError } from '../../base/errors.ts';
 import { courseOf } from '../../contract/run-course.ts';
 import { writeFileAtomic } from '../../files/atomic-write.ts';
-import { readObject } from '../settings.ts';
+import { chosenFileOf, markedStep } from '../../files/run-files.ts';
 import { checkpointsOf, readRunEvents } from './run-record.ts';
-
-const fileOf = (folder: string): string => join(folder, 'chosen.json');
 
 /** Null: none is marked, or it was deleted since. */
 export function chosenStep(folder: string): number | null {
-  const step = existsSync(fileOf(folder)) ? readObject(fileOf(folder))['step'] : null;
-  return typeof step === 'number' && checkpointsOf(folder).some((saved) => saved.step === step) ? step : null;
+  const step = markedStep(folder);
+  return step !== null && checkpointsOf(folder).some((saved) => saved.step === step) ? step : null;
 }
 
 /** Error: `run.no-step`. */
 export async function chooseStep(folder: string, step: number | null): Promise<void> {
   if (step === null) {
-    rmSync(fileOf(folder), { force: true });
+    rmSync(chosenFileOf(folder), { force: true });
     return;
   }
   const saved = checkpointsOf(folder).map((one) => one.step);
   if (!saved.includes(step)) throw new UserError('run.no-step', `Step ${step} was not saved: choose one of ${saved.join(', ') || 'none'}.`, { step });
-  await writeFileAtomic(fileOf(folder), `${JSON.stringify({ version: 1, step })}\n`);
+  await writeFileAtomic(chosenFileOf(folder), `${JSON.stringify({ version: 1, step })}\n`);
 }
 
 /** Loss at fixed noise of each saved step, and the step where it is lowest. */

@@ -9,6 +9,7 @@ import type { RenderItem } from '../../contract/api.ts';
 import { defaultSampler, type Job } from '../../contract/job.ts';
 import type { PaintRequest } from '../../contract/trainer.ts';
 import type { StudioContext } from '../studio-context.ts';
+import type { TaskContext } from '../tasks.ts';
 import { callTrainer } from '../trainer/call.ts';
 import { checkpointsOf } from './run-record.ts';
 
@@ -39,23 +40,40 @@ export function createPaintings(studio: StudioContext, { folderOf, jobOf }: Pain
   };
 }
 
-/** Starts painting what is not there yet; the id of the task, or null when nothing is missing. */
-export function paintMissing({ tasks, host, settings, oneAtATime }: StudioContext, subject: string, wanted: readonly PaintRequest[]): string | null {
+/** Label of a task that a training keeps waiting. */
+const WAITS = 'Waits until the training pauses or ends';
+
+/** Starts painting what is not there yet; it waits while a training has the device; the id of the task, or null when nothing is missing. */
+export function paintMissing({ tasks, host, settings, oneAtATime, turns }: StudioContext, subject: string, wanted: readonly PaintRequest[]): string | null {
   const missing = [...new Map(wanted.filter(({ out }) => !existsSync(out)).map((picture) => [picture.out, picture])).values()];
   if (missing.length === 0) return null;
   const key = `render ${missing.map(({ out }) => out).join(' ')}`;
-  return tasks.start({ kind: 'render', subject, label: 'Paint', unit: 'pictures', key }, async ({ signal, progress }) => oneAtATime(async () => {
-    signal.throwIfAborted();
+  const waits = (progress: TaskContext['progress']) => (): void => progress(0, missing.length, WAITS);
+  return tasks.start({ kind: 'render', subject, label: turns.isTaken() ? WAITS : 'Paint', unit: 'pictures', key }, ({ signal, progress }) => turns.between(signal, waits(progress), (stop) => inTurn(oneAtATime, stop, async () => {
     // Another task may have painted some of them while this one waited.
     const left = missing.filter(({ out }) => !existsSync(out));
     if (left.length === 0) return;
-    const call = callTrainer(host, 'paint', { pictures: left, device: settings.get().device }, { signal, onProgress: (label, done, total) => progress(done, total, label) });
+    const before = missing.length - left.length;
+    const call = callTrainer(host, 'paint', { pictures: left, device: settings.get().device }, { signal: stop, onProgress: (label, done) => progress(before + done, missing.length, label) });
     try {
       await call.result;
     } finally {
       await call.gone;
     }
-  }));
+  })));
+}
+
+/** Who is stopped before its turn comes leaves at once. */
+function inTurn(oneAtATime: StudioContext['oneAtATime'], stop: AbortSignal, work: () => Promise<void>): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let hasBegun = false;
+    stop.addEventListener('abort', () => { if (!hasBegun) reject(stop.reason as Error); });
+    oneAtATime(async () => {
+      stop.throwIfAborted();
+      hasBegun = true;
+      await work();
+    }).then(resolve, reject);
+  });
 }
 
 type OpenedRun = { readonly folder: string; readonly job: Job; readonly saved: ReturnType<typeof checkpointsOf> };

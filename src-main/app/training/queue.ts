@@ -64,7 +64,7 @@ export interface Queue {
 type Describe = (run: QueuedRun, state: RunStateName, facts: RunFacts, queue: number | null) => Run;
 
 export function createQueue(studio: StudioContext, file: QueueFile, describe: Describe): Queue {
-  const { bus, host, folders, ids, now } = studio;
+  const { bus, host, folders, ids, now, turns } = studio;
   let waiting: QueuedRun[] = [];
   let active: Active | null = null;
   let isClosing = false;
@@ -93,7 +93,10 @@ export function createQueue(studio: StudioContext, file: QueueFile, describe: De
     run.phase = event.kind === 'phase' ? event : event.kind === 'step' ? null : run.phase;
     if (event.kind === 'started') run.hasStarted = true;
     if (isDue(event)) bus.emit('run.event', { runId: run.id, event: forWindow(event, ids) });
-    if (event.kind === 'paused') setState('paused');
+    if (event.kind === 'paused') {
+      turns.leave();
+      setState('paused');
+    }
     else if (event.kind === 'resumed') setState('preparing');
     else if (event.kind === 'step' && run.state === 'preparing') setState('running');
     else if (event.kind === 'sample' || event.kind === 'checkpoint') bus.emit('run.changed', activeRun()!);
@@ -119,6 +122,7 @@ export function createQueue(studio: StudioContext, file: QueueFile, describe: De
     let problem: Run['problem'] = null;
     try {
       await run.prepare();
+      await turns.take();
       run.call = callTrainer(host, 'train', { job: run.job, runFolder: run.folder, resume: run.resume, cacheFolder: `${folders.cache}/encoded` }, { onEvent: onEvent(run, createThrottle(now)) });
       bus.emit('run.changed', describe(run, run.state, run.facts, null));
       if (run.state === 'stopping') run.call.control('stop');
@@ -129,6 +133,7 @@ export function createQueue(studio: StudioContext, file: QueueFile, describe: De
       problem = { code: known ? error.code : 'internal', message: error instanceof Error ? error.message : String(error) };
     }
     await run.call?.gone;
+    turns.leave();
     const isOnDisk = readRun(run.folder) !== null;
     const ended: Run = { ...describe(run, state, run.facts, null), problem, canResume: isOnDisk && state !== 'finished' };
     if (!isOnDisk || state === 'crashed') gone.set(run.id, ended);
@@ -173,6 +178,7 @@ export function createQueue(studio: StudioContext, file: QueueFile, describe: De
       const run = own(id);
       if (run.state !== 'paused' && run.state !== 'pausing') return;
       await run.prepare();
+      await turns.take();
       run.call?.control('resume');
       setState('preparing');
     },

@@ -19,26 +19,30 @@ export function forWindow(event: TrainEvent, ids: Ids): TrainEvent {
   }
 }
 
-/** Tells whether an event of progress is due; one function for each run. */
+/** Tells whether an event of progress is due; one function for each run. Steps that measured more are not lost in between. */
 export function createThrottle(now: () => number): (event: TrainEvent) => boolean {
   let sentAt = -Infinity;
+  let measuredAt = -Infinity;
   return (event) => {
     const isLast = (event.kind === 'phase' && event.done >= event.total) || (event.kind === 'step' && event.step >= event.total);
     if ((event.kind !== 'phase' && event.kind !== 'step') || isLast) return true;
-    if (now() - sentAt < INTERVAL) return false;
+    const hasMore = event.kind === 'step' && event.updateNorm !== undefined;
+    if (now() - (hasMore ? measuredAt : sentAt) < INTERVAL) return false;
     sentAt = now();
+    if (hasMore) measuredAt = now();
     return true;
   };
 }
 
-/** At most `most` steps, evenly thinned, and everything else. The last step stays. */
+/** At most `most` steps, evenly thinned, and everything else. The last step stays; of neighbours those that measured more. */
 export function thinned(events: readonly TrainEvent[], most: number): TrainEvent[] {
-  const steps = events.filter(({ kind }) => kind === 'step').length;
-  if (steps <= most) return [...events];
-  let index = -1;
-  return events.filter(({ kind }) => {
-    if (kind !== 'step') return true;
-    index++;
-    return index === steps - 1 || Math.floor((index * most) / steps) !== Math.floor(((index - 1) * most) / steps);
-  });
+  const steps = events.filter((event) => event.kind === 'step');
+  if (steps.length <= most) return [...events];
+  const kept = new Map<number, TrainEvent>();
+  for (const [index, event] of steps.entries()) {
+    const place = Math.floor((index * most) / steps.length);
+    if (!kept.has(place) || event.updateNorm !== undefined || index === steps.length - 1) kept.set(place, event);
+  }
+  const chosen = new Set(kept.values());
+  return events.filter((event) => event.kind !== 'step' || chosen.has(event));
 }

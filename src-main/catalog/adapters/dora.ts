@@ -5,7 +5,7 @@ import { defineFields, type SettingsOf } from '../../contract/fields.ts';
 import type { Builder, Layer } from '../../graph/builder.ts';
 import type { Value } from '../../graph/types.ts';
 import { castTo } from '../../nn/cast.ts';
-import { asMatrix, bareLayer, denseProduct, DOWN, lowRankBranch, lowRankLayer, lowRankScale, lowRankShapes, MAGNITUDE, overOutputs, UP, withBias } from '../../nn/low-rank.ts';
+import { asMatrix, bareLayer, denseSum, DOWN, lowRankBranch, lowRankLayer, lowRankScale, lowRankShapes, MAGNITUDE, overOutputs, UP, withBias } from '../../nn/low-rank.ts';
 import type { Adapter } from '../define/adapter.ts';
 
 /** Squared norms never get below this: a row of zeros must not divide by zero. */
@@ -69,14 +69,15 @@ export const dora: Adapter<typeof fields> = {
     const added = g.sub(scaled(dropped), bareLayer(g, layer, dropped));
     return withBias(g, layer, g.add(bareLayer(g, layer, layer.x), added));
   },
-  merge: (g, weight, p, settings) => {
-    const [product, scale] = [denseProduct(g, p[DOWN]!, p[UP]!, weight.shape), lowRankScale(settings)];
-    const direction = g.add(weight, scale === 1 ? product : g.mul(product, scale));
-    const norm = g.sqrt(g.maximum(squaredNorm(g, direction, axisOf(settings)), g.scalar(LEAST)));
+  merge: (g, weight, p, settings, sums) => {
+    const direction = denseSum(g, weight, p[DOWN]!, p[UP]!, lowRankScale(settings));
+    const norm = g.sqrt(g.maximum(sums ?? squaredNorm(g, direction, axisOf(settings)), g.scalar(LEAST)));
     const along = weight.shape.map((extent, axis) => (axis === (axisOf(settings) === 'output' ? 0 : 1) ? extent : 1));
     const vector = (value: Value): Value => g.reshape(value, { shape: along });
     return g.mul(direction, g.div(vector(p[MAGNITUDE]!), vector(norm)));
   },
+  rowSums: (g, rows, p, settings) =>
+    (axisOf(settings) === 'output' ? null : squaredNorm(g, denseSum(g, rows, p[DOWN]!, p[UP]!, lowRankScale(settings)), 'input')),
 };
 
 /** [O] or, for a convolution, [1,O,1,1] on the output axis (as PEFT stores it); [1,I] or [1,I,1,1] on the input axis. */

@@ -1,6 +1,6 @@
 // LoRA (Hu et al. 2021, arXiv 2106.09685): a low-rank change of a frozen weight.
 import { defineFields } from '../../contract/fields.ts';
-import { bareLayer, denseProduct, DOWN, lowRankBranch, lowRankLayer, lowRankScale, lowRankShapes, UP, withBias } from '../../nn/low-rank.ts';
+import { bareLayer, denseSum, DOWN, lowRankBranch, lowRankLayer, lowRankScale, lowRankShapes, UP, withBias } from '../../nn/low-rank.ts';
 import type { Adapter } from '../define/adapter.ts';
 
 const fields = defineFields({
@@ -27,5 +27,6 @@ export const lora: Adapter<typeof fields> = {
     const change = lowRankBranch(g, layer, x, p[DOWN]!, p[UP]!, lowRankScale(settings));
     return withBias(g, layer, g.add(bareLayer(g, layer, layer.x), change));
   },
-  merge: (g, weight, p, settings) => g.add(weight, g.mul(denseProduct(g, p[DOWN]!, p[UP]!, weight.shape), lowRankScale(settings))),
+  merge: (g, weight, p, settings) => denseSum(g, weight, p[DOWN]!, p[UP]!, lowRankScale(settings)),
+  rowSums: () => null,
 };

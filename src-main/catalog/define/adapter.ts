@@ -33,6 +33,15 @@ export interface Adapter<F extends Fields = Fields> {
    * @param dropout multiplies the input of the adapter's branch (zeros and 1/(1−p), same shape as x); null without
    */
   apply(g: Builder, layer: Layer, p: Readonly<Record<string, Value>>, settings: SettingsOf<F>, dropout: Value | null): Value;
-  /** The merged weight, in the dense form; everything f32. */
-  merge(g: Builder, weight: Value, p: Readonly<Record<string, Value>>, settings: SettingsOf<F>): Value;
+  /**
+   * The merged weight, in the dense form; everything f32. With `rowSums` it merges some rows (of the weight, and of the
+   * parameters that have its rows) as well.
+   * @param sums what `rowSums` of all rows add to; of the rows at hand if left out
+   */
+  merge(g: Builder, weight: Value, p: Readonly<Record<string, Value>>, settings: SettingsOf<F>, sums?: Value): Value;
+  /**
+   * What some rows of the weight add to the sums over all rows that merging needs; null where it needs none. Without this, a
+   * weight cannot be merged some rows at a time.
+   */
+  rowSums?(g: Builder, rows: Value, p: Readonly<Record<string, Value>>, settings: SettingsOf<F>): Value | null;
 }

@@ -170,4 +170,11 @@ export interface Family {
   configure(bare: BareModel): ConfiguredModel | null;
   /** The model these files hold, or null when they are of another family. Throws UserError when they are broken. */
   detect(files: ModelFiles, choices?: ModelChoices): Model | null;
+  /** The published models of the family: configurations with keys and shapes, for work on files that name a model's layers. */
+  published(): readonly PublishedModel[];
+}
+
+export interface PublishedModel {
+  readonly label: string;
+  readonly files: ModelFiles;
 }

@@ -58,6 +58,8 @@ export interface AdapterFacts {
   readonly data: DataFacts | null;
   /** For an adapter that approximates another one: ‖difference‖ / ‖change‖ over all layers, and what it was made from. */
   readonly approximation?: { readonly error: number; readonly of: string };
+  /** Texts of the file that it was made from which hold for it too. */
+  readonly carried?: Readonly<Record<string, string>>;
 }
 
 export interface TrainingFacts {
@@ -103,9 +105,10 @@ export interface BaseFacts {
   /** What kohya's scripts call it. */
   readonly kohyaVersion: string;
   readonly isVersion2: boolean;
-  readonly prediction: 'epsilon' | 'v_prediction';
-  /** Side in pixels of the pictures it was made for. */
-  readonly side: number;
+  /** Null where nothing tells. */
+  readonly prediction: 'epsilon' | 'v_prediction' | null;
+  /** Side in pixels of the pictures it was made for; null where nothing tells. */
+  readonly side: number | null;
   /** SHA-256 of the weight files of the adapted components, lower-case hex. */
   readonly hashes: ReadonlyMap<string, string>;
   /** SHA-256 of the whole file, for a base that is one file. */
@@ -121,6 +124,8 @@ export interface AdapterFormat {
   readonly naming: Naming;
   /** Magnitudes that have a place in it. */
   readonly axes: readonly DoraAxis[];
+  /** Programs that read it take every layer for a DoRA where one is. */
+  readonly isAllDora: boolean;
   /** Every layer has an alpha tensor. */
   readonly hasAlpha: boolean;
   /** Name of a tensor, or null when the layout has none for this layer. */
@@ -143,18 +148,21 @@ export function magnitudeShape(weight: Shape, axis: DoraAxis): Shape {
   return [1, axis === 'output' ? out : inputs, ...weight.slice(2).map(() => 1)];
 }
 
+/** Says that an adapter is not what its recipe makes any more. */
+export const ALTERED = 'adora.altered';
+
 /** Metadata that do not depend on the layout: ModelSpec 1.0.1 and Adora's own. */
 export function commonMetadata(facts: AdapterFacts): Record<string, string> {
   const { base, axis, trigger, note, hash, training, approximation } = facts;
-  const side = `${base.side}x${base.side}`;
   return {
+    ...facts.carried,
     format: 'pt',
     'modelspec.sai_model_spec': '1.0.1',
     'modelspec.architecture': `${base.architecture}/lora`,
     'modelspec.implementation': base.implementation,
     'modelspec.title': facts.title,
-    'modelspec.resolution': side,
-    'modelspec.prediction_type': base.prediction === 'epsilon' ? 'epsilon' : 'v',
+    ...(base.side === null ? {} : { 'modelspec.resolution': `${base.side}x${base.side}` }),
+    ...(base.prediction === null ? {} : { 'modelspec.prediction_type': base.prediction === 'epsilon' ? 'epsilon' : 'v' }),
     'modelspec.hash_sha256': `0x${hash}`,
     ...(note ? { 'modelspec.description': note, 'adora.note': note } : {}),
     ...(trigger ? { 'modelspec.trigger_phrase': trigger, 'modelspec.usage_hint': trigger, 'adora.trigger': trigger } : {}),
@@ -164,7 +172,8 @@ export function commonMetadata(facts: AdapterFacts): Record<string, string> {
     'adora.trained_alpha': String(facts.alpha),
     ...(axis ? { 'adora.dora_axis': axis } : {}),
     ...(approximation ? { 'adora.svd_error': approximation.error.toPrecision(4), 'adora.svd_of': approximation.of } : {}),
-    'adora.base': base.name,
+    ...(approximation && (training ?? facts.carried?.['adora.job']) ? { [ALTERED]: `made from a ${approximation.of}` } : {}),
+    ...(base.name ? { 'adora.base': base.name } : {}),
     ...Object.fromEntries([...base.hashes].map(([component, value]) => [`adora.base_sha256.${component}`, value])),
     ...(base.fileHash === null ? {} : { 'adora.base_sha256': base.fileHash }),
     ...(training ? { 'adora.steps': String(training.steps), 'adora.job': training.job, 'adora.recipe': training.recipe } : {}),

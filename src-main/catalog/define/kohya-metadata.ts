@@ -20,7 +20,7 @@ export function kohyaMetadata(facts: AdapterFacts): Record<string, string> {
     ss_network_alpha: String(facts.rank),
     ss_network_args: JSON.stringify(details),
     ss_output_name: facts.title,
-    ss_sd_model_name: base.name,
+    ...(base.name ? { ss_sd_model_name: base.name } : {}),
     ...(base.fileHash === null ? {} : { ss_new_sd_model_hash: base.fileHash }),
     ...(training ? trainingTexts(training, data) : {}),
     ...(data ? dataTexts(data) : {}),

@@ -1,7 +1,7 @@
 // The families of models that can be trained, by the name that stands in jobs and files.
 import { UserError } from '../../base/errors.ts';
 import { barePart, findParts, folderConfig, folderFiles, refuseQuantised, type Checkpoint } from '../../nn/checkpoint-parts.ts';
-import type { BareModel, ConfiguredModel, Family, Model, ModelChoices, ModelFiles } from '../define/family.ts';
+import type { BareModel, ConfiguredModel, Family, Model, ModelChoices, ModelFiles, PublishedModel } from '../define/family.ts';
 import { stableDiffusion } from './stable-diffusion.ts';
 
 export const families: Readonly<Record<string, Family>> = {
@@ -46,6 +46,9 @@ export function configureModel(bare: BareModel, names: readonly string[], where:
     { where, first: names.slice(0, 3) },
   );
 }
+
+/** The published models of all families. */
+export const publishedModels = (): readonly PublishedModel[] => Object.values(families).flatMap((family) => family.published());
 
 /** What a file holds by its header, for lists: reads no more than one small tensor, and compares no shapes in detail. */
 export interface CheckpointSummary {

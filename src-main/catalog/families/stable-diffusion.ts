@@ -8,7 +8,7 @@ import { checkParameters } from '../../nn/check-parameters.ts';
 import { isUnusedText } from '../../nn/clip-keys.ts';
 import { clipText, parseClipTextConfig, type ClipTextConfig } from '../../nn/clip-text.ts';
 import { ConfigReader } from '../../nn/config.ts';
-import { findKind, OPEN_CLIP_H_LAYERS, schedulerConfig, SD2, showTraits, textWidth, unetTraits, type Kind, type UNetTraits } from '../../nn/latent-diffusion-kinds.ts';
+import { findKind, KINDS, OPEN_CLIP_H_LAYERS, schedulerConfig, SD2, showTraits, textWidth, unetTraits, type Kind, type UNetTraits } from '../../nn/latent-diffusion-kinds.ts';
 import { parseSchedulerConfig } from '../../nn/scheduler-config.ts';
 import { parseUNetConfig, type UNetConfig } from '../../nn/unet-config.ts';
 import { unet } from '../../nn/unet.ts';
@@ -22,6 +22,7 @@ const TEXT_CLASSES = ['CLIPTextModel', 'CLIPTextModelWithProjection'];
 export const stableDiffusion: Family = {
   label: 'Stable Diffusion (UNet)',
   configure,
+  published: () => KINDS.map((kind) => ({ label: kind.label, files: publishedFiles(kind) })),
   detect: (files, choices = {}) => (isMember(files) ? createModel(files, choices) : null),
 };
 
@@ -254,10 +255,28 @@ function checkComponents(files: ModelFiles, parts: Parts): number {
       decodeLatents(g, vae, g.input('latents', [1, vae.latentChannels, 1, 1]));
     });
   }
-  for (const { component, config } of text) {
-    check(component, (g) => clipText(g, config, g.input('ids', [1, 1], 'i64'), g.input('end', [1], 'i64'), component));
-  }
+  for (const { component, config } of text) check(component, (g) => buildText(g, component, config));
   return count;
+}
+
+const buildText = (g: Builder, component: string, config: ClipTextConfig): void =>
+  void clipText(g, config, g.input('ids', [1, 1], 'i64'), g.input('end', [1], 'i64'), component);
+
+/** Denoiser and text encoders of a published kind, without values; its autoencoder by its configuration alone. */
+function publishedFiles(kind: Kind): ModelFiles {
+  const text = kind.text.map(({ config }, i) => [TEXT_COMPONENTS[i]!, config] as const);
+  const bare: ModelFiles = new Map([['unet', kind.unet] as const, ['vae', kind.vae] as const, ...text].map(([component, config]) => [component, { config, tensors: new Map() }]));
+  const parts = readParts(bare);
+  const shapes = (component: string, build: (g: Builder) => void): Component => {
+    const g = createBuilder();
+    build(g);
+    const weights = [...g.leaves].filter(([, { leaf }]) => leaf!.kind === 'weight');
+    return { config: bare.get(component)!.config, tensors: new Map(weights.map(([path, { shape }]) => [path.slice(component.length + 1), { dtype: 'f32', shape }])) };
+  };
+  return new Map([
+    ['unet', shapes('unet', (g) => buildSmallest(g, parts.unet!))], ['vae', bare.get('vae')!],
+    ...parts.text.map(({ component, config }) => [component, shapes(component, (g) => buildText(g, component, config))] as const),
+  ]);
 }
 
 /** The UNet on the smallest inputs there are: parameters do not depend on them. */
@@ -303,6 +322,8 @@ const showCount = (count: number): string => {
 /** Of the denoiser and of the text encoders. */
 const ATTENTION = /\.attn[12]\.to_(q|k|v|out\.0)$|\.self_attn\.(q|k|v|out)_proj$/;
 const FEED_FORWARD = /\.ff\.net\.(0\.proj|2)$|\.mlp\.fc[12]$/;
+/** Into and out of a transformer: 1x1 convolutions in Stable Diffusion 1.x, linear layers elsewhere. */
+const PROJECTION = /\.attentions\.\d+\.proj_(in|out)$/;
 
 const targets: Readonly<Record<string, Target>> = {
   attention: {
@@ -314,6 +335,11 @@ const targets: Readonly<Record<string, Target>> = {
     label: 'Attention and feed-forward',
     help: 'Everything inside the transformer blocks. A good choice for styles.',
     includes: (path) => ATTENTION.test(path) || FEED_FORWARD.test(path),
+  },
+  transformers: {
+    label: 'Whole transformers',
+    help: 'Attention, feed-forward and the projections around them: what kohya\'s scripts and ai-toolkit train.',
+    includes: (path) => ATTENTION.test(path) || FEED_FORWARD.test(path) || PROJECTION.test(path),
   },
   linear: {
     label: 'All linear layers',

@@ -17,6 +17,7 @@ export const kohya: AdapterFormat = {
   help: 'For ComfyUI, A1111, Forge and InvokeAI.',
   naming: 'flat',
   axes: ['output', 'input'],
+  isAllDora: false,
   hasAlpha: true,
   keyOf: (path, part, model) => {
     const [module] = spellings(path, model);

@@ -12,6 +12,8 @@ export const peft: AdapterFormat = {
   help: 'For diffusers.',
   naming: 'dotted',
   axes: ['output'],
+  // diffusers utils/peft_utils.py (get_peft_kwargs): `use_dora` holds for all layers.
+  isAllDora: true,
   hasAlpha: false,
   keyOf: (path, part) => (part === 'alpha' ? null : `${path}.${part}`),
   modulesOf: (path, model) => {

@@ -112,10 +112,9 @@ function networkOf(network: Settings, left: string[], notes: string[]): Section 
   if (network.get('linear_alpha') === undefined && network.get('alpha') === undefined) notes.push('network.linear_alpha is not given and counts as 1, as in ai-toolkit.');
   const conv = network.number('conv');
   const convAlpha = network.number('conv_alpha') ?? conv;
-  if (!conv) notes.push('ai-toolkit also trains proj_in and proj_out of each transformer; adapter.targets = "linear+conv" has them, with all other layers.');
   if (conv && conv !== rank) left.push(`network.conv = ${conv} (one rank holds for all layers)`);
   if (conv && convAlpha! / conv !== alpha / rank) left.push(`network.conv_alpha = ${convAlpha} (one alpha holds for all layers)`);
-  return given({ kind: type === 'dora' ? 'dora' : 'lora', rank, alpha, axis: type === 'dora' ? 'output' : undefined, targets: conv ? 'linear+conv' : 'attention+feed-forward', dropout: network.number('dropout') || undefined });
+  return given({ kind: type === 'dora' ? 'dora' : 'lora', rank, alpha, axis: type === 'dora' ? 'output' : undefined, targets: conv ? 'linear+conv' : 'transformers', dropout: network.number('dropout') || undefined });
 }
 
 function scheduleOf(train: Settings, left: string[]): Section {

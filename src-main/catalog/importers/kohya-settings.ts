@@ -126,9 +126,8 @@ function networkOf(all: Settings, isWindow: boolean): Network {
   const conv = usesDetails ? details.number('conv_dim') : undefined;
   const convAlpha = usesDetails ? details.number('conv_alpha') : undefined;
   const preset = usesDetails ? details.text(isWindow ? 'LyCORIS_preset' : 'preset') : undefined;
-  const targets = preset === 'attn-only' ? 'attention' : preset === 'attn-mlp' || preset === 'unet-transformer-only' ? 'attention+feed-forward'
-    : conv || (lycoris && module !== 'networks.lora') ? 'linear+conv' : 'attention+feed-forward';
-  if (targets === 'attention+feed-forward' && preset === undefined) notes.push('kohya also trains proj_in and proj_out of each transformer; adapter.targets = "linear+conv" has them, with all other layers.');
+  const targets = preset === 'attn-only' ? 'attention' : preset === 'attn-mlp' || preset === 'unet-transformer-only' ? 'transformers'
+    : conv || (lycoris && module !== 'networks.lora') ? 'linear+conv' : 'transformers';
   if (conv && conv !== rank) left.push(`conv_dim = ${conv} (one rank holds for all layers)`);
   if (conv && convAlpha !== undefined && convAlpha / conv !== alpha / rank) left.push(`conv_alpha = ${convAlpha} (one alpha holds for all layers)`);
   const dropout = all.number('network_dropout') ?? words.number('dropout');

@@ -101,7 +101,7 @@ function convert(raw: Raw, beside: unknown): Imported {
   const [preset, filter] = [all.text('layer_filter_preset') ?? 'full', all.text('layer_filter')];
   if (filter !== undefined && preset === 'custom') left.push(`layer_filter = ${filter}`);
   all.get('layer_filter_regex');
-  const targets = preset === 'attn-only' ? 'attention' : preset === 'attn-mlp' ? 'attention+feed-forward' : 'linear+conv';
+  const targets = preset === 'attn-only' ? 'attention' : preset === 'attn-mlp' ? 'transformers' : 'linear+conv';
   if (!['full', 'attn-only', 'attn-mlp'].includes(preset)) left.push(`layer_filter_preset = ${preset} (the job has all linear and convolution layers)`);
   const output = all.text('output_dtype') ?? 'FLOAT_32';
   const destination = all.text('output_model_destination');

@@ -1,8 +1,8 @@
 // adora convert, resize, extract, merge: adapter files from other files.
 
-import { InvalidArgumentError, Option, type Command } from 'commander';
+import { Option, type Command } from 'commander';
 
-import { axisOption, jsonOption, wholeNumber } from '../arguments.ts';
+import { axisOption, jsonOption, layoutOption, share, wholeNumber } from '../arguments.ts';
 import type { ConvertRequest } from '../../train/adapter-tools/convert.ts';
 import type { ExtractRequest } from '../../train/adapter-tools/extract.ts';
 import type { MergeRequest } from '../../train/adapter-tools/merge-adapters.ts';
@@ -20,20 +20,14 @@ export interface AdapterTools {
   readonly merge: Work<MergeRequest>;
 }
 
-function share(text: string): number {
-  const value = Number(text);
-  if (text.trim() === '' || !(value > 0 && value <= 1)) throw new InvalidArgumentError('must be above 0 and at most 1, such as 0.9.');
-  return value;
-}
-
 type Json = { readonly json: boolean };
 
 export function addAdapterTools(program: Command, inSession: RunInSession, tools: AdapterTools): void {
   program.command('convert')
     .description('write an adapter in another layout, exactly or not at all')
     .argument('<file>', 'adapter file (.safetensors)')
-    .requiredOption('--to <layout>', 'kohya or peft')
-    .requiredOption('--base <model>', 'base model of the adapter')
+    .addOption(layoutOption('--to'))
+    .option('--base <model>', 'base model of the adapter; its hashes are written, and models that are not published need it')
     .addOption(axisOption())
     .requiredOption('--out <file>', 'file to write')
     .addOption(jsonOption())
@@ -48,7 +42,7 @@ export function addAdapterTools(program: Command, inSession: RunInSession, tools
     .argument('<file>', 'adapter file (.safetensors)')
     .option('--rank <n>', 'largest rank', wholeNumber(1))
     .option('--energy <share>', 'share of the low-rank change that stays, such as 0.9', share)
-    .option('--base <model>', 'base model, which a DoRA needs')
+    .option('--base <model>', 'base model; with it what a DoRA loses is measured in its weights')
     .addOption(axisOption())
     .requiredOption('--out <file>', 'file to write')
     .addOption(jsonOption())
@@ -63,7 +57,7 @@ export function addAdapterTools(program: Command, inSession: RunInSession, tools
     .requiredOption('--base <model>', 'the model that was the start')
     .requiredOption('--tuned <model>', 'the model that came of it')
     .requiredOption('--rank <n>', 'rank of the LoRA', wholeNumber(1))
-    .requiredOption('--layout <name>', 'kohya or peft')
+    .addOption(layoutOption('--layout'))
     .addOption(new Option('--dtype <format>', 'number format').choices(['f16', 'bf16', 'f32']).default('f16'))
     .requiredOption('--out <file>', 'file to write')
     .addOption(jsonOption())

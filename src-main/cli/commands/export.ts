@@ -1,19 +1,13 @@
 // adora export: adapter files, merged checkpoints and differences, from a run or from an adapter file.
 
-import { InvalidArgumentError, Option, type Command } from 'commander';
+import { Option, type Command } from 'commander';
 
 import { exportKinds } from '../../contract/export-kinds.ts';
 import { consumers } from '../../contract/job.ts';
-import { axisOption, jsonOption, wholeNumber } from '../arguments.ts';
+import { axisOption, jsonOption, share, wholeNumber } from '../arguments.ts';
 import type { ExportRequest } from '../../train/export-command.ts';
 import type { RunInSession } from '../run-cli.ts';
 import type { CommandContext, CommandResult } from '../session.ts';
-
-function share(text: string): number {
-  const value = Number(text);
-  if (text.trim() === '' || !(value > 0 && value <= 1)) throw new InvalidArgumentError('must be above 0 and at most 1, such as 0.99.');
-  return value;
-}
 
 export type { ExportRequest };
 
@@ -26,7 +20,7 @@ export function addExport(
     .argument('<run|file>', 'folder of a run, or an adapter file (.safetensors)')
     .option('--base <model>', 'base model of an adapter file')
     .addOption(axisOption())
-    .option('--step <n>', 'checkpoint to export (default: the last)', wholeNumber(0))
+    .option('--step <n>', 'checkpoint to export (default: the one chosen in the studio, else the last)', wholeNumber(0))
     .addOption(new Option('--for <program>', "program that shall read it (default: the job's)").choices([...consumers]))
     .addOption(new Option('--as <kind>', 'the adapter as it is (dora), a plain LoRA with its error measured, the merged model, or whole differences').choices([...exportKinds]))
     .option('--merge', 'the same as --as merged', false)

@@ -17,6 +17,7 @@ export function addImport(
     .description("turn another trainer's settings (kohya TOML or JSON, OneTrainer JSON, ai-toolkit YAML or JSON) into a job, and list what has no counterpart")
     .argument('<file>', 'file with settings (.toml, .json or .yaml)')
     .option('--to <job>', 'job file to write (.toml); printed if left out')
+    .option('--force', 'replace a job file that is there', false)
     .addOption(jsonOption())
     .action(async (file: string, { json, ...options }: Omit<ImportRequest, 'file'> & { json: boolean }) => {
       await inSession(json, async (session) => session.result('import', await work({ file, ...options }, session)));

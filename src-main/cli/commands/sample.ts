@@ -1,7 +1,8 @@
 // adora sample: pictures from a base model, with or without adapters, or from a run.
 
-import type { Command } from 'commander';
+import { Option, type Command } from 'commander';
 
+import { samplers } from '../../catalog/samplers/index.ts';
 import { defaultSampler } from '../../contract/job.ts';
 import { axisOption, collect, deviceOption, dtypeOption, jsonOption, numberBetween, wholeNumber } from '../arguments.ts';
 import type { SampleSettings as SampleRequest } from '../../train/sample-command.ts';
@@ -24,7 +25,7 @@ export function addSample(
     .option('--strength <factor>', 'share of the way from the base weights to the changed ones, W + s·(W\' − W), for LoRA and DoRA alike: 0 is the base, 1 the adapter as trained', numberBetween(-4, 4), 1)
     .option('--prompt <text>', 'what to show; may be repeated', collect, [])
     .option('--negative <text>', 'what not to show', '')
-    .option('--sampler <name>', 'how noise becomes a picture', defaultSampler)
+    .addOption(new Option('--sampler <name>', 'how noise becomes a picture').choices(Object.keys(samplers)).default(defaultSampler))
     .option('--steps <n>', 'steps of the sampler', wholeNumber(1, 1000), 20)
     .option('--guidance <factor>', 'classifier-free guidance; 1 is none', numberBetween(0, 100), 7)
     .option('--seed <n>', 'seed of the first picture', wholeNumber(0), 0)

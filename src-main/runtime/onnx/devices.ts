@@ -47,9 +47,9 @@ export function sessionOptions({ device, folder, threads, repacks, profile }: Se
     ...(profile ? { enableProfiling: true, profileFilePrefix: profile } : {}),
     extra: {
       session: {
-        // Each session has a thread pool of its own; spinning pools fight for the cores, and starting and stopping the
-        // spinning at each run costs small models more than it gains large ones.
-        intra_op: { allow_spinning: '0' },
+        // Each session has a thread pool of its own. A thread that waits a moment for the next operation need not be woken for
+        // it; one that waited as long as it does by default would take a core from the sessions that follow.
+        intra_op: { allow_spinning: '1', spin_duration_us: '100' },
         ...(repacks ? {} : { disable_prepacking: '1' }),
         ...(facts.provider === 'cpu' ? {} : { disable_cpu_ep_fallback: '1' }),
         ...(folder ? { model_external_initializers_file_folder_path: folder } : {}),

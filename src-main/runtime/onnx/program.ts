@@ -1,12 +1,13 @@
 // A compiled graph: one ONNX Runtime session per segment, run in order, values freed at their last use.
 import { InferenceSession, type Tensor } from 'onnxruntime-node';
 import { closeSync, openSync, readSync } from 'node:fs';
+import type { DType } from '../../base/dtype.ts';
 import { disposeAll, keptUnlessFailed } from '../../base/dispose.ts';
 import { assert, UserError } from '../../base/errors.ts';
 import { sameShape, type Shape } from '../../base/shape.ts';
 import type { Graph, Value } from '../../graph/types.ts';
 import { verify } from '../../graph/verify.ts';
-import type { CompileOptions, DeviceTensor, HostData, Program, Timing, WeightSource } from '../runtime.ts';
+import type { CompileOptions, DeviceTensor, HostData, HostTensor, Program, Timing, WeightSource } from '../runtime.ts';
 import { sessionOptions, type SessionSettings } from './devices.ts';
 import { dataFolder, dataPath } from './external-data.ts';
 import { lowerSegment, valueName, type PlaceWeight } from './lower.ts';
@@ -14,11 +15,22 @@ import { isMissingOp, missingOpError } from './missing-op.ts';
 import { modelBytes, type ModelSpec } from './model-proto.ts';
 import { repacksWeights } from './repack.ts';
 import { cutIntoSegments, type Segment } from './segments.ts';
-import { type OnnxTensor, wrap } from './tensors.ts';
+import { type OnnxTensor, upload, wrap } from './tensors.ts';
+
+/** A value of the graph without the graph: what is kept of it is what the garbage collector walks through in every step. */
+interface Slot {
+  readonly name: string;
+  readonly dtype: DType;
+  readonly shape: Shape;
+  readonly isFed: boolean;
+}
 
 interface Step {
-  readonly segment: Segment;
   readonly session: InferenceSession;
+  readonly inputs: readonly Slot[];
+  readonly outputs: readonly Slot[];
+  /** Slots that nobody needs after this step. */
+  readonly lastUses: readonly Slot[];
 }
 
 export interface ProgramSettings {
@@ -31,6 +43,12 @@ export async function compileProgram(graph: Graph, options: CompileOptions, sett
   verify(graph);
   const repacks = settings.device !== 'cpu' || repacksWeights(graph, options.savesMemory ?? false);
   return keptUnlessFailed(async (keep) => {
+    const slots = new Map<Value, Slot>();
+    const slotOf = (value: Value): Slot => {
+      const slot = slots.get(value) ?? { name: valueName(value), dtype: value.dtype, shape: value.shape, isFed: value.leaf !== undefined };
+      slots.set(value, slot);
+      return slot;
+    };
     const steps: Step[] = [];
     for (const [index, segment] of cutIntoSegments(graph).entries()) {
       const folder = dataFolder(weightFiles(segment, options.weights));
@@ -39,9 +57,9 @@ export async function compileProgram(graph: Graph, options: CompileOptions, sett
       const profile = settings.profileFolder ? `${settings.profileFolder}/${name.replaceAll(/[^\w.~-]/g, '_')}` : undefined;
       const session = await createSession(model, { ...settings, repacks, folder, ...(profile ? { profile } : {}) }, name);
       keep({ dispose: () => session.release() });
-      steps.push({ segment, session });
+      steps.push({ session, inputs: segment.inputs.map(slotOf), outputs: segment.outputs.map(slotOf), lastUses: segment.lastUses.map(slotOf) });
     }
-    return new OnnxProgram(graph, steps);
+    return new OnnxProgram(new Map([...graph.outputs].map(([name, value]) => [name, slotOf(value)])), steps);
   });
 }
 
@@ -56,13 +74,13 @@ async function createSession(model: ModelSpec, settings: SessionSettings, name: 
 }
 
 class OnnxProgram implements Program {
-  private readonly graph: Graph;
+  private readonly results: ReadonlyMap<string, Slot>;
   private readonly steps: readonly Step[];
   private milliseconds = 0;
   private runs = 0;
 
-  constructor(graph: Graph, steps: readonly Step[]) {
-    this.graph = graph;
+  constructor(results: ReadonlyMap<string, Slot>, steps: readonly Step[]) {
+    this.results = results;
     this.steps = steps;
   }
 
@@ -70,39 +88,43 @@ class OnnxProgram implements Program {
     return { device: this.milliseconds, runs: this.runs };
   }
 
-  async run(feeds: ReadonlyMap<string, DeviceTensor>): Promise<Map<string, DeviceTensor>> {
-    const live = new Map<Value, Tensor>();
-    const tensorOf = (value: Value): Tensor => {
-      const made = live.get(value);
+  async run(feeds: ReadonlyMap<string, DeviceTensor>, into?: ReadonlyMap<string, HostTensor>): Promise<Map<string, DeviceTensor>> {
+    const live = new Map<Slot, Tensor>();
+    const places = new Map([...(into ?? [])].map(([name, tensor]) => [this.results.get(name)!, upload(tensor).tensor]));
+    const tensorOf = (slot: Slot): Tensor => {
+      const made = live.get(slot);
       if (made) return made;
-      const fed = feeds.get(value.leaf?.name ?? '');
-      assert(fed, `${valueName(value)} is not fed`);
+      const fed = slot.isFed ? feeds.get(slot.name) : undefined;
+      assert(fed, `${slot.name} is not fed`);
       return (fed as OnnxTensor).tensor;
     };
     try {
-      for (const { segment, session } of this.steps) {
-        const inputs = Object.fromEntries(segment.inputs.map((value) => [valueName(value), tensorOf(value)]));
+      for (const { session, inputs, outputs, lastUses } of this.steps) {
+        const given = Object.fromEntries(inputs.map((slot) => [slot.name, tensorOf(slot)]));
         const start = performance.now();
-        const outputs = await session.run(inputs);
+        const made = places.size === 0
+          ? await session.run(given)
+          : await session.run(given, Object.fromEntries(outputs.map((slot) => [slot.name, places.get(slot) ?? null])));
         this.milliseconds += performance.now() - start;
-        for (const value of segment.outputs) live.set(value, inShape(outputs[valueName(value)]!, value.shape));
-        for (const value of segment.lastUses) {
-          live.get(value)!.dispose();
-          live.delete(value);
+        for (const slot of outputs) live.set(slot, inShape(made[slot.name]!, slot.shape));
+        for (const slot of lastUses) {
+          live.get(slot)!.dispose();
+          live.delete(slot);
         }
       }
       this.runs++;
-      return this.collect(live, tensorOf);
+      return this.collect(live);
     } catch (error) {
       for (const tensor of live.values()) tensor.dispose();
       throw error;
     }
   }
 
-  private collect(live: ReadonlyMap<Value, Tensor>, tensorOf: (value: Value) => Tensor): Map<string, DeviceTensor> {
-    return new Map([...this.graph.outputs].map(([name, value]) => {
-      assert(live.has(value), `output ${name} is a leaf; graphs must compute their outputs`);
-      return [name, wrap(tensorOf(value), value)];
+  private collect(live: ReadonlyMap<Slot, Tensor>): Map<string, DeviceTensor> {
+    return new Map([...this.results].map(([name, slot]) => {
+      const tensor = live.get(slot);
+      assert(tensor, `output ${name} is a leaf; graphs must compute their outputs`);
+      return [name, wrap(tensor, slot)];
     }));
   }
 

@@ -59,6 +59,7 @@ export async function extractCommand({ base, tuned, rank, layout, dtype, out }: 
     total += svd.total;
     lost += pair.lost;
   }
+  onEvent({ kind: 'phase', name: 'compare', done: seen, total: named.layers.size, unit: 'layers' });
   if (layers.length === 0) throw new UserError('extract.same', `No layer of "${tuned}" differs from "${base}": there is nothing to extract.`, { base, tuned });
   const title = basename(tuned).replace(/\.safetensors$/, '');
   const source: ExportSource = {

@@ -1,6 +1,9 @@
 // `adora merge`: one adapter that does what several do together, each with its strength.
+import { existsSync } from 'node:fs';
+import { basename } from 'node:path';
 import { truncatedSvd } from '../../base/linear-algebra/svd.ts';
 import { UserError } from '../../base/errors.ts';
+import { isDora } from '../../catalog/adapter-header.ts';
 import type { DoraAxis } from '../../catalog/define/format.ts';
 import { formats } from '../../catalog/formats/index.ts';
 import { shown } from '../../files/safetensors-header.ts';
@@ -8,7 +11,7 @@ import { changeOf } from '../export-lora.ts';
 import { kindOf, sourceOfFile, type ExportSource, type SourceLayer } from '../export-source.ts';
 import { openAdapter } from '../read-adapter.ts';
 import { writeAdapter } from '../write-adapter.ts';
-import { dtypeOf, isDora, readPlain, sameWeight, writePlain, type PlainLayer } from './plain-layers.ts';
+import { dtypeOf, readPlain, sameWeight, writePlain, type PlainLayer } from './plain-layers.ts';
 import { errorsOf, shrink, type ToolResult } from './resize.ts';
 import { pairOf } from './pair-of.ts';
 
@@ -27,7 +30,7 @@ interface Part {
   readonly strength: number;
 }
 
-/** Errors: `merge.files`, `merge.layouts`, `merge.shape`, `merge.needs-base`, `merge.needs-rank`, those of reading and writing. */
+/** Errors: `merge.files`, `merge.strength`, `merge.layouts`, `merge.shape`, `merge.needs-base`, `merge.needs-rank`, those of reading and writing. */
 export async function mergeCommand({ files, rank, base, axis, out }: MergeRequest): Promise<ToolResult> {
   const parts = files.map(partOf);
   if (parts.length === 0) throw new UserError('merge.files', 'Name the adapters to merge: adora merge one.safetensors:0.7 two.safetensors:0.5 --out both.safetensors');
@@ -38,14 +41,38 @@ export async function mergeCommand({ files, rank, base, axis, out }: MergeReques
   return mergeChanges(parts, rank, base, axis, out);
 }
 
+/** Error: `merge.strength`. */
 function partOf(text: string): Part {
   const [, path, strength] = /^(.*?)(?::(-?\d*\.?\d+))?$/s.exec(text)!;
+  const [, file, word] = /^(.+):([^:/\\]*)$/s.exec(path!) ?? [];
+  if (strength === undefined && file !== undefined && !existsSync(path!) && existsSync(file)) {
+    throw new UserError('merge.strength', `"${word}" after "${file}" is not a number: give the strength as in ${basename(file)}:0.7.`, { file, strength: word });
+  }
   return { path: path!, strength: strength === undefined ? 1 : Number(strength) };
 }
 
+const MERGED = 'merged adapters';
+
+/** Texts about the base model and the kind of file; how one of several was trained says nothing of their sum. */
+const OF_BASE = /^(?:format|modelspec\.(?:sai_model_spec|architecture|implementation|resolution|prediction_type)|ss_(?:v2|base_model_version|sd_model_(?:name|hash)|new_sd_model_hash|network_(?:module|args))|adora\.(?:kind|base|base_sha256(?:\..+)?))$/;
+
+/** What a sum of adapters is called, what it came of, and the words that call up each of them. */
+function mergedTexts(out: string, parts: readonly Part[], files: readonly ReadonlyMap<string, string>[]): Record<string, string> {
+  const title = basename(out).replace(/\.safetensors$/, '');
+  const from = parts.map(({ path, strength }) => `${basename(path).replace(/\.safetensors$/, '')}:${strength}`).join(', ');
+  const words = triggersOf(files);
+  return {
+    'modelspec.title': title, ss_output_name: title, 'modelspec.merged_from': from, 'adora.merged_from': from,
+    ...(words === '' ? {} : { 'modelspec.trigger_phrase': words, 'modelspec.usage_hint': words, 'adora.trigger': words }),
+  };
+}
+
+const triggersOf = (files: readonly ReadonlyMap<string, string>[]): string =>
+  [...new Set(files.flatMap((texts) => texts.get('modelspec.trigger_phrase') ?? texts.get('modelspec.usage_hint') ?? []).filter((text) => text.trim() !== ''))].join(', ').slice(0, 1000);
+
 /** Σ sᵢ·Bᵢ·Aᵢ = [s₁B₁ s₂B₂ …]·[A₁; A₂; …]: ranks add up, nothing is lost. */
 async function mergePlain(parts: readonly Part[], rank: number | undefined, out: string): Promise<ToolResult> {
-  const read = parts.map(({ path, strength }) => ({ ...readPlain(path, ''), strength, path }));
+  const read = parts.map(({ path, strength }) => ({ ...readPlain(path), strength, path }));
   const [first] = read;
   const stranger = read.find(({ adapter }) => adapter.layout !== first!.adapter.layout);
   if (stranger) throw new UserError('merge.layouts', `"${first!.path}" is in the layout ${first!.adapter.format.label} and "${stranger.path}" in ${stranger.adapter.format.label}: bring them to one with "adora convert".`, { paths: [first!.path, stranger.path] });
@@ -60,7 +87,8 @@ async function mergePlain(parts: readonly Part[], rank: number | undefined, out:
   const joined = [...byModule.values()].map(joinedLayer);
   const done = joined.map((layer) => (rank === undefined ? { layer, total: 0, lost: 0 } : shrink(layer, { rank })));
   const { overall, text } = errorsOf(done);
-  await writePlain(out, first!.adapter, done.map(({ layer }) => layer), { 'adora.merged_from': String(parts.length), ...(rank === undefined ? {} : { 'adora.svd_error': overall.toPrecision(4) }) });
+  const texts = { ...mergedTexts(out, parts, read.map(({ adapter }) => adapter.file.metadata)), ...(rank === undefined ? {} : { 'adora.svd_error': overall.toPrecision(4), 'adora.svd_of': MERGED }) };
+  await writePlain(out, first!.adapter, done.map(({ layer }) => layer), texts, (name) => OF_BASE.test(name));
   const ranks = [...new Set(done.map(({ layer }) => layer.rank))].sort((a, b) => a - b);
   return { text: `${out}: ${done.length} layers, rank ${ranks.join(', ')}. ${rank === undefined ? 'The sum is exact.' : text}`, data: { out, ranks, layers: done.length, error: rank === undefined ? 0 : overall } };
 }
@@ -81,7 +109,7 @@ function joinedLayer(layers: readonly PlainLayer[]): PlainLayer {
     down.set(layer.down, start);
     start += layer.down.length;
   }
-  return { module: first!.module, rank, down, downShape: [rank, ...first!.downShape.slice(1)], up, upShape: [rows, rank, ...first!.upShape.slice(2)] };
+  return { module: first!.module, rank, down, downShape: [rank, ...first!.downShape.slice(1)], up, upShape: [rows, rank, ...first!.upShape.slice(2)], magnitude: null };
 }
 
 /** Changes of the weights, added up as strength·(W' − W0), as one LoRA. */
@@ -108,8 +136,12 @@ async function mergeChanges(parts: readonly Part[], rank: number, base: string, 
   }
   const first = sources[0]!.source;
   const error = total > 0 ? Math.sqrt(lost / total) : 0;
-  const source: ExportSource = { ...first, layers: written, values, axis: null, scale: 1, facts: async () => ({ ...await first.facts(), kind: kindOf(null), axis: null, rank, alpha: rank }) };
+  const source: ExportSource = { ...first, layers: written, values, axis: null, scale: 1, facts: async () => {
+    const { base: ofBase } = await first.facts();
+    const texts = mergedTexts(out, parts, parts.map(({ path }) => openAdapter(path).file.metadata));
+    return { title: texts['modelspec.title']!, trigger: texts['adora.trigger'] ?? '', base: ofBase, kind: kindOf(null), axis: null, rank, alpha: rank, training: null, data: null, carried: texts };
+  } };
   const opened = openAdapter(parts[0]!.path);
-  await writeAdapter(source, formats[opened.layout]!, out, { dtype: dtypeOf(opened), note: '', approximation: { error, of: 'merged adapters' } });
+  await writeAdapter(source, formats[opened.layout]!, out, { dtype: dtypeOf(opened), note: '', approximation: { error, of: MERGED } });
   return { text: `${out}: a LoRA of ${written.length} layers, rank ${rank}. What is lost is ${(100 * error).toPrecision(3)} % of the change.`, data: { out, rank, layers: written.length, error } };
 }

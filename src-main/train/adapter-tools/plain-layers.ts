@@ -1,5 +1,6 @@
 // Low-rank pairs of an adapter file by the names that the file has for its layers, for work that needs no model.
 import { UserError } from '../../base/errors.ts';
+import { otherKind } from '../../catalog/define/foreign-keys.ts';
 import { sameShape, sizeOf, type Shape } from '../../base/shape.ts';
 import { encodeTensor } from '../../files/convert.ts';
 import { shown } from '../../files/safetensors-header.ts';
@@ -8,7 +9,6 @@ import { DOWN, MAGNITUDE, UP } from '../../nn/low-rank.ts';
 import type { FileDType } from '../export-values.ts';
 import { openAdapter, scaleOf, type AdapterFile } from '../read-adapter.ts';
 import { writeWithMetadata } from '../write-adapter.ts';
-import { otherKind } from './foreign-keys.ts';
 import { foldMiddle } from './tucker.ts';
 
 export interface PlainLayer {
@@ -21,6 +21,8 @@ export interface PlainLayer {
   /** [O,r(,1,1)], alpha / rank folded in. */
   readonly up: Float32Array;
   readonly upShape: Shape;
+  /** Magnitudes as the file has them; null without. */
+  readonly magnitude: TensorToWrite | null;
 }
 
 export interface PlainAdapter {
@@ -28,18 +30,14 @@ export interface PlainAdapter {
   readonly layers: readonly PlainLayer[];
 }
 
-/** Layers with magnitudes. */
-export const isDora = ({ modules }: AdapterFile): boolean => [...modules.values()].some((parts) => parts.has(MAGNITUDE));
-
 /**
- * The pairs of a LoRA file. `doraAdvice` ends the sentence with which a DoRA is refused.
- * Errors: those of `openAdapter`; `adapter.unknown-keys`, `adapter.incomplete`, `adapter.shape`, `adapter.not-finite`, `adapter.has-magnitudes`.
+ * The pairs of a file, and its magnitudes as they are.
+ * Errors: those of `openAdapter`; `adapter.unknown-keys`, `adapter.incomplete`, `adapter.shape`, `adapter.not-finite`.
  */
-export function readPlain(path: string, doraAdvice: string): PlainAdapter {
+export function readPlain(path: string): PlainAdapter {
   const adapter = openAdapter(path);
   const { file, modules, middles, unknown } = adapter;
   if (unknown.length > 0) throw new UserError('adapter.unknown-keys', `"${path}" holds tensors that Adora cannot apply, first "${shown(unknown[0]!)}"${otherWords(unknown)}: choose a plain LoRA file.`, { path, keys: unknown.slice(0, 100) });
-  if (isDora(adapter)) throw new UserError('adapter.has-magnitudes', `"${path}" is a DoRA: what it changes depends on the base weights, not on its two matrices alone. ${doraAdvice}`, { path });
   const layers = [...modules].map(([module, parts]): PlainLayer => {
     const [downKey, upKey] = [parts.get(DOWN), parts.get(UP)];
     if (downKey === undefined || upKey === undefined) throw new UserError('adapter.incomplete', `"${path}" has only one of the two matrices of "${shown(module)}": get the file again.`, { path, module });
@@ -55,7 +53,9 @@ export function readPlain(path: string, doraAdvice: string): PlainAdapter {
     const down = middle === undefined ? file.readF32(downKey) : foldMiddle(file, downKey, middle);
     const up = file.readF32(upKey).map((value) => value * scale);
     if (!down.every(Number.isFinite) || !up.every(Number.isFinite)) throw new UserError('adapter.not-finite', `"${shown(module)}" in "${path}" holds values that are not numbers: use an earlier file.`, { path, module });
-    return { module, rank, down, downShape, up, upShape };
+    const magnitude = parts.get(MAGNITUDE);
+    const kept = magnitude === undefined ? null : file.read(magnitude);
+    return { module, rank, down, downShape, up, upShape, magnitude: kept && { name: magnitude!, dtype: kept.dtype, shape: kept.shape, data: kept.bytes } };
   });
   return { adapter, layers };
 }
@@ -68,8 +68,8 @@ const otherWords = (unknown: readonly string[]): string => {
 /** Texts that would be untrue after the tensors changed. */
 const STALE = ['sshs_model_hash', 'sshs_legacy_hash', 'modelspec.hash_sha256', 'adora.rank', 'adora.trained_alpha', 'ss_network_dim', 'ss_network_alpha', 'alpha', 'lora_alpha', 'lora_adapter_metadata', 'adora.proof'];
 
-/** Writes pairs under the names and with the texts of `like`; alpha = rank. */
-export async function writePlain(path: string, like: AdapterFile, layers: readonly PlainLayer[], texts: Readonly<Record<string, string>> = {}): Promise<void> {
+/** Writes pairs under the names and with the texts of `like`; alpha = rank. @param keeps which of these texts stay true */
+export async function writePlain(path: string, like: AdapterFile, layers: readonly PlainLayer[], texts: Readonly<Record<string, string>> = {}, keeps: (name: string) => boolean = () => true): Promise<void> {
   const tensors = layers.flatMap((layer): TensorToWrite[] => {
     const parts = like.modules.get(layer.module);
     const dtype = dtypeOf(like);
@@ -78,11 +78,12 @@ export async function writePlain(path: string, like: AdapterFile, layers: readon
     return [
       { name: key(DOWN), dtype, shape: layer.downShape, data: encodeTensor(Float32Array.from(layer.down), dtype, key(DOWN)) },
       { name: key(UP), dtype, shape: layer.upShape, data: encodeTensor(Float32Array.from(layer.up), dtype, key(UP)) },
+      ...(layer.magnitude === null ? [] : [layer.magnitude]),
       ...(alpha === null ? [] : [{ name: alpha, dtype: 'f32' as const, shape: [], data: Float32Array.of(layer.rank) }]),
     ];
   });
   const rank = String(Math.max(0, ...layers.map((layer) => layer.rank)));
-  const kept = Object.fromEntries([...like.file.metadata].filter(([name]) => !STALE.includes(name)));
+  const kept = Object.fromEntries([...like.file.metadata].filter(([name]) => !STALE.includes(name) && keeps(name)));
   await writeWithMetadata(path, tensors, (hash) => ({
     ...kept, ...texts, 'modelspec.hash_sha256': `0x${hash}`, 'adora.rank': rank,
     ...(like.format.hasAlpha ? { ss_network_dim: rank, ss_network_alpha: rank, sshs_model_hash: hash } : {}),

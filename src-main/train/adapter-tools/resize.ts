@@ -2,20 +2,23 @@
 // magnitudes, and B·A is cut in the same way: the lengths of the weight's vectors stay exact, their directions come close.
 import { productSvd, type Keep } from '../../base/linear-algebra/svd.ts';
 import { UserError } from '../../base/errors.ts';
-import type { DoraAxis } from '../../catalog/define/format.ts';
+import { isDora } from '../../catalog/adapter-header.ts';
+import { ALTERED, type DoraAxis } from '../../catalog/define/format.ts';
+import { shown } from '../../files/safetensors-header.ts';
 import { DOWN, UP } from '../../nn/low-rank.ts';
+import { noteForLayout } from '../export-choice.ts';
 import { changeOf } from '../export-lora.ts';
 import { sourceOfFile, type ExportSource, type SourceLayer } from '../export-source.ts';
 import { formatFor, openAdapter } from '../read-adapter.ts';
 import { writeAdapter } from '../write-adapter.ts';
 import { pairOf } from './pair-of.ts';
-import { dtypeOf, isDora, readPlain, writePlain, type PlainLayer } from './plain-layers.ts';
+import { dtypeOf, readPlain, writePlain, type PlainLayer } from './plain-layers.ts';
 
 export interface ResizeRequest {
   readonly file: string;
   readonly rank?: number;
   readonly energy?: number;
-  /** The base model; a DoRA's error cannot be measured without. */
+  /** The base model; without it a DoRA's error is that of B·A. */
   readonly base?: string;
   /** What magnitudes belong to, where the file leaves it open. */
   readonly axis?: DoraAxis;
@@ -46,7 +49,7 @@ export function shrink(layer: PlainLayer, keep: Keep): Shrunk {
   return {
     total, lost,
     layer: {
-      module: layer.module, rank,
+      module: layer.module, rank, magnitude: layer.magnitude,
       down: Float32Array.from({ length: rank * columns }, (_, i) => (isEmpty ? 0 : v[i]! * root(Math.floor(i / columns)))),
       up: Float32Array.from({ length: rows * rank }, (_, i) => (isEmpty ? 0 : u[i]! * root(i % rank))),
       downShape: [rank, ...layer.downShape.slice(1)], upShape: [rows, rank, ...layer.upShape.slice(2)],
@@ -71,18 +74,23 @@ export async function resizeCommand(request: ResizeRequest): Promise<ToolResult>
   const { file, rank, energy, out } = request;
   if (rank === undefined && energy === undefined) throw new UserError('resize.size', 'Say how large the adapter shall become: --rank 8, or --energy 0.9 for the share of the change that stays.');
   const keep: Keep = { ...(rank === undefined ? {} : { rank }), ...(energy === undefined ? {} : { energy }) };
-  if (isDora(openAdapter(file))) return resizeDora(request, keep);
-  const { adapter, layers } = readPlain(file, '');
+  const hasMagnitudes = isDora(openAdapter(file));
+  if (hasMagnitudes && request.base !== undefined) return resizeDora(request, request.base, keep);
+  const { adapter, layers } = readPlain(file);
+  // Plain vectors would have to be written with their axis, which the weights tell.
+  const flat = adapter.format.axes.length > 1 ? layers.find(({ magnitude }) => magnitude?.shape.length === 1) : undefined;
+  if (flat) throw new UserError('resize.needs-base', `"${file}" stores its magnitudes as plain vectors (in "${shown(flat.module)}"), which programs take for something else: name its base model with --base, and they are written with their axis.`, { file, module: flat.module });
   const shrunk = layers.map((layer) => shrink(layer, keep));
   const { overall, text, layers: errors } = errorsOf(shrunk);
-  await writePlain(out, adapter, shrunk.map((each) => each.layer), { 'adora.svd_error': overall.toPrecision(4) });
+  const of = `${hasMagnitudes ? 'DoRA' : 'LoRA'} of rank ${Math.max(...layers.map((layer) => layer.rank))}`;
+  // What a DoRA loses is an error of its weights, which depend on the base.
+  await writePlain(out, adapter, shrunk.map((each) => each.layer), { ...(hasMagnitudes ? {} : { 'adora.svd_error': overall.toPrecision(4) }), 'adora.svd_of': of, [ALTERED]: `made from a ${of}` });
   const ranks = [...new Set(shrunk.map((each) => each.layer.rank))].sort((a, b) => a - b);
-  return { text: `${out}: ${layers.length} layers, rank ${ranks.join(', ')}. ${text}`, data: { out, ranks, error: overall, layers: errors } };
+  return { text: `${out}: ${layers.length} layers, rank ${ranks.join(', ')}${hasMagnitudes ? ', the magnitudes as they were' : ''}. ${text}${hasMagnitudes ? ' That is the change before magnitudes; what it is of the weights is told, and written into the file, with --base MODEL.' : ''}`, data: { out, ranks, error: overall, layers: errors } };
 }
 
 /** The error is that of the weights, ‖W'' − W'‖ / ‖W' − W‖ with W' = m·(W + B·A) / ‖W + B·A‖, which takes the base. */
-async function resizeDora({ file, base, axis, out }: ResizeRequest, keep: Keep): Promise<ToolResult> {
-  if (base === undefined) throw new UserError('resize.needs-base', `"${file}" is a DoRA: what is lost depends on the base weights. Name them with --base MODEL; or make a plain LoRA with "adora export FILE --base MODEL --as lora --rank N".`, { file });
+async function resizeDora({ file, axis, out }: ResizeRequest, base: string, keep: Keep): Promise<ToolResult> {
   const source = sourceOfFile(file, base, axis);
   const values = new Map(source.values);
   const layers = source.layers.map((layer): SourceLayer => {
@@ -97,7 +105,7 @@ async function resizeDora({ file, base, axis, out }: ResizeRequest, keep: Keep):
   const opened = openAdapter(file);
   // Magnitudes of inputs have no place under PEFT's names.
   const format = source.axis !== null && !opened.format.axes.includes(source.axis) ? formatFor(source.axis) : opened.format;
-  await writeAdapter(resized, format, out, { dtype: dtypeOf(opened), note: '', approximation: { error: overall, of: `DoRA of rank ${Math.max(...source.layers.map(({ rank }) => rank))}` } });
+  await writeAdapter(resized, format, out, { dtype: dtypeOf(opened), note: noteForLayout(resized, format), approximation: { error: overall, of: `DoRA of rank ${Math.max(...source.layers.map(({ rank }) => rank))}` } });
   const ranks = [...new Set(layers.map(({ rank }) => rank))].sort((a, b) => a - b);
   return {
     text: `${out}: ${layers.length} layers, rank ${ranks.join(', ')}, the magnitudes as they were. What is lost is ${percent(overall)} of the change of the weights, at most ${percent(worst.error)} in a layer (${worst.module}).`,

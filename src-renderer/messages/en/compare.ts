@@ -2,7 +2,7 @@
 export const compare = {
   title: 'Compare', run: 'Run', views: 'Ways to compare', scrub: 'Step and strength', grid: 'Grid', runs: 'Runs', canary: 'Overfitting',
   none: 'No checkpoint to compare yet', noneText: 'A run saves checkpoints while it trains. They can be painted here side by side, at any strength, from the same noise.',
-  shares: 'A training is at work on this device: painting slows both down. Pause it for speed.',
+  waits: 'A training has the device. Pictures that are asked for now are painted when it pauses or ends.', pause: 'Pause the training',
   settings: {
     title: 'Painted with', prompt: 'Prompt', negative: 'Not wanted', seed: 'Seed', steps: 'Steps of the sampler', guidance: 'Guidance', sampler: 'Sampler',
     help: 'The same noise for all pictures: what differs is what was learnt.',
@@ -28,6 +28,7 @@ export const compare = {
   offSet: {
     text: 'The canary is a prompt that has nothing to do with your pictures: if its picture moves away from the base model’s as far as a style prompt’s does, the run has learnt too much.',
     style: 'Style prompt', offSet: 'Prompt off the set', measure: 'Measure', chart: 'Change against the base model', chartText: (style: string, offSet: string) => `At the last step: style prompt ${style}, prompt off the set ${offSet}`,
+    rules: 'The limits of 60 % and 90 % are rules of thumb, not measurements of your pictures: they say where to look, and your eyes decide. A set that was trained without words that call the style up changes every prompt, and rightly so.',
     share: 'Share', verdict: 'What it says', seeds: 'Mean over', seedCount: (count: number) => (count === 1 ? '1 picture' : `${count} pictures`), table: 'Changes by checkpoint', thumbs: (what: string, step: number) => `${what}, step ${step}`, percent: (value: string) => `${value} %`, strength: 'Strength',
   },
 } as const;

@@ -45,7 +45,7 @@ export const train = {
     loss: 'Loss', each: 'each step', smoothed: 'smoothed', lossNow: (step: number, loss: string) => `Loss of step ${step}: ${loss}`,
     probe: 'Loss at fixed noise', probeLine: 'probe', probeText: (from: string, to: string) => `From ${from} to ${to}`,
     rate: 'Learning rate', rateLine: 'rate', rateText: 'Learning rate of each step',
-    norms: 'Norms', gradient: 'gradient', update: 'update', normsText: 'Gradient and update norms of each step',
+    norms: 'Norms', gradient: 'gradient', update: 'update', normsText: 'Norm of the gradient of each step, and of the update at every fifth',
   },
   samples: {
     title: 'Samples', noPrompt: '(no prompt)', none: 'Samples come at the first preview, or when you ask for one in the bar below.', prompt: 'Prompt', step: 'Step', of: (step: number) => `step ${step}`,

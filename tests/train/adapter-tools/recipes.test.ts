@@ -6,7 +6,7 @@ import { readJobFile } from '../../../src-main/app/job-file.ts';
 import { catalogFields } from '../../../src-main/catalog/index.ts';
 import { importers } from '../../../src-main/catalog/importers/index.ts';
 import { parseJob } from '../../../src-main/contract/parse-job.ts';
-import { canonicalKey, otherKind } from '../../../src-main/train/adapter-tools/foreign-keys.ts';
+import { canonicalKey, otherKind } from '../../../src-main/catalog/define/foreign-keys.ts';
 import { shrink } from '../../../src-main/train/adapter-tools/resize.ts';
 
 const folder = join(import.meta.dirname, '../../../assets/recipes/styles');
@@ -60,7 +60,7 @@ describe('foreign names', () => {
 describe('a resized layer', () => {
   it('keeps a change of rank 1 exactly', () => {
     const [up, down] = [Float32Array.of(1, 2, 2, 4, 3, 6), Float32Array.of(1, -1, 2, 0.5, -0.5, 1)];
-    const { layer, lost } = shrink({ module: 'x', rank: 2, up, upShape: [3, 2], down, downShape: [2, 3] }, { rank: 1 });
+    const { layer, lost } = shrink({ module: 'x', rank: 2, up, upShape: [3, 2], down, downShape: [2, 3], magnitude: null }, { rank: 1 });
     expect(layer.rank).toBe(1);
     expect(lost).toBeLessThan(1e-9);
     for (let row = 0; row < 3; row++) for (let column = 0; column < 3; column++) {

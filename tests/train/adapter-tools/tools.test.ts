@@ -140,10 +140,30 @@ describe('resize of a DoRA', () => {
     expect(errors[2]).toBeGreaterThan(errors[1]!);
   });
 
-  test('wants the base', async () => {
+  test('needs no base: magnitudes stay, B·A is cut as with it, and the error of the weights is not claimed', async () => {
     const file = goldenPath('foreign', 'peft_dora.safetensors');
-    await refusalOf('resize.needs-base', () => resizeCommand({ file, rank: 1, out: join(temporaryFolder(), 'out.safetensors') }));
+    const [free, based] = [join(temporaryFolder(), 'free.safetensors'), join(temporaryFolder(), 'based.safetensors')];
+    const { text } = await resizeCommand({ file, rank: 1, out: free });
+    await resizeCommand({ file, rank: 1, base, out: based });
+    expect(text).toMatch(/magnitudes as they were.*before magnitudes.*--base/s);
+    const [one, other] = [readAdapter(free, named), readAdapter(based, named)];
+    expect(one.axis).toBe('output');
+    for (const [name, { data }] of other.values) expect(distance(one.values.get(name)!.data as Float32Array, data as Float32Array), name).toBeLessThan(1e-6);
+    expect(one.metadata.has('adora.svd_error')).toBe(false);
+    expect(other.metadata.get('adora.svd_error')).toBeDefined();
   });
+});
+
+test('a UNet by itself is base enough: the file leaves out what nothing tells', async () => {
+  const folder = temporaryFolder();
+  cpSync(join(base, 'unet'), join(folder, 'unet'), { recursive: true });
+  const whole = await tunedFolder(new Map([['down_blocks.0.resnets.0.conv1.weight', planted('down_blocks.0.resnets.0.conv1.weight', 2)]]));
+  const out = join(temporaryFolder(), 'out.safetensors');
+  await extractCommand({ base: folder, tuned: whole, rank: 2, layout: 'kohya', dtype: 'f32', out }, context);
+  const { metadata } = openSafetensors(out);
+  expect(metadata.get('adora.base_sha256.unet')).toMatch(/^[0-9a-f]{64}$/);
+  expect([metadata.has('modelspec.resolution'), metadata.has('modelspec.prediction_type')]).toEqual([false, false]);
+  await convertCommand({ file: out, to: 'peft', base: folder, out: join(temporaryFolder(), 'peft.safetensors') });
 });
 
 describe('strength', () => {

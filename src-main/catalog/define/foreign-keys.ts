@@ -1,5 +1,5 @@
 // Names in which other programs and older versions store what kohya's or PEFT's layout has another name for.
-import { DORA_SCALE, MAGNITUDE, type DoraAxis } from '../../catalog/define/format.ts';
+import { DORA_SCALE, MAGNITUDE, type DoraAxis } from './format.ts';
 
 /** Before the original names of a UNet's layers, with dots. */
 const ORIGINAL = 'diffusion_model.';
@@ -57,20 +57,30 @@ const replaced = (name: string, rules: readonly (readonly [RegExp, string])[]): 
 /** The axis that a magnitude's name alone tells: ai-toolkit's vectors belong to rows. */
 export const vectorAxis = (key: string): DoraAxis | null => (key.endsWith('.magnitude') ? 'output' : null);
 
-const others: readonly (readonly [RegExp, string])[] = [
-  [/\.hada_(?:w[12]_[ab]|t[12])$/, 'a LoHa (a product of two low-rank changes)'],
-  [/\.lokr_(?:w[12](?:_[ab])?|t2)$/, 'a LoKr (a Kronecker product)'],
-  [/\.oft_(?:blocks|diag)$/, 'an OFT or BOFT (a rotation of the weights)'],
-  [/\.(?:a1|a2|b1|b2|bm1|bm2)\.weight$/, 'a GLoRA'],
-  [/\.on_input$/, 'an IA3 (factors of channels)'],
-  [/\.(?:diff|diff_b|set_weight)$/, 'a set of whole differences of weights'],
-  [/\.(?:w_norm|b_norm)$/, 'a change of norm layers'],
-  [/\.lora_(?:up|B)\.(?:default\.)?bias$/, 'a LoRA with biases of its own'],
-  [/^(?:emb_params|string_to_param|clip_[lg]|bundle_emb)\b/, 'an embedding (textual inversion)'],
+export interface OtherAdapter {
+  /** For lists. */
+  readonly label: string;
+  /** For sentences: `"x" is …`. */
+  readonly text: string;
+}
+
+const others: readonly (readonly [end: RegExp, label: string, text: string])[] = [
+  [/\.hada_(?:w[12]_[ab]|t[12])$/, 'LoHa', 'a LoHa (a product of two low-rank changes)'],
+  [/\.lokr_(?:w[12](?:_[ab])?|t2)$/, 'LoKr', 'a LoKr (a Kronecker product)'],
+  [/\.oft_(?:blocks|diag)$/, 'OFT', 'an OFT or BOFT (a rotation of the weights)'],
+  [/\.(?:a1|a2|b1|b2|bm1|bm2)\.weight$/, 'GLoRA', 'a GLoRA'],
+  [/\.on_input$/, 'IA3', 'an IA3 (factors of channels)'],
+  [/\.(?:diff|diff_b|set_weight)$/, 'difference', 'a set of whole differences of weights'],
+  [/\.(?:w_norm|b_norm)$/, 'norms', 'a change of norm layers'],
+  [/\.lora_(?:up|B)\.(?:default\.)?bias$/, 'LoRA with biases', 'a LoRA with biases of its own'],
+  [/^(?:emb_params|string_to_param|clip_[lg]|bundle_emb)\b/, 'embedding', 'an embedding (textual inversion)'],
 ];
 
-/** What adapter of another kind the tensors belong to, for a message; null when nothing tells. */
-export function otherKind(keys: Iterable<string>): string | null {
-  for (const key of keys) for (const [pattern, kind] of others) if (pattern.test(key)) return kind;
+/** What adapter of another kind the tensors belong to; null when nothing tells. */
+export function otherAdapter(keys: Iterable<string>): OtherAdapter | null {
+  for (const key of keys) for (const [pattern, label, text] of others) if (pattern.test(key)) return { label, text };
   return null;
 }
+
+/** The same for a message. */
+export const otherKind = (keys: Iterable<string>): string | null => otherAdapter(keys)?.text ?? null;
