@@ -48,7 +48,9 @@ export const trainEventSchema = z.discriminatedUnion('kind', [
   event('phase', { name: z.string(), done: count, total: count, unit: z.string() }),
   event('step', {
     step, total: step,
-    loss: measured, lr: z.number(),
+    loss: measured,
+    /** Learning rate that the step was made with: the schedule's, or the optimizer's own where it ignores that. */
+    lr: z.number(),
     /** L2 norm over all trained tensors, before clipping. */
     gradNorm: measured,
     /** L2 norm of the change of all trained tensors, at the steps where it was measured. */

@@ -8,6 +8,7 @@ export interface BadFile {
 }
 
 const REASONS: Readonly<Record<string, string>> = {
+  'images.animated': 'an animation',
   'images.damaged': 'damaged or cut short',
   'images.empty': 'an empty file',
   'images.kind': 'not PNG, JPEG, WebP or AVIF',

@@ -85,6 +85,7 @@ export class BackgroundWriter {
 
   /** Waits until all is written. @returns SHA-256 in lower-case hex; empty without hashing */
   async end(): Promise<string> {
+    // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread has no origin
     this.worker.postMessage(null);
     await this.until(() => this.digest !== null && this.underWay === 0);
     return this.digest!;

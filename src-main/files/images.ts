@@ -90,10 +90,14 @@ async function openImage(source: string | Uint8Array, givenName?: string): Promi
   const name = givenName ?? (typeof source === 'string' ? source : 'the picture');
   checkKind(source, name);
   const open = (options: SharpOptions): Sharp => sharp(source, options);
-  const { autoOrient: { width, height } } =
+  const { autoOrient: { width, height }, pages = 1 } =
     await open({ limitInputPixels: false }).metadata().catch((error: unknown) => {
       throw damaged(name, error);
     });
+  if (pages > 1) {
+    throw new UserError('images.animated', `"${name}" is an animation or a set of ${pages} pictures: save the one that ` +
+      'is meant as a picture of its own.', { name, pages });
+  }
   if (width * height > MAX_PIXELS) {
     throw new UserError('images.too-large', `The picture "${name}" has ${width} x ${height} pixels, more than the ` +
       `${MAX_PIXELS / 1e6} million that can be read: scale it down.`, { name, width, height });
@@ -115,7 +119,7 @@ export async function imageSize(source: string | Uint8Array): Promise<{ width: n
 
 /**
  * Decodes a picture completely: turned upright, colours converted to sRGB by its ICC profile, 16 bits to 8, grey to
- * RGB. Errors: `images.kind`, `images.empty`, `images.too-large`, `images.damaged` (also when only the last rows are
+ * RGB. Errors: `images.kind`, `images.empty`, `images.animated`, `images.too-large`, `images.damaged` (also when only the last rows are
  * missing), `files.not-found`, `files.no-access`.
  */
 export async function decodeImage(source: string | Uint8Array, options: DecodeOptions = {}): Promise<Pixels> {

@@ -35,7 +35,8 @@ export function vectorJacobian(g: Builder, output: Value, targets: readonly Valu
     const contributions = parts.get(node);
     if (!contributions || !relevant.has(node)) continue;
     parts.delete(node);
-    g.region(node.op === 'leaf' ? g.regionName : backwardRegion(node.region), () => {
+    // A leaf is of no region; its gradient adds up where the last part of it was made, which cuts no block in two.
+    g.region(node.op === 'leaf' ? contributions.at(-1)!.region : backwardRegion(node.region), () => {
       const total = contributions.reduce((a, b) => g.add(a, b));
       totals.set(node, total);
       inputGradients(g, node, total, relevant).forEach((gradient, i) => {

@@ -11,7 +11,7 @@ import { brokenGradients, notFiniteAtStart, refuseBrokenValues } from './not-fin
 import type { OptimizerState } from './optimizer-state.ts';
 import { PAINTING_STOPPED } from './picture.ts';
 import { judgeLoss, judgeMovement, movements, PROOF_STEP } from './proof.ts';
-import { ratesAt, reachWithin, stillSteps } from './rates.ts';
+import { ratesAt, reachWithin, stillSteps, usedRate } from './rates.ts';
 import { LOSS } from './step-graph.ts';
 import { readScalar, type StepPrograms } from './step-programs.ts';
 import type { TaskBatch, TrainingTask } from './task.ts';
@@ -130,7 +130,7 @@ export async function trainLoop(parts: LoopParts, from: LoopState): Promise<{ en
     const seconds = clock() - before;
     secondsPerStep = secondsPerStep === 0 || step < 3 ? seconds : 0.9 * secondsPerStep + 0.1 * seconds;
     emit({
-      kind: 'step', step, total: steps, loss: measuredNumber(loss), lr: rate, gradNorm: measuredNumber(gradientNorm), ...(updateNorm === null ? {} : { updateNorm: measuredNumber(updateNorm) }),
+      kind: 'step', step, total: steps, loss: measuredNumber(loss), lr: usedRate(job, step), gradNorm: measuredNumber(gradientNorm), ...(updateNorm === null ? {} : { updateNorm: measuredNumber(updateNorm) }),
       secondsPerStep, eta: secondsPerStep * (steps - step),
       ...(skipped ? { skipped } : {}), ...(parts.scalesLoss ? { lossScale: scale.value } : {}),
     });

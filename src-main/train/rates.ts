@@ -18,6 +18,13 @@ export function ratesAt(job: Job, step: number): Rates {
   return { rate: Number((job.optimizer as Record<string, unknown>)['learningRate']) * course, ownRate: (ownRateOf(job)?.rate ?? 0) * course };
 }
 
+/** The learning rate that a step (from 1) is made with: the schedule's, or the optimizer's own. */
+export function usedRate(job: Job, step: number): number {
+  const { optimizer, settings } = optimizerOf(job);
+  const { rate } = ratesAt(job, step);
+  return optimizer.rate?.(step, rate, settings as never) ?? rate;
+}
+
 /** Steps at the beginning of a run, up to `step`, whose rate is 0: the first of a warm-up. */
 export function stillSteps({ schedule: { kind, warmup, ...settings }, train }: Job, step: number): number {
   let still = 0;

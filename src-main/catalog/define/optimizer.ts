@@ -50,6 +50,8 @@ export interface Optimizer<F extends Fields = Fields> {
    * @param still steps at the beginning of the run whose rate was 0
    */
   scalars(step: number, rate: number, settings: SettingsOf<F>, still?: number): Scalars;
+  /** The learning rate that step `step` (from 1) is made with, where that is not always the schedule's `rate`. */
+  rate?(step: number, rate: number, settings: SettingsOf<F>): number;
   /**
    * How far a step moves an element of a tensor, as a root mean square: for judging whether training works.
    * @param size root mean square of the tensor's values

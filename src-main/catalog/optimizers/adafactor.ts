@@ -41,6 +41,7 @@ export const adafactor: Optimizer<typeof fields> = {
     ...(isFactored(shape) ? { rows: shape.slice(0, -1), columns: [...shape.slice(0, -2), shape.at(-1)!] } : { square: shape }),
     ...(beta1 > 0 ? { mean: shape } : {}),
   }),
+  rate: (step, rate, settings: Settings) => rateOf(step, rate, settings),
   stride: (step, rate, settings: Settings, size) => {
     const length = rateOf(step, rate, settings) * (settings.scaleParameter ? Math.max(size, LEAST_SCALE) : 1);
     // The mean update begins at zero.

@@ -7,7 +7,7 @@ import { assert, UserError } from '../../base/errors.ts';
 import { sameShape, type Shape } from '../../base/shape.ts';
 import type { Graph, Value } from '../../graph/types.ts';
 import { verify } from '../../graph/verify.ts';
-import type { CompileOptions, DeviceTensor, HostData, HostTensor, Program, Timing, WeightSource } from '../runtime.ts';
+import type { CompileOptions, DeviceTensor, HostData, Program, Timing, WeightSource } from '../runtime.ts';
 import { sessionOptions, type SessionSettings } from './devices.ts';
 import { dataFolder, dataPath } from './external-data.ts';
 import { lowerSegment, valueName, type PlaceWeight } from './lower.ts';
@@ -15,7 +15,7 @@ import { isMissingOp, missingOpError } from './missing-op.ts';
 import { modelBytes, type ModelSpec } from './model-proto.ts';
 import { repacksWeights } from './repack.ts';
 import { cutIntoSegments, type Segment } from './segments.ts';
-import { type OnnxTensor, upload, wrap } from './tensors.ts';
+import { type OnnxTensor, wrap } from './tensors.ts';
 
 /** A value of the graph without the graph: what is kept of it is what the garbage collector walks through in every step. */
 interface Slot {
@@ -88,9 +88,8 @@ class OnnxProgram implements Program {
     return { device: this.milliseconds, runs: this.runs };
   }
 
-  async run(feeds: ReadonlyMap<string, DeviceTensor>, into?: ReadonlyMap<string, HostTensor>): Promise<Map<string, DeviceTensor>> {
+  async run(feeds: ReadonlyMap<string, DeviceTensor>): Promise<Map<string, DeviceTensor>> {
     const live = new Map<Slot, Tensor>();
-    const places = new Map([...(into ?? [])].map(([name, tensor]) => [this.results.get(name)!, upload(tensor).tensor]));
     const tensorOf = (slot: Slot): Tensor => {
       const made = live.get(slot);
       if (made) return made;
@@ -102,9 +101,7 @@ class OnnxProgram implements Program {
       for (const { session, inputs, outputs, lastUses } of this.steps) {
         const given = Object.fromEntries(inputs.map((slot) => [slot.name, tensorOf(slot)]));
         const start = performance.now();
-        const made = places.size === 0
-          ? await session.run(given)
-          : await session.run(given, Object.fromEntries(outputs.map((slot) => [slot.name, places.get(slot) ?? null])));
+        const made = await session.run(given);
         this.milliseconds += performance.now() - start;
         for (const slot of outputs) live.set(slot, inShape(made[slot.name]!, slot.shape));
         for (const slot of lastUses) {
