@@ -16,7 +16,8 @@ const built = join(root, 'out', 'main');
  * the main thread, in small steps.
  * Environment: glibc returns large blocks to the system at once and faults every page in again at the next allocation; tensors
  * are large blocks that come and go at every step. Keeping them is measurably faster, and so are pages of 2 MB instead of
- * 4 KB, which `hugetlb=1` asks for. Other allocators ignore the variables.
+ * 4 KB, which `hugetlb=1` asks for. Other allocators ignore the variables. Exports do not train: there kept blocks would
+ * double the memory of merging a large checkpoint and spare hardly any time.
  */
 const engine = JSON.parse(readFileSync(join(root, 'src-main', 'app', 'trainer', 'engine-process.json'), 'utf8'));
 const engineEnv = { ...engine.environment, ...process.env };
@@ -29,9 +30,8 @@ const commands = {
   },
   adora: async (args) => {
     await build();
-    // npm changes to the project folder; paths on the command line are meant from where the user stands. Exports do not train:
-    // there kept blocks would double the memory of merging a large checkpoint and spare hardly any time.
-    const env = args[0] === 'export' ? process.env : engineEnv;
+    // npm changes to the project folder; paths on the command line are meant from where the user stands.
+    const env = engine.environmentIsNotFor.includes(args[0]) ? process.env : engineEnv;
     return run([...engine.arguments, join(built, 'cli.js'), ...args], { cwd: process.env['INIT_CWD'] ?? process.cwd(), env });
   },
   /** The desktop app; without Electron's program the same studio in the browser. */

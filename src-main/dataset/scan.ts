@@ -40,8 +40,9 @@ export async function scanFolders(folders: readonly DataFolder[]): Promise<Scan>
     bad.push(...refused);
     const skipped = leaves.flatMap(({ listing }) => listing.otherPictures.map((name) => join(listing.path, name)));
     if (results.length === 0) {
+      const others = skipped.length === 0 ? '' : `, only ${countOf(skipped.length, 'file')} of other kinds (${listNames(skipped.map(shortName))})`;
       throw new UserError('dataset.empty-folder', `The data set folder ${JSON.stringify(folder.path)} holds no ` +
-        'pictures (PNG, JPEG, WebP or AVIF): put pictures into it or choose another folder.',
+        `pictures (PNG, JPEG, WebP or AVIF)${others}: put pictures into it or choose another folder.`,
       { path: folder.path, skipped });
     }
     if (skipped.length > 0) {

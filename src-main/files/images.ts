@@ -119,8 +119,8 @@ export async function imageSize(source: string | Uint8Array): Promise<{ width: n
 
 /**
  * Decodes a picture completely: turned upright, colours converted to sRGB by its ICC profile, 16 bits to 8, grey to
- * RGB. Errors: `images.kind`, `images.empty`, `images.animated`, `images.too-large`, `images.damaged` (also when only the last rows are
- * missing), `files.not-found`, `files.no-access`.
+ * RGB. Errors: `images.kind`, `images.empty`, `images.animated`, `images.too-large`, `images.damaged` (also when only
+ * the last rows are missing), `files.not-found`, `files.no-access`.
  */
 export async function decodeImage(source: string | Uint8Array, options: DecodeOptions = {}): Promise<Pixels> {
   const { name, open } = await openImage(source, options.name);

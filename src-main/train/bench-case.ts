@@ -8,7 +8,7 @@ import { detectModel } from '../catalog/families/index.ts';
 import type { Model } from '../catalog/define/family.ts';
 import { parseJob } from '../contract/parse-job.ts';
 import type { Job } from '../contract/job.ts';
-import { assert } from '../base/errors.ts';
+import { assert, UserError } from '../base/errors.ts';
 import type { Builder } from '../graph/builder.ts';
 import { f32, type HostTensor } from '../runtime/runtime.ts';
 import { isBenchModel, writeRandomModel, type BenchModel } from './bench-models.ts';
@@ -72,17 +72,18 @@ export interface Measured {
 
 const WARM_UP = 2;
 
-export async function measureCase(name: string, request: CaseSettings, assets: string): Promise<Measured> {
+/** Error: `bench.stopped`, between two steps. */
+export async function measureCase(name: string, request: CaseSettings, assets: string, shouldStop: () => boolean = () => false): Promise<Measured> {
   const spec = caseOf(name);
   const random = isBenchModel(spec.model) ? await writeRandomModel(spec.model) : null;
   try {
-    return await measure(name, spec, random?.folder ?? join(assets, 'starter'), request);
+    return await measure(name, spec, random?.folder ?? join(assets, 'starter'), request, shouldStop);
   } finally {
     random?.remove();
   }
 }
 
-async function measure(name: string, spec: BenchCase, root: string, { repeats, threads, device, dtype }: CaseSettings): Promise<Measured> {
+async function measure(name: string, spec: BenchCase, root: string, { repeats, threads, device, dtype }: CaseSettings, shouldStop: () => boolean): Promise<Measured> {
   const job = jobOf(spec, root, device, dtype);
   const folder = openModel(root, true);
   const model = detectModel(folder.files);
@@ -96,6 +97,9 @@ async function measure(name: string, spec: BenchCase, root: string, { repeats, t
   const task = fixedTask(spec, model, plan.builder);
   const programs = new StepPrograms(task, { runtime: timed.runtime, weights: folder.weights, checkpointing: spec.checkpointing, scalesLoss: chosen.scalesLoss });
   const step = async (index: number): Promise<void> => {
+    // Signals come between two steps only: the library computes without a pause.
+    await new Promise(setImmediate);
+    if (shouldStop()) throw stopped();
     const result = await programs.gradients(await task.batchAt(index), optimizer.parameters, chosen.scalesLoss ? 2 ** 10 : 1);
     const loss = result.get(LOSS)!;
     assert(Number.isFinite(await readScalar(loss)), 'the loss of a benchmark is finite');
@@ -131,6 +135,8 @@ function jobOf({ adapter, checkpointing }: BenchCase, model: string, device: str
   assert(result.ok, `the job of a benchmark is valid: ${result.ok ? '' : result.issues.join(' ')}`);
   return result.job;
 }
+
+export const stopped = (): UserError => new UserError('bench.stopped', 'The benchmark was stopped; nothing of it is left.');
 
 /** The same random batch at every step. */
 function fixedTask({ batch, side, tokens }: BenchCase, model: Model, builder: TrainingTask['builder']): TrainingTask {

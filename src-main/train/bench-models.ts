@@ -1,10 +1,10 @@
 // Models of known size with random weights, for measuring: configurations as in the field, weights made on the spot.
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { rng } from '../base/rng.ts';
 import { sizeOf } from '../base/shape.ts';
-import { writeFileAtomic } from '../files/atomic-write.ts';
+import { isRunning, writeFileAtomic } from '../files/atomic-write.ts';
 import { writeSafetensors } from '../files/safetensors-write.ts';
 import { createBuilder } from '../graph/builder.ts';
 import { parseUNetConfig } from '../nn/unet-config.ts';
@@ -30,10 +30,30 @@ export const isBenchModel = (name: string): name is BenchModel => Object.hasOwn(
 /** Values are a repeated block of normal numbers times 1/√fan-in: drawing 860 M numbers would take longer than the step. */
 const BLOCK = 1 << 16;
 
-/** Writes `<folder>/unet` in f32 into a new temporary folder. The caller removes it. */
+/** With the number of the process that it belongs to. */
+const FOLDER = /^adora-bench-(\d+)-/;
+
+/** A killed process cannot remove its model of gigabytes: the next one does. */
+function removeLeft(): void {
+  for (const name of readdirSync(tmpdir())) {
+    const owner = FOLDER.exec(name)?.[1];
+    if (owner !== undefined && !isRunning(Number(owner))) rmSync(join(tmpdir(), name), { recursive: true, force: true });
+  }
+}
+
+/**
+ * Writes `<folder>/unet` in f32 into a new temporary folder. The caller removes it; it also goes when the process exits
+ * before, and those of dead processes go first.
+ */
 export async function writeRandomModel(name: BenchModel): Promise<{ readonly folder: string; remove(): void }> {
-  const folder = mkdtempSync(join(tmpdir(), 'adora-bench-'));
-  const remove = (): void => rmSync(folder, { recursive: true, force: true });
+  removeLeft();
+  const folder = mkdtempSync(join(tmpdir(), `adora-bench-${process.pid}-`));
+  const removeFolder = (): void => rmSync(folder, { recursive: true, force: true });
+  process.once('exit', removeFolder);
+  const remove = (): void => {
+    process.off('exit', removeFolder);
+    removeFolder();
+  };
   try {
     for (const part of ['unet', 'vae']) mkdirSync(join(folder, part));
     // Only its latents' channels are asked for; it has no weights.

@@ -5,7 +5,7 @@ import { cpus } from 'node:os';
 import { promisify } from 'node:util';
 import { UserError } from '../base/errors.ts';
 import type { TrainEventBody } from '../contract/events.ts';
-import { benchNames, measureCase, usualBenchNames, type CaseSettings, type Measured } from './bench-case.ts';
+import { benchNames, measureCase, stopped, usualBenchNames, type CaseSettings, type Measured } from './bench-case.ts';
 
 const run = promisify(execFile);
 const MEBIBYTE = 2 ** 20;
@@ -42,13 +42,16 @@ export async function benchCommand(request: BenchRequest, context: BenchContext,
     if (!benchNames.includes(name)) throw new UserError('bench.unknown', `There is no case "${name}": choose from ${benchNames.join(', ')}.`, { name });
   }
   const measured: Measured[] = [];
-  if (names.length === 1 && request.rounds === 1 && !request.peer) measured.push(await measureCase(names[0]!, request, options.assets));
+  if (names.length === 1 && request.rounds === 1 && !request.peer) measured.push(await measureCase(names[0]!, request, options.assets, context.shouldStop));
   else {
     for (let round = 0; round < request.rounds; round++) {
       for (const [index, name] of names.entries()) {
         context.onEvent({ kind: 'phase', name: `measure ${name}`, done: round * names.length + index, total: request.rounds * names.length, unit: 'cases' });
-        if (context.shouldStop()) throw new UserError('bench.stopped', 'The benchmark was stopped; nothing of it is left.');
-        measured.push(await measureApart(name, request, options.entry));
+        if (context.shouldStop()) throw stopped();
+        // The same signal reaches the other process, which then ends without a result.
+        measured.push(await measureApart(name, request, options.entry).catch((error: unknown) => {
+          throw context.shouldStop() ? stopped() : error;
+        }));
       }
       if (request.peer) measured.push(...(await measurePeer(request.peer)));
     }

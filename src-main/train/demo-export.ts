@@ -18,6 +18,10 @@ export interface DemoExport {
   /** Folder of the merged model. */
   readonly merged: string;
   readonly files: readonly string[];
+  /** Which vectors of a weight have magnitudes of their own; null for adapters without. */
+  readonly axis: string | null;
+  /** Of the plain LoRA for programs that do not apply these magnitudes: the share of the change that it leaves out; null without one. */
+  readonly approximationError: number | null;
 }
 
 /** Takes the adapter files that the run has written, and writes the merged model, weight by weight. */
@@ -33,19 +37,20 @@ export async function exportDemo(runFolder: string, folder: string, chosen: Chos
   const adapter = join(folder, 'adapter');
   await makeFolder(adapter);
   if (existsSync(run.folder.exports)) cpSync(run.folder.exports, adapter, { recursive: true });
-  await exportPlain(run, new Map(run.plan.tensors.map(({ name }) => [name, values(name)])), adapter);
-  return { merged, files: [...readdirSync(adapter).map((name) => join(adapter, name)), merged] };
+  const approximationError = await exportPlain(run, new Map(run.plan.tensors.map(({ name }) => [name, values(name)])), adapter);
+  return { merged, files: [...readdirSync(adapter).map((name) => join(adapter, name)), merged], axis: axisOfRun(run), approximationError };
 }
 
-/** Programs that do not apply these magnitudes get a plain LoRA; its file says how much it leaves out. */
-async function exportPlain(run: OpenRun, values: TrainedValues, folder: string): Promise<void> {
+/** Programs that do not apply these magnitudes get a plain LoRA; its file says how much it leaves out, which is returned. */
+async function exportPlain(run: OpenRun, values: TrainedValues, folder: string): Promise<number | null> {
   const axis = axisOfRun(run);
   const left = layoutsFor('all').filter(({ programs }) => !programs.some((program) => exactIn(program, axis)));
-  if (axis === null || left.length === 0) return;
+  if (axis === null || left.length === 0) return null;
   const source = sourceOfRun(run, values, run.job.train.steps);
   const { source: plain, errors, overall } = await approximate(source, { rank: RANKS_OF_DORA * Math.max(...source.layers.map(({ rank }) => rank)) });
   const held = { source: plain, errors, write: { approximation: { error: overall, of: `DoRA with magnitudes per ${axis}` } } };
   for (const { programs } of left) {
     await exportAdapter(source, { for: programs[0]!, kind: EXPORT.plain, dtype: run.job.output.dtype, folder, picture: null, held }, () => {});
   }
+  return overall;
 }

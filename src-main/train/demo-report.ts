@@ -11,7 +11,7 @@ export interface ReportPictures {
 
 export function demoReport(summary: DemoSummary, pictures: ReportPictures): string {
   const { heldOut, training, seconds, adapter, name } = summary;
-  const title = `A style learnt in ${duration(seconds['train']!)}`;
+  const title = summary.ok ? `A style learnt in ${duration(seconds['train']!)}` : 'A training that is not to be trusted';
   const better = heldOut.percent === null ? 'n/a' : `${heldOut.percent < 0 ? '−' : '+'}${Math.abs(heldOut.percent).toFixed(1)} %`;
   return `<!doctype html>
 <html lang="en">
@@ -26,18 +26,18 @@ export function demoReport(summary: DemoSummary, pictures: ReportPictures): stri
 <header>
 <p class="eyebrow">Adora demo</p>
 <h1>${escape(title)}</h1>
-<p class="lead">${training.pictures} pictures of the style &ldquo;${escape(name)}&rdquo; were enough to teach it to a small image model, as a ${escape(adapter)} adapter, on this machine. Everything below was made by this one run.</p>
+<p class="lead">${training.pictures} pictures of the style &ldquo;${escape(name)}&rdquo; were ${summary.ok ? 'enough to teach it to' : 'shown to'} a small image model, as a ${escape(adapter)} adapter, on this machine.${summary.ok ? '' : ' Not all proofs of learning hold: see below which.'} Everything below was made by this one run.</p>
 </header>
 <ul class="facts">
 ${fact(better, `loss on ${heldOut.pictures} pictures it never saw, against the base model`)}
 ${fact(duration(seconds['total']!), `in all, ${duration(seconds['train']!)} of it training (${training.steps} steps)`)}
 ${fact(`${(summary.peakMemoryBytes / 1e9).toFixed(2)} GB`, 'most memory in use')}
-${fact(percent(training.parameters / training.ofParameters), `size of the adapter against the model (${million(training.parameters)} of ${million(training.ofParameters)} numbers)`)}
+${fact(percent(training.parameters / training.ofParameters), `of all numbers were trained (${million(training.parameters)} of ${million(training.ofParameters)}, the adapter included)`)}
 </ul>
 
 <section>
 <h2>Before and after</h2>
-<p>Each row is one prompt with one seed. <b>Left:</b> the base model. <b>Middle:</b> the same model with the ${escape(adapter)}. <b>Right:</b> a real picture of the style with that caption. The prompts are not in the training set, and the pictures on the right were never trained on, so the middle column shows what was learnt and not what was copied.</p>
+<p>Each row is one prompt with one seed. <b>Left:</b> the base model. <b>Middle:</b> the same model with the ${escape(adapter)} merged in. <b>Right:</b> a real picture of the style with that caption. The prompts are not in the training set, and the pictures on the right were never trained on, so the middle column shows what was learnt and not what was copied.</p>
 ${image(pictures.beforeAfter, 'Rows of three pictures: base model, with adapter, real picture of the style')}
 </section>
 
@@ -56,7 +56,7 @@ ${table(['step', 'loss on held-out pictures'], heldOut.course.map(({ step, loss 
 
 <section>
 <h2>What kind of change it was</h2>
-<p>Each row of a weight matrix has a length (magnitude) and a direction. DoRA trains the two apart. Each point is one layer at one checkpoint: how far its directions turned, and how much its lengths changed. The DoRA paper (Liu et al. 2024) found that full fine-tuning tends to change one <i>or</i> the other (a falling line) while LoRA changes both together (a rising line). Over these ${summary.analysis.points} points the correlation is <b>${summary.analysis.correlation === null ? 'not defined' : summary.analysis.correlation.toFixed(2)}</b>. One run on one small model illustrates the measure; it proves nothing about the methods.</p>
+<p>Each row of a weight matrix, that is each output of a layer, has a length (magnitude) and a direction. ${axisText(summary.axis)}Each point is one layer at one checkpoint: how far its directions turned, and how much its lengths changed. The DoRA paper (Liu et al. 2024) found that full fine-tuning tends to change one <i>or</i> the other (a falling line) while LoRA changes both together (a rising line), and DoRA falls again, if less. Over these ${summary.analysis.points} points the correlation is <b>${summary.analysis.correlation === null ? 'not defined' : summary.analysis.correlation.toFixed(2)}</b>${courseText(summary.analysis.correlation)}. One run on one small model illustrates the measure; it proves nothing about the methods.</p>
 ${image(pictures.analysis, 'Change of magnitude against change of direction')}
 </section>
 
@@ -69,12 +69,12 @@ ${image(pictures.analysis, 'Change of magnitude against change of direction')}
 <section>
 <h2>Files</h2>
 <p>All of them lie beside this report.</p>
-${table(['file', 'size', 'what it is'], summary.files.map(({ path, bytes }) => [`<code>${escape(path)}</code>`, size(bytes), escape(describe(path))]))}
+${table(['file', 'size', 'what it is'], summary.files.map(({ path, bytes }) => [`<code>${escape(path)}</code>`, size(bytes), escape(describe(path, summary))]))}
 </section>
 
 <section>
 <h2>How to repeat it</h2>
-<p>The same program, seed and processor give the same files again. The job of this run is <code>run/job.json</code>; change a copy of it and start <code>npm run adora -- train</code>.</p>
+<p>The same program, seed and processor give the same adapter and the same pictures again. The job of this run is <code>run/job.json</code>; change a copy of it and start <code>npm run adora -- train</code>.</p>
 ${table(['setting', 'value'], [
     ['adapter', `${escape(adapter)}, rank ${training.rank}, layers: ${escape(training.targets)}`],
     ['training', `${training.steps} steps of ${training.batch} pictures, ${escape(training.optimizer)}, learning rate ${training.learningRate}, seed ${summary.seeds.training}`],
@@ -116,10 +116,28 @@ function size(bytes: number): string {
   return bytes < 1e6 ? `${Math.max(1, Math.round(bytes / 1e3))} kB` : `${(bytes / 1e6).toFixed(1)} MB`;
 }
 
-function describe(path: string): string {
+/** The analysis looks at rows whatever was trained, so that methods can be compared. */
+function axisText(axis: string | null): string {
+  if (axis === null) return '';
+  return axis === 'output' ? 'DoRA trains the two apart. '
+    : 'This DoRA has a trained length for each column, that is each input, which is the form that ComfyUI and A1111 read; the lengths measured here are those of rows all the same. ';
+}
+
+/** What the paper would lead one to expect of DoRA is a falling line. */
+function courseText(correlation: number | null): string {
+  if (correlation === null) return '';
+  return correlation > 0.2 ? ', a rising line' : correlation < -0.2 ? ', a falling line' : ', no clear line';
+}
+
+function describe(path: string, { adapter, approximationError }: DemoSummary): string {
   if (path === 'merged') return 'The model with the adapter merged in, as a folder that diffusers opens';
   if (path === 'analysis.json') return 'The numbers behind the picture of magnitude and direction';
-  if (path.startsWith('adapter/')) return 'The adapter alone, to use with the base model';
+  if (path.endsWith('.proof.json')) return 'What reading that file again showed: the deviation of each layer, by program';
+  if (path.startsWith('adapter/') && path.endsWith('.json')) return 'What A1111 and Forge show about the adapter';
+  if (path.startsWith('adapter/') && path.includes('-lora-')) {
+    return `A plain LoRA in place of the ${adapter}, for programs that do not apply its magnitudes${approximationError === null ? '' : `; it leaves out ${percent(approximationError)} of the change`}`;
+  }
+  if (path.startsWith('adapter/')) return `The ${adapter} alone, to use with the base model`;
   return 'A picture of this report';
 }
 

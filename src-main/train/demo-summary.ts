@@ -35,6 +35,10 @@ export interface DemoSummary {
     /** Share of the training loop's time that is not spent in ONNX Runtime. */
     readonly shareOutsideRuntime: number;
   };
+  /** Which vectors of a weight have magnitudes of their own; null for adapters without. */
+  readonly axis: string | null;
+  /** Share of the change that the plain LoRA (in place of magnitudes that a program does not apply) leaves out; null without one. */
+  readonly approximationError: number | null;
   readonly analysis: {
     /** Of the change of magnitude (relative to each layer's own) with that of direction. */
     readonly correlation: number | null;

@@ -16,7 +16,7 @@ import { chooseRuntime, type ChosenRuntime } from './choose-runtime.ts';
 import { demoReport } from './demo-report.ts';
 import { loadDemoPictures, paintComparison, type DemoPictures } from './demo-pictures.ts';
 import type { DemoFile, DemoSummary } from './demo-summary.ts';
-import { exportDemo } from './demo-export.ts';
+import { exportDemo, type DemoExport } from './demo-export.ts';
 import { makeResultFolder } from './result-folder.ts';
 import { runJob } from './run-job.ts';
 import { timeRuntime } from './timed-runtime.ts';
@@ -93,7 +93,7 @@ async function makeDemo(folder: string, job: Job, context: Context): Promise<Dem
   rmSync(join(folder, 'run', 'exports'), { recursive: true, force: true });
   clock.lap('charts');
 
-  const summary = summarize({ folder, job, chosen, training, analysis, pictures, seconds: clock.laps(), files: [...exported.files, data!, join(folder, 'magnitude-direction.png'), join(folder, 'before-after.png'), join(folder, 'loss.png')], comparison });
+  const summary = summarize({ folder, job, chosen, training, exported, analysis, pictures, seconds: clock.laps(), files: [...exported.files, data!, join(folder, 'magnitude-direction.png'), join(folder, 'before-after.png'), join(folder, 'loss.png')], comparison });
   await writeFileAtomic(join(folder, 'report.html'), await demoReport(summary, {
     beforeAfter, loss: charts.loss, analysis: charts.analysis, training: pictures.training,
   }));
@@ -148,6 +148,7 @@ interface Facts {
   readonly job: Job;
   readonly chosen: ChosenRuntime;
   readonly training: Training;
+  readonly exported: DemoExport;
   readonly analysis: Analysis;
   readonly pictures: DemoPictures;
   readonly seconds: Readonly<Record<string, number>>;
@@ -155,7 +156,7 @@ interface Facts {
   readonly comparison: Awaited<ReturnType<typeof paintComparison>>;
 }
 
-function summarize({ folder, job, chosen, training, analysis, pictures, seconds, files, comparison }: Facts): DemoSummary {
+function summarize({ folder, job, chosen, training, exported, analysis, pictures, seconds, files, comparison }: Facts): DemoSummary {
   const { events, loopSeconds, deviceSeconds } = training;
   const probes = eventsOf(events, 'probe');
   const [base, adapter] = [probes[0]?.loss ?? null, probes.at(-1)?.loss ?? null];
@@ -179,6 +180,7 @@ function summarize({ folder, job, chosen, training, analysis, pictures, seconds,
       secondsPerStep: loopSeconds / Math.max(1, steps - 1),
       shareOutsideRuntime: 1 - deviceSeconds / loopSeconds,
     },
+    axis: exported.axis, approximationError: exported.approximationError,
     analysis: { correlation: analysis.summary.relativeCorrelation, slope: analysis.summary.relativeLine?.slope ?? null, meanDirection: analysis.summary.meanDirection, meanRelativeMagnitude: analysis.summary.meanRelativeMagnitude, points: analysis.summary.points },
     seconds,
     peakMemoryBytes: process.resourceUsage().maxRSS * 1024,

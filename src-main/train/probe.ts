@@ -12,6 +12,7 @@ import type { Job } from '../contract/job.ts';
 import type { Builder, Layer, LayerTransform } from '../graph/builder.ts';
 import type { Value } from '../graph/types.ts';
 import { openSafetensors } from '../files/safetensors.ts';
+import { shown } from '../files/safetensors-header.ts';
 import { writeSafetensors, type TensorToWrite } from '../files/safetensors-write.ts';
 import type { WeightFile } from '../files/weight-file.ts';
 import { f32, type HostTensor } from '../runtime/runtime.ts';
@@ -22,7 +23,6 @@ import { namedModel } from './named-model.ts';
 import { readAdapter, type ReadAdapter } from './read-adapter.ts';
 import { PREDICTION, runSingleStep, singleStepGraph, type StepShapes } from './single-step.ts';
 import { gradientName, LOSS } from './step-graph.ts';
-
 
 export interface ProbeRequest {
   /** Checkpoint, or model folder in the diffusers layout, or its denoiser's folder or weight file. */
@@ -61,9 +61,11 @@ export async function probeCommand(request: ProbeRequest): Promise<ProbeResult> 
 
   const loss = results.get(LOSS)?.[0] ?? null;
   const gradients = written.length - (loss === null ? 1 : 2);
-  const text = `${model.label} on ${runtime.device} in ${compute}: ${loss === null ? 'prediction' : `loss ${loss.toPrecision(7)}`}` +
-    `${gradients > 0 ? `, gradients of ${gradients} tensors` : ''}; written to ${request.output}`;
-  return { text, data: { device: runtime.device, dtype: compute, loss, gradients, output: request.output } };
+  const untold = `prediction (the input has no "target", so there is no loss${adapter ? ' and no gradient' : ''})`;
+  const text = `${model.label} on ${runtime.device} in ${compute}: ${loss === null ? untold : `loss ${loss.toPrecision(7)}`}` +
+    `${gradients > 0 ? `, gradients of ${gradients} tensors` : ''}; written to ${request.output}` +
+    `${inputs.unused.length > 0 ? `. Not used of the input: ${inputs.unused.map((name) => `"${shown(name)}"`).join(', ')}` : ''}`;
+  return { text, data: { device: runtime.device, dtype: compute, loss, gradients, output: request.output, unused: inputs.unused } };
 }
 
 /** The model folder, also when its denoiser's folder or a file in it was named; a checkpoint stands for itself. */
@@ -76,6 +78,8 @@ function rootOf(base: string): string {
 interface Inputs {
   readonly shapes: StepShapes;
   readonly tensors: ReadonlyMap<string, HostTensor>;
+  /** Names of the file that a step has no use for. */
+  readonly unused: readonly string[];
 }
 
 function readInputs(file: WeightFile, model: Model): Inputs {
@@ -102,7 +106,9 @@ function readInputs(file: WeightFile, model: Model): Inputs {
     ['pooled', 'text_embeds', pooled], ['timeIds', 'time_ids', timeIds], ['target', 'target', hasTarget ? sample : undefined],
   ];
   const tensors = new Map(fed.flatMap(([name, key, shape]) => (shape ? [[name, f32(file.readF32(key), shape)] as const] : [])));
-  return { shapes: { sample, context, ...(pooled ? { pooled } : {}), ...(timeIds ? { timeIds } : {}), hasTarget }, tensors };
+  const used = new Set(fed.flatMap(([, key, shape]) => (shape ? [key] : [])));
+  const unused = [...file.tensors.keys()].filter((name) => !used.has(name));
+  return { unused, shapes: { sample, context, ...(pooled ? { pooled } : {}), ...(timeIds ? { timeIds } : {}), hasTarget }, tensors };
 }
 
 /** Inputs of wrong extents would ask for weights of other shapes than the model has. */

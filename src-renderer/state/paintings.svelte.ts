@@ -19,6 +19,11 @@ export class Paintings {
     return this.images.get(keyOf(item)) ?? null;
   }
 
+  /** False while a training keeps it waiting. */
+  get isPainting(): boolean {
+    return this.taskId !== null && !this.#studio.isTraining;
+  }
+
   get progress(): { readonly done: number; readonly total: number } | null {
     const task = this.#studio.tasks.find(({ id }) => id === this.taskId);
     return this.taskId === null ? null : { done: task?.done ?? 0, total: task?.total ?? 0 };

@@ -160,9 +160,14 @@ export class Studio {
     if (rememberLocale(settings.locale)) location.reload();
   }
 
+  /** A training has the device: what else computes waits for it. */
+  get isTraining(): boolean {
+    return this.active !== null && ['preparing', 'running', 'pausing', 'stopping'].includes(this.active.state);
+  }
+
   /** The graphics card belongs to the training: no WebGPU, no movement, no large pictures. */
   get isSparing(): boolean {
-    return this.settings?.lowVram === true && this.active !== null && ['preparing', 'running', 'pausing', 'stopping'].includes(this.active.state);
+    return this.settings?.lowVram === true && this.isTraining;
   }
 
   /** For style sheets and for what draws by itself. */

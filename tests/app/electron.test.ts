@@ -189,6 +189,6 @@ test('no sleep while a training works; a checkpoint on suspend; quitting waits f
 });
 
 test('trainers are utility processes', () => {
-  utilityHost('/out/main/trainer.js').start();
+  utilityHost('/out/main/trainer.js').start('train');
   expect(electron.forked).toEqual(['/out/main/trainer.js']);
 });

@@ -35,8 +35,8 @@ beforeEach(async () => {
   started.length = 0;
   const real = forkHost(trainer.entry);
   const host: WorkerHost = {
-    start: () => {
-      const worker = real.start();
+    start: (command) => {
+      const worker = real.start(command);
       started.push(worker);
       return worker;
     },

@@ -172,6 +172,15 @@ describe('decodeImage', () => {
     await refusalOf('images.kind', () => imageSize(path));
   });
 
+  it.each(['webp', 'gif'] as const)('refuses an animated %s instead of taking its first picture', async (format) => {
+    const two = sharp(noise(8, 16, 3), { raw: { width: 8, height: 16, channels: 3, pageHeight: 8 } });
+    const file = await two.toFormat(format, { delay: [100, 100] }).toBuffer();
+    for (const work of [() => decodeImage(file, { name: 'cat' }), () => imageSize(file)]) {
+      const error = await refusalOf(format === 'gif' ? 'images.kind' : 'images.animated', work);
+      if (format === 'webp') expect(error.data['pages']).toBe(2);
+    }
+  });
+
   it('refuses empty and missing files and folders', async () => {
     const folder = temporaryFolder();
     writeFileSync(join(folder, 'empty.png'), '');

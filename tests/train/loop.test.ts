@@ -36,6 +36,14 @@ describe('the course of a run', () => {
     expectClose(rates, [0, 0.5, 1, ...[1, 2, 3].map((i) => 0.5 * (1 + Math.cos((Math.PI * i) / 4)))], 1e-6);
   });
 
+  test('the learning rate is the one that is used, also where the optimizer has its own', async () => {
+    const optimizer = { kind: 'adafactor', learningRate: 0.5, relativeStep: true, relativeWarmup: true };
+    const own = await runToy({ job: toyJob({ optimizer, schedule: { kind: 'constant' }, train: { steps: 3 } }) });
+    expectClose(eventsOf(own, 'step').map(({ lr }) => lr), [1e-6, 2e-6, 3e-6], 1e-9);
+    const given = await runToy({ job: toyJob({ optimizer: { ...optimizer, learningRate: 0.01, relativeStep: false }, schedule: { kind: 'constant' }, train: { steps: 3 } }) });
+    expect(eventsOf(given, 'step').map(({ lr }) => lr)).toEqual([0.01, 0.01, 0.01]);
+  });
+
   test('the length of the update is told at some steps: how far the checkpoints lie apart', async () => {
     const run = await runToy({ job: toyJob({ train: { steps: 8, saveEvery: 1, keep: 8 } }) });
     const told = eventsOf(run, 'step').flatMap(({ step, updateNorm }) => (updateNorm === undefined ? [] : [[step, updateNorm!] as const]));

@@ -90,6 +90,17 @@ describe('what is asked for in other ways', () => {
     expect([...(await run('untargeted', { input, adapter: join(sd1, 'lora.safetensors') })).tensors.keys()]).toEqual(['prediction']);
   });
 
+  test('what is missing or not used is told', async () => {
+    const input = join(folder, 'stranger.safetensors');
+    const file = openSafetensors(join(sd1, 'io.safetensors'));
+    const names = ['sample', 'timestep', 'encoder_hidden_states'];
+    writeFileSync(input, await safetensorsBytes([...names.map((name) => ({ name, dtype: 'f32' as const, shape: file.tensors.get(name)!.shape, data: file.readF32(name) })),
+      { name: 'targets', dtype: 'f32' as const, shape: [1], data: new Float32Array(1) }]));
+    const { text, data } = await probeCommand({ base: sd1, input, output: join(folder, 'stranger-out.safetensors'), adapter: join(sd1, 'lora.safetensors'), device: 'cpu', dtype: 'f32' });
+    expect(text).toMatch(/no "target", so there is no loss and no gradient\).*Not used of the input: "targets"$/);
+    expect(data).toMatchObject({ loss: null, gradients: 0, unused: ['targets'] });
+  });
+
   test('in f16 it is the same, rounded', async () => {
     const adapter = join(sd1, 'dora.safetensors');
     const [full, half] = [await run('full', { adapter }), await run('half', { adapter, dtype: 'f16' })];

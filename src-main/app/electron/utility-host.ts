@@ -3,13 +3,14 @@
 import { utilityProcess } from 'electron';
 
 import type { FromTrainer } from '../../contract/trainer.ts';
+import { engineEnvironment } from '../trainer/engine-process.ts';
 import type { WorkerHost } from '../trainer/worker-host.ts';
 
 /** @param entry built entry of the trainer */
 export function utilityHost(entry: string): WorkerHost {
   return {
-    start: () => {
-      const child = utilityProcess.fork(entry, [], { serviceName: 'Adora trainer', stdio: 'inherit' });
+    start: (command) => {
+      const child = utilityProcess.fork(entry, [], { serviceName: 'Adora trainer', stdio: 'inherit', env: engineEnvironment(command, process.env) });
       let isAlive = true;
       child.once('exit', () => { isAlive = false; });
       return {

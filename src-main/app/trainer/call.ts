@@ -31,7 +31,7 @@ const STOP_MILLISECONDS = 5 * 60 * 1000;
 export function callTrainer<Name extends CommandName>(
   host: WorkerHost, command: Name, request: RequestOf<Name>, { onEvent, onProgress, signal }: CallListeners = {},
 ): TrainerCall<ResultOf<Name>> {
-  const worker = host.start();
+  const worker = host.start(command);
   let heardAt = Date.now();
   let isSilent = false;
   let said: { readonly result: unknown } | null = null;

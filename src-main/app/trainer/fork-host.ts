@@ -3,14 +3,14 @@
 import { fork } from 'node:child_process';
 
 import type { FromTrainer } from '../../contract/trainer.ts';
-import engine from './engine-process.json' with { type: 'json' };
+import { engineArguments, engineEnvironment } from './engine-process.ts';
 import type { WorkerHost } from './worker-host.ts';
 
 /** @param entry built entry of the trainer */
 export function forkHost(entry: string, env: NodeJS.ProcessEnv = process.env): WorkerHost {
   return {
-    start: () => {
-      const child = fork(entry, [], { serialization: 'advanced', execArgv: engine.arguments, env: { ...engine.environment, ...env }, stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
+    start: (command) => {
+      const child = fork(entry, [], { serialization: 'advanced', execArgv: [...engineArguments], env: engineEnvironment(command, env), stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
       return {
         send: (message) => {
           // The end of the process is told by onExit; what is still to be said is lost then anyway.

@@ -1,6 +1,6 @@
 // Starting trainer processes, whatever kind of process it is.
 
-import type { FromTrainer, ToTrainer } from '../../contract/trainer.ts';
+import type { CommandName, FromTrainer, ToTrainer } from '../../contract/trainer.ts';
 
 export interface WorkerProcess {
   send(message: ToTrainer): void;
@@ -11,5 +11,6 @@ export interface WorkerProcess {
 }
 
 export interface WorkerHost {
-  start(): WorkerProcess;
+  /** @param command the one command that the process will run */
+  start(command: CommandName): WorkerProcess;
 }

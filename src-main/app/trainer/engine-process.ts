@@ -1,0 +1,14 @@
+// How a process that computes is started; scripts/run.mjs, which starts the command line, reads the same settings.
+
+import type { CommandName } from '../../contract/trainer.ts';
+import settings from './engine-process.json' with { type: 'json' };
+
+/** Arguments of Node. */
+export const engineArguments: readonly string[] = settings.arguments;
+
+/** The environment that a command runs in, from the one around it: with the memory settings of the engine, or without them. */
+export function engineEnvironment(command: CommandName, around: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  const own: Record<string, string> = settings.environment;
+  if (!settings.environmentIsNotFor.includes(command)) return { ...own, ...around };
+  return Object.fromEntries(Object.entries(around).filter(([name, value]) => value !== own[name]));
+}
