@@ -1,7 +1,8 @@
 // The one way from the page to the app: calls and events over a WebSocket, or over the port that the desktop's preload gives.
 import type { EventData, EventName, Input, Method, Output, Problem } from '../src-main/contract/api.ts';
 import type { AppMessage, CallMessage } from '../src-main/contract/wire.ts';
-import { t } from './messages.ts';
+import { sentences, t } from './messages.ts';
+import { inLanguage } from './sentences.ts';
 
 export type Connection = 'connecting' | 'open' | 'lost' | 'refused';
 
@@ -91,7 +92,8 @@ class Core implements Bridge {
     return () => void this.#connectionListeners.delete(listener);
   }
 
-  receive(message: AppMessage): void {
+  receive(said: AppMessage): void {
+    const message = inLanguage(said, sentences);
     if ('event' in message) {
       for (const listener of this.#listeners.get(message.event) ?? []) listener(message.data as never);
       return;

@@ -20,7 +20,10 @@ export function setup(): (() => void) | undefined {
   return () => {
     const left = readdirSync(own).filter((name) => name.startsWith('adora-'));
     rmSync(own, { recursive: true, force: true });
-    if (left.length > 0) throw new Error(`Tests left ${left.length} folders behind, first "${left[0]}": remove them in afterAll, or use folderOfFile or temporaryFolder.`);
+    if (left.length === 0) return;
+    // Vitest only prints what a teardown throws.
+    process.exitCode = 1;
+    throw new Error(`Tests left ${left.length} folders behind, first "${left[0]}": remove them in afterAll, or use folderOfFile or temporaryFolder.`);
   };
 }
 

@@ -4,6 +4,7 @@
 import { join } from 'node:path';
 
 import type { DoctorReport, Output } from '../contract/api.ts';
+import { say } from '../contract/text.ts';
 import type { ResultOf } from '../contract/trainer.ts';
 import { writeFileAtomic } from '../files/atomic-write.ts';
 import { readObject } from './settings.ts';
@@ -31,7 +32,7 @@ export function createDoctor({ host, tasks, folders, now }: StudioContext): Doct
     const devices: DeviceReport[] = [];
     for (const [index, one] of found.entries()) {
       signal.throwIfAborted();
-      progress(index, found.length, `Examine ${LABELS[one.name] ?? one.name}`);
+      progress(index, found.length, say('task.examine', `Examine ${LABELS[one.name] ?? one.name}`, { device: one.name }));
       devices.push(one.isUsable ? await examineOne(host, one, signal) : { ...bare(one), text: one.text, checks: [] });
     }
     const good = devices.filter(({ usable, checks }) => usable && checks.every(({ ok }) => ok));

@@ -9,6 +9,7 @@ import { version } from '../../package.json';
 import { serialQueue } from '../base/async.ts';
 import { UserError } from '../base/errors.ts';
 import type { Project, Settings } from '../contract/api.ts';
+import { say } from '../contract/text.ts';
 import { makeFolder, writeFileAtomic } from '../files/atomic-write.ts';
 import { selectionText } from '../dataset/selection.ts';
 import { appFolders, type AppFolders } from '../files/paths.ts';
@@ -113,12 +114,12 @@ export function createStudio({ mode, host, assets: givenAssets, desktop, folders
     const amount = body.memory.device ?? body.memory.host;
     const pictures = await data.included(projectId);
     return {
-      memory: amount.bytes, memoryParts: [...body.memory.parts], memoryFree: amount.free,
+      memory: amount.bytes, memoryParts: body.memory.parts.map((part) => ({ ...part, code: `memory.${part.label.replaceAll(/\W+/g, '-')}` })), memoryFree: amount.free,
       secondsPerStep: body.seconds?.step ?? null, seconds: body.seconds?.total ?? null,
-      basis: body.seconds ? `${body.text} Times come from a step that was timed just now.` : body.text,
+      basis: say(`forecast.${body.verdict}${body.seconds ? '.timed' : ''}`, body.seconds ? `${body.text} Times come from a step that was timed just now.` : body.text, { bytes: amount.bytes, free: amount.free }),
       disk: body.disk.bytes, diskFree: freeAt(folder) ?? body.disk.free, trained, frozen, pictures,
       epochs: pictures === 0 ? 0 : (job.train.steps * job.train.batch * job.train.accumulate) / pictures,
-      device, warnings: [...warnings, ...body.changes.filter(({ fits }) => fits).map(({ settings: changes }) => `It would fit with ${changes.join(', ')}.`)],
+      device, warnings: [...warnings, ...body.changes.filter(({ fits }) => fits).map(({ settings: changes }) => say('forecast.would-fit', `It would fit with ${changes.join(', ')}.`, { settings: changes }))],
       fits: body.verdict === 'fits',
     };
   };

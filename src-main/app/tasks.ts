@@ -3,18 +3,20 @@
 import { randomBytes } from 'node:crypto';
 
 import type { Task } from '../contract/api.ts';
+import type { Text } from '../contract/text.ts';
 import type { Bus } from './bus.ts';
 import { problemOf } from './rpc.ts';
 
 export interface TaskContext {
   readonly signal: AbortSignal;
-  progress(done: number, total: number, label?: string): void;
+  progress(done: number, total: number, label?: Text): void;
 }
 
 export interface TaskRequest {
   readonly kind: Task['kind'];
   readonly subject: string | null;
-  readonly label: string;
+  /** Text of the code `task.<kind>`, unless it is another's. */
+  readonly label: string | Text;
   readonly unit: string;
   /** A task with the key of a running one is not started again; the running one's id is given. */
   readonly key?: string;
@@ -33,6 +35,8 @@ const REPORT_INTERVAL = 100;
 /** Ended tasks that are remembered, for windows that were away. */
 const REMEMBERED = 30;
 
+const named = ({ code, data, text }: Text): Pick<Task, 'code' | 'data' | 'label'> => ({ code, data, label: text });
+
 export function createTasks(bus: Bus, now: () => number = Date.now): Tasks {
   const tasks = new Map<string, { task: Task; stop: AbortController; work: Promise<void>; key: string | null }>();
   const forget = (): void => {
@@ -46,7 +50,7 @@ export function createTasks(bus: Bus, now: () => number = Date.now): Tasks {
       const id = randomBytes(12).toString('base64url');
       const stop = new AbortController();
       const entry = {
-        task: { id, kind, subject, label, state: 'running', done: 0, total: 0, unit, problem: null } as Task,
+        task: { id, kind, subject, ...named(typeof label === 'string' ? { code: `task.${kind}`, data: {}, text: label } : label), state: 'running', done: 0, total: 0, unit, problem: null } as Task,
         stop, work: Promise.resolve(), key: key ?? null,
       };
       let reportedAt = -Infinity;
@@ -65,7 +69,7 @@ export function createTasks(bus: Bus, now: () => number = Date.now): Tasks {
           await work({
             signal: stop.signal,
             progress: (done, total, text) => {
-              if (entry.task.state === 'running') set({ done, total, ...(text === undefined ? {} : { label: text }) }, done === total);
+              if (entry.task.state === 'running') set({ done, total, ...(text === undefined ? {} : named(text)) }, done === total);
             },
           });
           set({ state: 'done' }, true);

@@ -84,6 +84,9 @@ function axisOfTensor(key: string, shape: Shape, { axes }: AdapterFormat): DoraA
 
 const FAMILIES: Readonly<Record<number, string>> = { 768: 'Stable Diffusion 1.x', 1024: 'Stable Diffusion 2.x', 2048: 'Stable Diffusion XL' };
 
+/** What `familyOfHeader` gave, if it is the name of published models as their family gives it; a width says nothing of a model's name. */
+export const publishedName = (given: string | null): string | null => Object.values(FAMILIES).find((name) => name === given) ?? null;
+
 /** By the width of the text that cross-attention reads; null where no such layer is in the file. */
 export function familyOfHeader({ modules }: Pick<AdapterHeader, 'modules'>, { tensors }: Pick<Header, 'tensors'>): string | null {
   for (const [module, parts] of modules) {

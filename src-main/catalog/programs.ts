@@ -1,5 +1,6 @@
 // Which files a program gets, and whether it can show what was trained. One place for trainer, command line and studio.
 import type { Consumer, Job } from '../contract/job.ts';
+import { say, type Text } from '../contract/text.ts';
 import { consumers } from './consumers/index.ts';
 import type { AdapterFormat, DoraAxis, Program } from './define/format.ts';
 import { formats } from './formats/index.ts';
@@ -33,15 +34,13 @@ export function axisOfJob({ adapter }: Pick<Job, 'adapter'>): DoraAxis | null {
 }
 
 /** What a program makes of an adapter, for people. */
-export interface ProgramVerdict {
+export interface ProgramVerdict extends Text {
   readonly id: Program;
   readonly label: string;
   /** Label of the layout that it is given. */
   readonly layout: string;
   readonly exact: boolean;
-  /** One sentence. */
-  readonly text: string;
-  readonly alternatives: readonly { readonly kind: 'merged' | 'other-tool' | 'train-again'; readonly text: string }[];
+  readonly alternatives: readonly ({ readonly kind: 'merged' | 'other-tool' | 'train-again' } & Text)[];
 }
 
 /** Every program's verdict on a run whose adapter has its magnitudes on `axis`. */
@@ -51,11 +50,12 @@ export const verdictsOnRun = (axis: DoraAxis | null): ProgramVerdict[] => progra
   const others = programs.filter((other) => exactIn(other, axis)).map((other) => consumers[other].label);
   return {
     id, label, layout: formatOf(id).label, exact,
-    text: exact ? 'Shows exactly what was trained.' : `Applies magnitudes per ${applied}, and this run has them per ${axis}: a file would show something else, so none is written.`,
+    ...(exact ? say('program.exact', 'Shows exactly what was trained.')
+      : say('program.other-axis', `Applies magnitudes per ${applied}, and this run has them per ${axis}: a file would show something else, so none is written.`, { applied, axis })),
     alternatives: exact ? [] : [
-      { kind: 'merged', text: 'Export the merged model: exact everywhere.' },
-      { kind: 'other-tool', text: `Export for ${others.join(', ')}: exact there.` },
-      { kind: 'train-again', text: `Train again for ${label}; the axis follows from output.for.` },
+      { kind: 'merged', ...say('program.merged', 'Export the merged model: exact everywhere.') },
+      { kind: 'other-tool', ...say('program.other-tool', `Export for ${others.join(', ')}: exact there.`, { others }) },
+      { kind: 'train-again', ...say('program.train-again', `Train again for ${label}; the axis follows from output.for.`, { label }) },
     ],
   };
 });
@@ -72,9 +72,11 @@ export const verdictsOnFile = (layout: string | null, axis: DoraAxis | null | un
   const { label, axis: applied, naming } = consumers[id];
   const own = formatOf(id).label;
   if (layout === null || formats[layout]?.naming !== naming) {
-    return { id, label, layout: own, exact: null, text: `Is given other names of tensors (${own}); whether it reads these was not checked.` };
+    return { id, label, layout: own, exact: null, ...say('program.other-names', `Is given other names of tensors (${own}); whether it reads these was not checked.`, { layout: own }) };
   }
-  if (axis === undefined) return { id, label, layout: own, exact: null, text: `Applies magnitudes per ${applied}; this file does not say along which axis its own were trained.` };
+  if (axis === undefined) return { id, label, layout: own, exact: null, ...say('program.unknown-axis', `Applies magnitudes per ${applied}; this file does not say along which axis its own were trained.`, { applied }) };
   const exact = exactIn(id, axis);
-  return { id, label, layout: own, exact, text: exact ? 'Shows what the file holds.' : `Applies magnitudes per ${applied}, and this file has them per ${axis}: it shows something else.` };
+  const verdict = exact ? say('program.file-exact', 'Shows what the file holds.')
+    : say('program.file-other-axis', `Applies magnitudes per ${applied}, and this file has them per ${axis}: it shows something else.`, { applied, axis });
+  return { id, label, layout: own, exact, ...verdict };
 });

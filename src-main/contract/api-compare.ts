@@ -3,6 +3,7 @@
 import { z } from 'zod';
 
 import { count, idSchema, imageUrlSchema, nothing } from './api-parts.ts';
+import { said } from './text.ts';
 
 /** What a picture for comparing is painted with. */
 const painting = {
@@ -59,7 +60,7 @@ export const compareApi = {
         step: count, style: change, offSet: change,
         /** offSet / style. */
         share: z.number().nullable(),
-        level: z.enum(['good', 'warning', 'bad', 'unclear']).nullable(), text: z.string(),
+        level: z.enum(['good', 'warning', 'bad', 'unclear']).nullable(), ...said,
         /** Of the first seed. */
         styleUrl: imageUrlSchema.nullable(), offSetUrl: imageUrlSchema.nullable(),
       })),

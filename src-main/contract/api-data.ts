@@ -3,6 +3,7 @@
 import { z } from 'zod';
 
 import { count, idSchema, imageUrlSchema, nothing, startedTaskSchema } from './api-parts.ts';
+import { said } from './text.ts';
 
 export const itemFlags = [
   'duplicate-exact', 'duplicate-near', 'too-small', 'blurred', 'over-exposed', 'under-exposed', 'border',
@@ -71,7 +72,7 @@ const edit = <Shape extends z.ZodRawShape>(shape: Shape) =>
 const ofProject = z.strictObject({ projectId: idSchema });
 
 export const verdictSchema = z.strictObject({
-  level: z.enum(['good', 'warning', 'bad']), code: z.string(), text: z.string(), count,
+  level: z.enum(['good', 'warning', 'bad']), ...said, count,
   /** The filter that shows the pictures meant. */
   filter: itemFilterSchema.nullable(),
 });
@@ -120,7 +121,7 @@ export const dataApi = {
   'data.readiness': {
     input: ofProject,
     output: z.strictObject({
-      ready: z.boolean(), text: z.string(),
+      ready: z.boolean(), ...said,
       pictures: count, included: count,
       verdicts: z.array(verdictSchema),
       /** What is trained in which shape; `draws` counts repeats. */

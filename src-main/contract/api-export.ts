@@ -3,6 +3,7 @@
 import { z } from 'zod';
 
 import { count, fileSchema, idSchema, imageUrlSchema, startedTaskSchema } from './api-parts.ts';
+import { said } from './text.ts';
 
 const toolSchema = z.strictObject({
   /** Id for export.start, as comfyui. */
@@ -11,8 +12,8 @@ const toolSchema = z.strictObject({
   layout: z.string(),
   exact: z.boolean(),
   /** Why not, or what will be exact; one sentence. */
-  text: z.string(),
-  alternatives: z.array(z.strictObject({ kind: z.enum(['merged', 'other-tool', 'train-again']), text: z.string() })),
+  ...said,
+  alternatives: z.array(z.strictObject({ kind: z.enum(['merged', 'other-tool', 'train-again']), ...said })),
 });
 
 const exportSchema = z.strictObject({
@@ -35,7 +36,7 @@ export const exportApi = {
     output: z.strictObject({
       steps: z.array(count),
       tools: z.array(toolSchema),
-      merged: z.strictObject({ possible: z.boolean(), bytes: count, text: z.string() }),
+      merged: z.strictObject({ possible: z.boolean(), bytes: count, ...said }),
       dtypes: z.array(dtypes), defaultDtype: dtypes, defaultTool: z.string(),
       isAdapter: z.boolean(),
       /** The chosen checkpoint, else the last; null without checkpoints. */

@@ -4,6 +4,7 @@ import { z } from 'zod';
 
 import { byId, count, idSchema, imageUrlSchema, nothing } from './api-parts.ts';
 import { draftSchema } from './api-projects.ts';
+import { said, textSchema } from './text.ts';
 
 const modelSchema = z.strictObject({
   id: idSchema, name: z.string(), path: z.string(), bytes: count,
@@ -35,10 +36,11 @@ const inspection = z.strictObject({
   layers: z.array(z.strictObject({ path: z.string(), rank: z.number().nullable(), shape: z.string(), norm: z.number().nullable() })),
   metadata: z.array(z.strictObject({ key: z.string(), value: z.string() })),
   /** Adapters: what each program makes of the file. */
-  programs: z.array(z.strictObject({ id: z.string(), label: z.string(), layout: z.string(), /** Null: nothing tells. */ exact: z.boolean().nullable(), text: z.string() })),
+  programs: z.array(z.strictObject({ id: z.string(), label: z.string(), layout: z.string(), /** Null: nothing tells. */ exact: z.boolean().nullable(), ...said })),
 });
 
-const fieldText = { label: z.string(), help: z.string(), why: z.string().optional() };
+/** `code` is of the label; help, why and unit are found below it. */
+const fieldText = { code: said.code, label: z.string(), help: z.string(), why: z.string().optional() };
 export const fieldSchema = z.discriminatedUnion('kind', [
   z.strictObject({
     kind: z.literal('number'), ...fieldText, default: z.number().nullable(), min: z.number(), max: z.number(),
@@ -46,7 +48,7 @@ export const fieldSchema = z.discriminatedUnion('kind', [
   }),
   z.strictObject({
     kind: z.literal('choice'), ...fieldText, default: z.string(),
-    options: z.array(z.strictObject({ value: z.string(), label: z.string(), help: z.string() })),
+    options: z.array(z.strictObject({ code: said.code, value: z.string(), label: z.string(), help: z.string() })),
   }),
   z.strictObject({ kind: z.literal('flag'), ...fieldText, default: z.boolean() }),
   z.strictObject({ kind: z.literal('text'), ...fieldText, default: z.string().nullable() }),
@@ -59,8 +61,8 @@ export const fieldSchema = z.discriminatedUnion('kind', [
 const settingSchema = z.strictObject({
   /** Key in the draft, as train.steps. */
   path: z.string(),
-  /** First part of the path, and its heading. */
-  group: z.string(), groupLabel: z.string(),
+  /** First part of the path, and its heading, whose code this is. */
+  group: z.string(), code: said.code, groupLabel: z.string(),
   field: fieldSchema,
   /** The setting exists only while the draft's `path` is `is`. */
   when: z.strictObject({ path: z.string(), is: z.string() }).nullable(),
@@ -69,7 +71,7 @@ const settingSchema = z.strictObject({
 });
 export type SettingDescription = z.infer<typeof settingSchema>;
 
-const choiceSchema = z.strictObject({ id: z.string(), label: z.string(), help: z.string() });
+const choiceSchema = z.strictObject({ id: z.string(), code: said.code, label: z.string(), help: z.string() });
 
 const recipeSchema = z.strictObject({
   id: idSchema, name: z.string(), text: z.string(), isOwn: z.boolean(),
@@ -147,7 +149,7 @@ export const modelsApi = {
     }),
     output: z.strictObject({
       draft: draftSchema,
-      reasons: z.array(z.strictObject({ path: z.string(), value: z.unknown(), text: z.string() })),
+      reasons: z.array(z.strictObject({ path: z.string(), value: z.unknown(), ...said })),
       /** Positions that were used. */
       fidelity: z.number(), economy: z.number(),
     }),
@@ -167,15 +169,15 @@ export const modelsApi = {
     input: ofDraft,
     output: z.strictObject({
       /** Bytes on the device while training, with what it is made of. */
-      memory: z.number(), memoryParts: z.array(z.strictObject({ label: z.string(), bytes: z.number() })),
+      memory: z.number(), memoryParts: z.array(z.strictObject({ code: said.code, label: z.string(), bytes: z.number() })),
       /** Bytes free on the device, where known. */
       memoryFree: z.number().nullable(),
       secondsPerStep: z.number().nullable(), seconds: z.number().nullable(),
       /** Where the seconds come from, for people. */
-      basis: z.string(),
+      basis: textSchema,
       disk: z.number(), diskFree: z.number().nullable(),
       trained: count, frozen: count, pictures: count, epochs: z.number(),
-      device: z.string(), warnings: z.array(z.string()), fits: z.boolean(),
+      device: z.string(), warnings: z.array(textSchema), fits: z.boolean(),
     }),
   },
 } as const;

@@ -2,6 +2,8 @@
 
 import { z } from 'zod';
 
+import { said } from './text.ts';
+
 /** An opaque name that the app gave out. The page never sees or sends a path that it could act on. */
 export const idSchema = z.string().regex(/^[A-Za-z0-9_-]{1,64}$/);
 
@@ -29,8 +31,8 @@ export const taskSchema = z.strictObject({
   kind: z.enum(['scan', 'autocaption', 'inspect', 'library', 'forecast', 'magnitude', 'render', 'export', 'doctor', 'upload']),
   /** The project or run that the work is for. */
   subject: idSchema.nullable(),
-  /** What is being done, for people. */
-  label: z.string(),
+  /** What is being done, for people: `label` is the text of the code. `unit` is what is counted. */
+  code: said.code, data: said.data, label: z.string(),
   state: z.enum(['running', 'done', 'failed', 'cancelled']),
   done: count,
   /** 0: not known. */

@@ -1,5 +1,7 @@
 // How far pictures changed, and what that says of an adapter. Pure numbers: the app measures, tests and pages can too.
 
+import type { Text } from './text.ts';
+
 /**
  * Mean absolute difference of two pictures of the same size, as a share of the largest possible one: 0 to 1.
  * @param first interleaved channels, 8 bits each
@@ -23,11 +25,12 @@ const [MUCH, AS_MUCH] = [0.6, 0.9];
  * @param style change of the style prompt's picture against the base model's, 0 to 1
  * @param canary the same of the prompt off the set
  */
-export function judgeCanary(style: number, canary: number): { readonly level: CanaryLevel; readonly share: number | null; readonly text: string } {
-  if (style < LEAST_CHANGE) return { level: 'unclear', share: null, text: 'The style prompt’s own picture has hardly changed, so there is nothing to compare with yet.' };
+export function judgeCanary(style: number, canary: number): { readonly level: CanaryLevel; readonly share: number | null } & Text {
+  if (style < LEAST_CHANGE) return { level: 'unclear', share: null, code: 'canary.unclear', data: {}, text: 'The style prompt’s own picture has hardly changed, so there is nothing to compare with yet.' };
   const share = canary / style;
-  const head = `The prompt off the set changed ${Math.round(100 * share)} % as much as the style prompt`;
-  if (share < MUCH) return { level: 'good', share, text: `${head}: the adapter keeps to its style.` };
-  if (share < AS_MUCH) return { level: 'warning', share, text: `${head}: the style begins to reach prompts that did not ask for it.` };
-  return { level: 'bad', share, text: `${head}: everything is bent alike. Take an earlier step or a lower strength, unless the set was trained without words that call the style up.` };
+  const data = { percent: Math.round(100 * share) };
+  const head = `The prompt off the set changed ${data.percent} % as much as the style prompt`;
+  if (share < MUCH) return { level: 'good', share, code: 'canary.good', data, text: `${head}: the adapter keeps to its style.` };
+  if (share < AS_MUCH) return { level: 'warning', share, code: 'canary.warning', data, text: `${head}: the style begins to reach prompts that did not ask for it.` };
+  return { level: 'bad', share, code: 'canary.bad', data, text: `${head}: everything is bent alike. Take an earlier step or a lower strength, unless the set was trained without words that call the style up.` };
 }

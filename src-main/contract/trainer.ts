@@ -4,6 +4,7 @@
 import type { Problem } from './api-parts.ts';
 import type { TrainEvent, TrainEventOf } from './events.ts';
 import type { Consumer, Job } from './job.ts';
+import type { Text } from './text.ts';
 
 /** A picture to paint, with what a run has learnt up to `step`, or with adapters on a base model. */
 export interface PaintRequest {
@@ -47,7 +48,7 @@ export interface ForecastFacts {
   readonly trained: number;
   readonly frozen: number;
   readonly device: string;
-  readonly warnings: readonly string[];
+  readonly warnings: readonly Text[];
 }
 
 export interface AnalysisFacts {

@@ -1,5 +1,4 @@
 // `adora analyze`: how far training moved magnitude and direction of each layer, as data and as a picture.
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { UserError } from '../base/errors.ts';
 import { magnitudeDirectionChart, signed } from '../analysis/charts/magnitude-direction-chart.ts';
@@ -83,7 +82,6 @@ function checkBase({ job, plan, baseModel }: OpenRun): void {
 
 /** Writes `analysis.json` and `magnitude-direction.png`; gives their paths. */
 export async function writeAnalysis(analysis: Analysis, folder: string): Promise<string[]> {
-  if (!existsSync(folder)) throw new UserError('analyze.no-folder', `There is no folder "${folder}" to write to.`, { folder });
   const data = join(folder, 'analysis.json');
   const picture = join(folder, 'magnitude-direction.png');
   await writeFileAtomic(data, `${JSON.stringify(analysis, null, 1)}\n`);

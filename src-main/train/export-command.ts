@@ -19,7 +19,7 @@ import { approximate, RANKS_OF_DORA, type Approximation } from './export-lora.ts
 import type { ProgramProof } from './export-proof.ts';
 import { isSmall, type PictureOfExport } from './export-picture.ts';
 import { ALLOWED, exportAdapter, pictureOfRun, unprovedPath, type AdapterExport, type ExportOutcome } from './export-run.ts';
-import { fileStem, sourceOfFile, sourceOfRun, type ExportSource } from './export-source.ts';
+import { runStem, sourceOfFile, sourceOfRun, type ExportSource } from './export-source.ts';
 import type { FileDType } from './export-values.ts';
 import { runDifferences } from './export-weights.ts';
 import { saveMerged, weightsOfAdapter, weightsOfRun, weightsOfSource, type MergedModel } from './merge.ts';
@@ -250,7 +250,7 @@ async function exportMerged(source: ExportSource, step: number | null, task: Tas
 async function exportMergedRun(run: OpenRun, saved: ReturnType<typeof openSavedValues>, step: number, task: Task): Promise<ExportResult> {
   const { weights, dispose } = weightsOfAdapter(run, saved);
   try {
-    return mergedResult(await saveMerged(run, weights, mergeSettings(fileStem(run.job), step, task)), step, task);
+    return mergedResult(await saveMerged(run, weights, mergeSettings(runStem(run.job, step), step, task)), step, task);
   } finally {
     await dispose();
   }
@@ -275,12 +275,12 @@ async function exportWeights(run: OpenRun, saved: ReturnType<typeof openSavedVal
     const programs = readersOfDifferences(task.target);
     const format = formatOf(programs[0]!);
     const { differences, metadataOf } = await runDifferences(run, saved, step, format);
-    return writeDiff(adapterFile(task.folder, fileStem(run.job), EXPORT.differences), differences, metadataOf, programs, task);
+    return writeDiff(adapterFile(task.folder, runStem(run.job, step), EXPORT.differences), differences, metadataOf, programs, task);
   }
   if (task.kind === EXPORT.asItIs || task.kind === EXPORT.plain || (task.request.for !== undefined && task.kind === undefined)) {
     throw new UserError('export.no-adapter', `The run "${task.request.run}" trained the weights themselves, so there is no adapter${task.request.for ? ` for ${task.request.for}` : ''}: use --as merged for the model, or --as diff for the differences.`, { run: task.request.run });
   }
-  const result = mergedResult(await saveMerged(run, weightsOfRun(run, saved), mergeSettings(fileStem(run.job), step, task)), step, task);
+  const result = mergedResult(await saveMerged(run, weightsOfRun(run, saved), mergeSettings(runStem(run.job, step), step, task)), step, task);
   const isMoved = run.job.task === 'autoencoder' && run.job.autoencoder.part === 'all';
   return isMoved ? { ...result, text: `${result.text}\nThe scale of the latents is that of the base: a finished run measures it for the trained autoencoder and states it in its own export (vae/config.json, or "adora.latent_scale" in the metadata of a single file).` } : result;
 }

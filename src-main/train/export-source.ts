@@ -52,6 +52,9 @@ export interface ExportSource {
 /** A job's name as a file name: letters, digits, dot, dash and underscore. */
 export const fileStem = ({ name }: Pick<Job, 'name'>): string => name.replaceAll(/[^\p{L}\p{N}._-]+/gu, '-').replace(/^[.-]+/, '') || 'adapter';
 
+/** Name of what a run's values make; those of an earlier step than the last have their own, so that they replace nothing. */
+export const runStem = (job: Pick<Job, 'name' | 'train'>, step: number): string => (step >= job.train.steps ? fileStem(job) : `${fileStem(job)}-step${step}`);
+
 /** Endings that exports give to names: another export of such a file has its own. */
 const EXPORTED = new RegExp(`(?:-${EXPORT.plain})?-(?:${Object.keys(formats).join('|')})$`);
 
@@ -75,7 +78,7 @@ export function sourceOfRun(run: SourceRun, values: TrainedValues, step: number)
     return { ...layer, rank: down.shape[0]! };
   });
   return {
-    stem: fileStem(job), model, baseModel, layers, values, scale: trainedScale(job), axis: axisOfRun(run),
+    stem: runStem(job, step), model, baseModel, layers, values, scale: trainedScale(job), axis: axisOfRun(run),
     named: namedModel(baseModel.files, model.denoiserComponent),
     facts: once(() => factsOfRun(run, layers, step)),
   };

@@ -1,5 +1,6 @@
 // What an adapter file tells about itself: kind, family, ranks, axis, norms, trigger words, how it was trained, who reads it exactly.
 import type { Shape } from '../base/shape.ts';
+import { say } from '../contract/text.ts';
 import { axisOfHeader, familyOfHeader, isDora } from '../catalog/adapter-header.ts';
 import { consumers } from '../catalog/consumers/index.ts';
 import { ALTERED, type Program } from '../catalog/define/format.ts';
@@ -42,7 +43,7 @@ export function inspectAdapter(adapter: AdapterFile): InspectResult {
   });
   const programs = verdictsOnFile(layout, hasMagnitudes && axis === null ? undefined : axis).map((verdict) => {
     const unread = layers.find(({ module }) => !looksFor(verdict.id, module));
-    return unread && verdict.exact ? { ...verdict, exact: false, text: `Does not look for names such as ${shown(unread.module)}.` } : verdict;
+    return unread && verdict.exact ? { ...verdict, exact: false, ...say('program.unread', `Does not look for names such as ${shown(unread.module)}.`, { module: unread.module }) } : verdict;
   });
   const text = [
     `${hasMagnitudes ? 'DoRA' : 'LoRA'} in the layout ${format.label}: ${layers.length} layers (${componentsText(layers)}), ${ranksText(ranks)}${hasMagnitudes ? `, magnitudes per ${axis ?? 'output or input, which the file does not say (--axis)'}` : ''}`,

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 
 import { sizeOf } from '../base/shape.ts';
 import { detectModel } from '../catalog/families/index.ts';
+import { say } from '../contract/text.ts';
 import type { ForecastFacts, ModelFacts, RequestOf } from '../contract/trainer.ts';
 import { chooseRuntime } from '../train/choose-runtime.ts';
 import { forecastJob } from '../train/forecast.ts';
@@ -33,6 +34,6 @@ export async function forecastFacts({ job, runFolder, cacheFolder }: RequestOf<'
   const trained = plan.tensors.reduce((sum, { shape }) => sum + sizeOf(shape), 0);
   return {
     body: await forecastJob({ job, runFolder, cacheFolder, times: true }),
-    trained, frozen: plan.frozen, device: runtime.device, warnings: plan.warnings.map(({ text }) => text),
+    trained, frozen: plan.frozen, device: runtime.device, warnings: plan.warnings.map(({ code, text, data = {} }) => say(code, text, { ...data })),
   };
 }

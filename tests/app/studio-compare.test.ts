@@ -242,7 +242,7 @@ test('what runs have exported is in the library at once', async () => {
 });
 
 test('a file is inspected: facts without what has a table of its own', async () => {
-  const verdict = { id: 'comfyui', label: 'ComfyUI', layout: 'kohya', exact: null, text: 'Not checked.' };
+  const verdict = { id: 'comfyui', label: 'ComfyUI', layout: 'kohya', exact: null, code: 'program.other-names', data: {}, text: 'Not checked.' };
   const text = 'LoRA in the layout kohya: 1 layers, rank 4\n  trigger words: ink\n  ComfyUI: Not checked.\n  lora_unet_x  rank 4, ‖change‖ 0.5';
   const layers = [{ module: 'lora_unet_x', rank: 4, norm: 0.5, magnitude: null }];
   const other = openHome(standInHost(() => [{ kind: 'done', result: { text, data: { what: 'adapter', layers, metadata: { title: 'x' }, programs: [verdict] } } }]), home.folder);

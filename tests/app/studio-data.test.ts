@@ -179,7 +179,7 @@ describe('edits', () => {
     const { handlers } = home.studio;
     const ready = await handlers['data.readiness']({ projectId });
     expect(ready.ready).toBe(true);
-    expect(ready.verdicts.map(({ code }) => code)).toEqual(expect.arrayContaining(['unreadable', 'duplicate-exact', 'too-small', 'border', 'no-caption']));
+    expect(ready.verdicts.map(({ code }) => code)).toEqual(expect.arrayContaining(['unreadable', 'duplicate-exact', 'too-small', 'border', 'no-caption'].map((flag) => `readiness.${flag}`)));
     expect(ready.buckets.reduce((sum, { pictures: count }) => sum + count, 0)).toBe(12);
     await handlers['data.include']({ projectId, target: { filter: {} }, included: false });
     expect((await handlers['data.readiness']({ projectId })).ready).toBe(false);

@@ -100,6 +100,8 @@ describe('scanning a folder', () => {
     await refusalOf('dataset.not-a-folder', () => scan(join(root, 'a.png')));
     expect((await refusalOf('dataset.empty-folder', () => scan(join(root, 'empty')))).message).toContain('empty');
     await refusalOf('dataset.empty-folder', () => scan(join(root, 'texts')));
+    touch(root, 'moving/a.gif');
+    expect((await refusalOf('dataset.empty-folder', () => scan(join(root, 'moving')))).message).toContain('1 file of other kinds ("moving/a.gif")');
   });
 
   it('names all caption files that are no text', async () => {

@@ -33,8 +33,8 @@ describe.skipIf(program === undefined)('the studio in the browser', () => {
     ]);
     const real = forkHost(trainer.entry);
     const host: WorkerHost = {
-      start: () => {
-        const worker = real.start();
+      start: (command) => {
+        const worker = real.start(command);
         return {
           ...worker,
           send: (message) => {

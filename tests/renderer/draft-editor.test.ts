@@ -6,7 +6,7 @@ import { changesBetween } from '../../src-renderer/state/draft.ts';
 import { DraftEditor } from '../../src-renderer/state/draft-editor.svelte.ts';
 
 const number = (path: string, value: number, when: SettingDescription['when'] = null): SettingDescription =>
-  ({ path, group: path.split('.')[0]!, groupLabel: '', when, advanced: false, field: { kind: 'number', label: path, help: '', default: value, min: 0, max: 1e6 } });
+  ({ path, group: path.split('.')[0]!, code: 'setting.group', groupLabel: '', when, advanced: false, field: { code: 'setting.x', kind: 'number', label: path, help: '', default: value, min: 0, max: 1e6 } });
 const settings = [number('train.steps', 1000), number('adapter.rank', 16), number('optimizer.beta', 0.9, { path: 'optimizer.kind', is: 'adamw' })];
 const steps = (value: number): Draft => ({ train: { steps: value } });
 

@@ -5,8 +5,8 @@ import type { SettingDescription } from '../../src-main/contract/api.ts';
 import { readField, settingGroups, valueAt, withValue } from '../../src-renderer/state/draft.ts';
 
 const number = (path: string, more: Partial<SettingDescription> = {}): SettingDescription => ({
-  path, group: path.split('.')[0]!, groupLabel: 'Group', when: null, advanced: false,
-  field: { kind: 'number', label: path, help: 'Help of it.', default: 4, min: 1, max: 8, integer: true }, ...more,
+  path, group: path.split('.')[0]!, code: 'setting.group', groupLabel: 'Group', when: null, advanced: false,
+  field: { code: 'setting.x', kind: 'number', label: path, help: 'Help of it.', default: 4, min: 1, max: 8, integer: true }, ...more,
 });
 
 describe('draft', () => {
@@ -22,7 +22,7 @@ describe('draft', () => {
 });
 
 describe('form', () => {
-  const kind: SettingDescription = { ...number('adapter.kind'), field: { kind: 'choice', label: 'Kind', help: '', default: 'dora', options: [] } };
+  const kind: SettingDescription = { ...number('adapter.kind'), field: { code: 'setting.x', kind: 'choice', label: 'Kind', help: '', default: 'dora', options: [] } };
   const rank = number('adapter.rank', { when: { path: 'adapter.kind', is: 'dora' } });
   const secret = number('train.secret', { advanced: true });
   const paths = (draft: Record<string, unknown>, search = '', advanced = false): string[] =>

@@ -8,8 +8,8 @@ import Field from '../../src-renderer/ui/Field.svelte';
 afterEach(cleanup);
 
 const setting: SettingDescription = {
-  path: 'adapter.rank', group: 'adapter', groupLabel: 'Adapter', when: null, advanced: false,
-  field: { kind: 'number', label: 'Rank', help: 'Size of the adapter.', why: 'More room for detail.', default: 16, min: 1, max: 64, integer: true },
+  path: 'adapter.rank', group: 'adapter', code: 'setting.group', groupLabel: 'Adapter', when: null, advanced: false,
+  field: { code: 'setting.x', kind: 'number', label: 'Rank', help: 'Size of the adapter.', why: 'More room for detail.', default: 16, min: 1, max: 64, integer: true },
 };
 
 test('a number is handed on, a wrong one is explained and is not', async () => {

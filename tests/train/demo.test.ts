@@ -84,6 +84,10 @@ describe('demo', () => {
     const html = readFileSync(join(out, 'report.html'), 'utf8');
     expect([...html.matchAll(/<img src="data:image\/png;base64,/g)].length).toBe(3 + 24);
     const words = html.replaceAll(/base64,[^"]*/g, '');
+    // What stands in for the DoRA in programs that cannot apply it is not called the DoRA, and what it leaves out is told.
+    expect(summary.axis).toBe('input');
+    expect(summary.approximationError).toBeGreaterThan(0);
+    expect(words).toMatch(new RegExp(`-lora-peft\\.safetensors</code></td><td>[^<]*</td><td>A plain LoRA in place of the DoRA[^<]*leaves out ${(100 * summary.approximationError!).toFixed(1)} %`));
     expect(words).not.toMatch(/(src|href)="(?!data:)|<script|undefined|NaN/);
     for (const text of [out, model, process.cwd()]) expect(words).not.toContain(text);
     for (const text of [out, model, process.cwd()]) expect(JSON.stringify(summary)).not.toContain(text);

@@ -180,11 +180,11 @@ describe('adora export', () => {
     for (const file of readdirSync(out)) expect(filesOf(out, ['.'])[file]).toBe(original[join('exports', file)]);
   });
 
-  test('an earlier step gives other values', async () => {
+  test('an earlier step gives other values, in a file of its own name', async () => {
     const out = temporaryFolder();
     await exportCommand(request(at('lora').folder, { out, step: 2, for: 'diffusers', dtype: 'f32' }), quiet);
-    expect(readdirSync(out)).toEqual(['my-lora-peft.safetensors', 'my-lora-peft.safetensors.proof.json']);
-    const file = openSafetensors(join(out, 'my-lora-peft.safetensors'));
+    expect(readdirSync(out)).toEqual(['my-lora-step2-peft.safetensors', 'my-lora-step2-peft.safetensors.proof.json']);
+    const file = openSafetensors(join(out, 'my-lora-step2-peft.safetensors'));
     expect(file.metadata.get('adora.steps')).toBe('2');
     const key = 'unet.conv_in.lora_A.weight';
     const step2 = openSavedValues(listCheckpoints(join(at('lora').folder, 'checkpoints'))[0]!.path);

@@ -59,14 +59,17 @@ export function describeCatalog(): Output<'catalog.describe'> {
   });
   return {
     settings,
-    adapters: choices(adapters), optimizers: choices(optimizers), schedules: choices(schedules), objectives: choices(objectives), samplers: choices(samplers),
-    consumers: [...choices(consumers), { id: 'all', label: 'All of them', help: 'One file for each layout.' }],
+    adapters: choices('adapter', adapters), optimizers: choices('optimizer', optimizers), schedules: choices('schedule', schedules), objectives: choices('objective', objectives), samplers: choices('sampler', samplers),
+    consumers: [...choices('consumer', consumers), ALL],
     jobSchema: JSON.parse(JSON.stringify(schema)) as Record<string, unknown>,
   };
 }
 
-const choices = (list: object): Choice[] =>
-  Object.entries(list as Readonly<Record<string, { readonly label?: string; readonly help?: string }>>).map(([id, { label, help }]) => ({ id, label: label ?? labelOf(id), help: help ?? '' }));
+const ALL = { id: 'all', code: 'consumer.all', label: 'All of them', help: 'One file for each layout.' };
+
+/** @param kind of the choice: the code of each is `<kind>.<id>` */
+const choices = (kind: string, list: object): Choice[] =>
+  Object.entries(list as Readonly<Record<string, { readonly label?: string; readonly help?: string }>>).map(([id, { label, help }]) => ({ id, code: `${kind}.${id}`, label: label ?? labelOf(id), help: help ?? '' }));
 
 /** @param above what settings of a part are called by, as `Caption: ` */
 function settingsOf(path: string, { properties = {} }: Schema, group: string, above = ''): SettingDescription[] {
@@ -82,13 +85,16 @@ function settingsOf(path: string, { properties = {} }: Schema, group: string, ab
 /** Settings of single kinds; what two kinds share is described for each. */
 function kindSettings(group: string, kinds: Readonly<Record<string, Readonly<Record<string, Field>>>>): SettingDescription[] {
   return Object.entries(kinds).flatMap(([kind, fields]) => Object.entries(fields).map(([key, field]) =>
-    setting(`${group}.${key}`, group, plain(field), { path: `${group}.kind`, is: kind })));
+    setting(`${group}.${key}`, group, plain(field, `setting.${group}.${kind}.${key}`), { path: `${group}.kind`, is: kind })));
 }
 
-const plain = (field: Field): Described => JSON.parse(JSON.stringify(field)) as Described;
+function plain(field: Field, code: string): Described {
+  const options = field.kind === 'choice' ? { options: field.options.map((option) => ({ ...option, code: `${code}.${option.value}` })) } : {};
+  return JSON.parse(JSON.stringify({ code, ...field, ...options })) as Described;
+}
 
 const setting = (path: string, group: string, field: Described, when: SettingDescription['when']): SettingDescription =>
-  ({ path, group, groupLabel: GROUPS[group] ?? labelOf(group), field, when, advanced: !COMMON.has(path) });
+  ({ path, group, code: `setting.${group}`, groupLabel: GROUPS[group] ?? labelOf(group), field, when, advanced: !COMMON.has(path) });
 
 /** `learningRate` as `Learning rate`. */
 function labelOf(key: string): string {
@@ -99,13 +105,13 @@ function labelOf(key: string): string {
 const LARGEST = 100_000_000;
 
 function fieldOf(path: string, schema: Schema, label: string): Described | null {
-  const text = { label, help: schema.description ?? '', ...(schema.why === undefined ? {} : { why: schema.why }) };
+  const text = { code: `setting.${path}`, label, help: schema.description ?? '', ...(schema.why === undefined ? {} : { why: schema.why }) };
   const known = listed(path);
   const values = schema.enum ?? known?.map(({ id }) => id);
   if (values) {
     const options = values.map((value) => {
       const one = known?.find(({ id }) => id === value);
-      return { value: String(value), label: one?.label ?? labelOf(String(value)), help: one?.help ?? '' };
+      return { code: one?.code ?? `setting.${path}.${String(value)}`, value: String(value), label: one?.label ?? labelOf(String(value)), help: one?.help ?? '' };
     });
     return { kind: 'choice', ...text, options, default: String(schema.default ?? options[0]?.value ?? '') };
   }
@@ -126,12 +132,12 @@ function fieldOf(path: string, schema: Schema, label: string): Described | null 
 
 function listed(path: string): Choice[] | null {
   switch (path) {
-    case 'adapter.kind': return choices(adapters);
-    case 'optimizer.kind': return choices(optimizers);
-    case 'schedule.kind': return choices(schedules);
-    case 'objective.kind': return [{ id: 'auto', label: 'As the model', help: 'What the base model predicts.' }, ...choices(objectives)];
-    case 'preview.sampler': return choices(samplers);
-    case 'output.for': return [...choices(consumers), { id: 'all', label: 'All of them', help: 'One file for each layout.' }];
+    case 'adapter.kind': return choices('adapter', adapters);
+    case 'optimizer.kind': return choices('optimizer', optimizers);
+    case 'schedule.kind': return choices('schedule', schedules);
+    case 'objective.kind': return [{ id: 'auto', code: 'objective.auto', label: 'As the model', help: 'What the base model predicts.' }, ...choices('objective', objectives)];
+    case 'preview.sampler': return choices('sampler', samplers);
+    case 'output.for': return [...choices('consumer', consumers), ALL];
     default: return null;
   }
 }

@@ -2,6 +2,7 @@
 
 import { adapters } from '../../catalog/adapters/index.ts';
 import type { Draft, Given, Output } from '../../contract/api.ts';
+import { say } from '../../contract/text.ts';
 import { consumers as programs } from '../../contract/job.ts';
 
 type Recommendation = Output<'recipes.recommend'>;
@@ -56,7 +57,7 @@ export function recommend(stored: Draft, { draft = stored, only, consumer, goal,
   const set = (path: string, value: unknown, text: string): void => {
     if (wanted !== null && !wanted.includes(path)) return;
     next = withValue(next, path.split('.'), value);
-    reasons.push({ path, value, text });
+    reasons.push({ path, value, ...say(`reason.${path}`, text, { value, goal, pictures, passes, intensity, fidelity, economy }) });
   };
   if (kind !== undefined) set('adapter.kind', kind, 'Learns strength and direction apart: closer to full training at the size of a LoRA.');
   set('adapter.targets', targets, why);

@@ -7,6 +7,7 @@ import { UserError } from '../../base/errors.ts';
 import { mapAhead } from '../../base/async.ts';
 import type { Item, ItemFilter, ItemFlag } from '../../contract/api.ts';
 import type { Job } from '../../contract/job.ts';
+import { say, type Text } from '../../contract/text.ts';
 import { nearestBucket, planBuckets } from '../../dataset/buckets.ts';
 import { withPrefix } from '../../dataset/caption.ts';
 import { findDuplicates } from '../../dataset/duplicates.ts';
@@ -54,7 +55,7 @@ export class ProjectData {
   choices: Map<string, Choice>;
   revision = 0;
   /** Data folders that are gone, and texts of files that stopped the reading of a folder. */
-  problems: string[] = [];
+  problems: Text[] = [];
   readonly #ids: Ids;
 
   constructor(folder: string, cacheFolder: string, ids: Ids) {
@@ -67,10 +68,10 @@ export class ProjectData {
   /** Lists the folders anew; measurements that are still valid come from the cache. */
   async list({ dataFolders }: StoredProject): Promise<void> {
     const pictures: Picture[] = [];
-    const problems: string[] = [];
+    const problems: Text[] = [];
     for (const { path, repeats, regularization } of dataFolders) {
       if (!existsSync(path)) {
-        problems.push(`The folder "${path}" is not there any more.`);
+        problems.push(say('data.folder-gone', `The folder "${path}" is not there any more.`, { path }));
         continue;
       }
       try {
@@ -83,7 +84,7 @@ export class ProjectData {
         }
       } catch (error) {
         if (!(error instanceof UserError)) throw error;
-        if (error.code !== 'dataset.empty-folder') problems.push(error.message);
+        if (error.code !== 'dataset.empty-folder') problems.push(say(error.code, error.message, { ...error.data }));
       }
     }
     const seen = new Set<string>();

@@ -3,6 +3,7 @@
 import { basename } from 'node:path';
 
 import type { ItemFlag, Output } from '../../contract/api.ts';
+import { say } from '../../contract/text.ts';
 import { nearestBucket } from '../../dataset/buckets.ts';
 import { countOf } from '../../dataset/names.ts';
 import type { Size } from '../../dataset/types.ts';
@@ -30,10 +31,10 @@ const FEW = 8;
 export function readiness(data: ProjectData, sizes: readonly Size[] | null, ids: Ids): Readiness {
   const included = data.pictures.filter(isIncluded);
   const learnt = included.filter(({ regularization }) => !regularization);
-  const verdicts: Verdict[] = data.problems.map((text) => ({ level: 'bad', code: 'folder', text, count: 0, filter: null }));
-  if (learnt.length === 0) verdicts.push({ level: 'bad', code: 'nothing', text: 'There is no picture to train on: add a folder or drop pictures here.', count: 0, filter: null });
-  else if (learnt.length < FEW) verdicts.push({ level: 'warning', code: 'few', text: `${countOf(learnt.length, 'picture')} only: 15 to 50 that show the style in different things work best.`, count: learnt.length, filter: null });
-  if (!data.isScanned) verdicts.push({ level: 'warning', code: 'not-scanned', text: 'Some pictures have not been looked at yet.', count: data.pictures.filter(({ facts, problem }) => !facts && problem === null).length, filter: null });
+  const verdicts: Verdict[] = data.problems.map((problem) => ({ level: 'bad', ...problem, count: 0, filter: null }));
+  if (learnt.length === 0) verdicts.push({ level: 'bad', ...say('readiness.nothing', 'There is no picture to train on: add a folder or drop pictures here.'), count: 0, filter: null });
+  else if (learnt.length < FEW) verdicts.push({ level: 'warning', ...say('readiness.few', `${countOf(learnt.length, 'picture')} only: 15 to 50 that show the style in different things work best.`, { count: learnt.length }), count: learnt.length, filter: null });
+  if (!data.isScanned) verdicts.push({ level: 'warning', ...say('readiness.not-scanned', 'Some pictures have not been looked at yet.'), count: data.pictures.filter(({ facts, problem }) => !facts && problem === null).length, filter: null });
   const counts = new Map<ItemFlag, number>();
   for (const picture of data.pictures) {
     if (!isIncluded(picture) && picture.problem === null) continue;
@@ -42,14 +43,15 @@ export function readiness(data: ProjectData, sizes: readonly Size[] | null, ids:
   }
   for (const { flag, level, one, many, what } of ADVICE) {
     const count = counts.get(flag) ?? 0;
-    if (count > 0) verdicts.push({ level, code: flag, text: `${count} ${count === 1 ? one : many}. ${what}`, count, filter: flag === 'unreadable' ? { flags: [flag] } : { flags: [flag], included: true } });
+    if (count > 0) verdicts.push({ level, ...say(`readiness.${flag}`, `${count} ${count === 1 ? one : many}. ${what}`, { count }), count, filter: flag === 'unreadable' ? { flags: [flag] } : { flags: [flag], included: true } });
   }
   const isBad = verdicts.some(({ level }) => level === 'bad');
-  if (verdicts.length === 0) verdicts.push({ level: 'good', code: 'good', text: 'Nothing to complain about.', count: learnt.length, filter: null });
+  if (verdicts.length === 0) verdicts.push({ level: 'good', ...say('readiness.good', 'Nothing to complain about.'), count: learnt.length, filter: null });
   const notes = verdicts.filter(({ level }) => level === 'warning').length;
-  const text = isBad ? 'Not ready yet.' : notes === 0 ? 'Ready to train.' : `Ready to train, with ${countOf(notes, 'thing')} to look at.`;
+  const verdict = isBad ? say('readiness.not-ready', 'Not ready yet.') : notes === 0 ? say('readiness.ready', 'Ready to train.')
+    : say('readiness.ready-with-notes', `Ready to train, with ${countOf(notes, 'thing')} to look at.`, { count: notes });
   return {
-    ready: !isBad, text, pictures: data.pictures.length, included: included.length, verdicts,
+    ready: !isBad, ...verdict, pictures: data.pictures.length, included: included.length, verdicts,
     buckets: bucketsOf(included, sizes), folders: foldersOf(data, ids),
   };
 }

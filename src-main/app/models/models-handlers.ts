@@ -5,6 +5,7 @@ import { existsSync, statSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 
 import { UserError } from '../../base/errors.ts';
+import { publishedName } from '../../catalog/adapter-header.ts';
 import type { FileVerdict } from '../../catalog/programs.ts';
 import type { AdapterEntry, ModelEntry, Output } from '../../contract/api.ts';
 import { defaultSampler } from '../../contract/job.ts';
@@ -60,7 +61,7 @@ export function createModels(studio: StudioContext, exportFolders: () => readonl
   const adapterOf = (entry: LibraryEntry): AdapterEntry => ({
     id: ids.of(entry.path), name: entry.name, path: entry.path, bytes: entry.bytes, layout: entry.adapter?.layout ?? null, kind: entry.adapter?.kind ?? '',
     rank: entry.adapter?.rank ?? null, axis: entry.adapter?.axis ?? null, base: entry.adapter?.base ?? entry.family, trigger: entry.adapter?.trigger ?? null, thumbUrl: null,
-    family: entry.family,
+    family: publishedName(entry.family),
   });
   const inspect = async (path: string): Promise<Inspection> => {
     const { text, data } = await callTrainer(host, 'inspect', { file: path }).result;
@@ -133,6 +134,6 @@ function inspectionOf(text: string, data: Readonly<Record<string, unknown>>): In
       path: String(module), rank: typeof rank === 'number' ? rank : null, shape: magnitude ? 'with magnitudes' : '', norm: typeof norm === 'number' && Number.isFinite(norm) ? norm : null,
     })),
     metadata: metadata.map(([key, value]) => ({ key, value: String(value).slice(0, 2000) })),
-    programs: programs.map(({ id, label, layout, exact, text: verdict }) => ({ id, label, layout, exact, text: verdict })),
+    programs: programs.map(({ id, label, layout, exact, code, data: about, text: verdict }) => ({ id, label, layout, exact, code, data: about, text: verdict })),
   };
 }

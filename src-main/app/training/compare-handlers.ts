@@ -3,6 +3,7 @@
 import { judgeCanary, pictureDistance } from '../../contract/canary.ts';
 import type { compareApi } from '../../contract/api-compare.ts';
 import type { RenderItem } from '../../contract/api.ts';
+import { say } from '../../contract/text.ts';
 import { decodeImage } from '../../files/images.ts';
 import type { Handlers } from '../rpc.ts';
 import type { StudioContext } from '../studio-context.ts';
@@ -40,7 +41,7 @@ export function createCompare(studio: StudioContext, needs: PaintingNeeds): Pick
         const [styleChange, offSetChange] = await Promise.all([0, 1].map((prompt) => meanDistance(filesAt(0, prompt), filesAt(at + 1, prompt))));
         const judged = typeof styleChange === 'number' && typeof offSetChange === 'number' ? judgeCanary(styleChange, offSetChange) : null;
         return {
-          step, style: styleChange ?? null, offSet: offSetChange ?? null, share: judged?.share ?? null, level: judged?.level ?? null, text: judged?.text ?? '',
+          step, style: styleChange ?? null, offSet: offSetChange ?? null, share: judged?.share ?? null, level: judged?.level ?? null, ...say(judged?.code ?? 'canary.unknown', judged?.text ?? '', judged?.data),
           styleUrl: urlOf(filesAt(at + 1, 0)[0]), offSetUrl: urlOf(filesAt(at + 1, 1)[0]),
         };
       }));

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { UserError } from '../../base/errors.ts';
 import type { RenderItem } from '../../contract/api.ts';
 import { defaultSampler, type Job } from '../../contract/job.ts';
+import { say } from '../../contract/text.ts';
 import type { PaintRequest } from '../../contract/trainer.ts';
 import type { StudioContext } from '../studio-context.ts';
 import type { TaskContext } from '../tasks.ts';
@@ -41,7 +42,7 @@ export function createPaintings(studio: StudioContext, { folderOf, jobOf }: Pain
 }
 
 /** Label of a task that a training keeps waiting. */
-const WAITS = 'Waits until the training pauses or ends';
+const WAITS = say('task.waits', 'Waits until the training pauses or ends');
 
 /** Starts painting what is not there yet; it waits while a training has the device; the id of the task, or null when nothing is missing. */
 export function paintMissing({ tasks, host, settings, oneAtATime, turns }: StudioContext, subject: string, wanted: readonly PaintRequest[]): string | null {
@@ -54,7 +55,7 @@ export function paintMissing({ tasks, host, settings, oneAtATime, turns }: Studi
     const left = missing.filter(({ out }) => !existsSync(out));
     if (left.length === 0) return;
     const before = missing.length - left.length;
-    const call = callTrainer(host, 'paint', { pictures: left, device: settings.get().device }, { signal: stop, onProgress: (label, done) => progress(before + done, missing.length, label) });
+    const call = callTrainer(host, 'paint', { pictures: left, device: settings.get().device }, { signal: stop, onProgress: (label, done) => progress(before + done, missing.length, say('task.step', label, { label })) });
     try {
       await call.result;
     } finally {

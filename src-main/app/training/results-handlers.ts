@@ -11,6 +11,7 @@ import type { compareApi } from '../../contract/api-compare.ts';
 import type { Analysis, ExportEntry } from '../../contract/api.ts';
 import { consumers as consumerNames, type Consumer, type Job } from '../../contract/job.ts';
 import { parseJob } from '../../contract/parse-job.ts';
+import { say } from '../../contract/text.ts';
 import { writeFileAtomic } from '../../files/atomic-write.ts';
 import type { Handlers } from '../rpc.ts';
 import { readObject } from '../settings.ts';
@@ -69,7 +70,7 @@ export function createResults(studio: StudioContext, folderOf: (runId: string) =
       return {
         steps, defaultStep: chosenStep(folder) ?? steps.at(-1) ?? null,
         tools: isAdapter ? verdictsOnRun(axisOfJob(job)).map(({ alternatives, ...verdict }) => ({ ...verdict, alternatives: [...alternatives] })) : [],
-        merged: { possible: true, bytes: bytesAt(job.base.model), text: 'The base model with everything merged in: exact in every program, and as large as the model.' },
+        merged: { possible: true, bytes: bytesAt(job.base.model), ...say('export.merged', 'The base model with everything merged in: exact in every program, and as large as the model.') },
         dtypes: ['f16', 'bf16', 'f32'], defaultDtype: job.output.dtype, defaultTool: job.output.for, isAdapter,
       };
     },
@@ -84,7 +85,7 @@ export function createResults(studio: StudioContext, folderOf: (runId: string) =
         const call = callTrainer(host, 'export', {
           run: folder, merge: merged, picture, ...(step === undefined ? {} : { step }), ...(dtype === undefined ? {} : { dtype }), ...(out === undefined ? {} : { out }),
           ...(merged || target === undefined ? {} : { for: target satisfies Consumer }),
-        }, { signal, onProgress: (label, done, total) => progress(done, total, label) });
+        }, { signal, onProgress: (label, done, total) => progress(done, total, say('task.step', label, { label })) });
         const outcome = await call.result;
         await call.gone;
         const entry: StoredExport = {
