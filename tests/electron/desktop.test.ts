@@ -10,12 +10,14 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 const program = process.env['ADORA_ELECTRON'];
 
 describe.skipIf(program === undefined)('the desktop app', () => {
-  const home = mkdtempSync(join(tmpdir(), 'adora-desktop-'));
+  let home: string;
   const complaints: string[] = [];
   let app: ElectronApplication;
   let page: Page;
 
   beforeAll(async () => {
+    // Here, because the body of a skipped group runs all the same.
+    home = mkdtempSync(join(tmpdir(), 'adora-desktop-'));
     // Chromium's sandbox refuses to work for root, which containers run as.
     const flags = process.getuid?.() === 0 ? ['--no-sandbox'] : [];
     app = await _electron.launch({
