@@ -61,8 +61,8 @@ async function openTemporary(target: string): Promise<{ file: FileHandle; tempor
   }
 }
 
-/** Windows refuses to replace a file that a virus scanner or an indexer holds open; that passes. */
-async function renameOver(from: string, to: string): Promise<void> {
+/** Renames. Windows refuses to replace a file that a virus scanner or an indexer holds open; that passes. */
+export async function renameOver(from: string, to: string): Promise<void> {
   const pauses = process.platform === 'win32' ? [20, 80, 200, 500, 1000] : [];
   for (const pause of pauses) {
     try {

@@ -13,10 +13,10 @@ const MOST_PIECES = 16;
  * system allows one at a time for a file) on another thread than the hash.
  */
 const WORK = `
-const { parentPort, workerData: { file, hashes } } = require('node:worker_threads');
+const { parentPort, workerData: { file } } = require('node:worker_threads');
 const { createHash } = require('node:crypto');
 const { write } = require('node:fs');
-const hash = hashes ? createHash('sha256') : null;
+const hash = createHash('sha256');
 const writeFrom = (bytes, at, done, settle) => {
   if (done === bytes.byteLength) return settle(null);
   write(file, bytes, done, bytes.byteLength - done, at + done, (error, count) => (error ? settle(error) : writeFrom(bytes, at, done + count, settle)));
@@ -32,9 +32,9 @@ const next = () => {
   });
 };
 parentPort.on('message', (piece) => {
-  if (piece === null) return parentPort.postMessage({ digest: hash ? hash.digest('hex') : '' });
+  if (piece === null) return parentPort.postMessage({ digest: hash.digest('hex') });
   if (queue.push(piece) === 1) next();
-  if (hash) hash.update(new Uint8Array(piece.memory, 0, piece.length));
+  hash.update(new Uint8Array(piece.memory, 0, piece.length));
 });
 `;
 
@@ -49,12 +49,9 @@ export class BackgroundWriter {
   private digest: string | null = null;
   private failure: Error | null = null;
 
-  /**
-   * @param file number of an open file, which must stay open until `close` has settled
-   * @param hashes whether `end` is to give the SHA-256 of all that was put
-   */
-  constructor(file: number, hashes: boolean) {
-    this.worker = new Worker(WORK, { eval: true, workerData: { file, hashes }, execArgv: [] });
+  /** @param file number of an open file, which must stay open until `close` has settled */
+  constructor(file: number) {
+    this.worker = new Worker(WORK, { eval: true, workerData: { file }, execArgv: [] });
     this.worker.on('message', (said: Said) => this.heard(said));
     this.worker.on('error', (error) => this.failed(error instanceof Error ? error : new Error(String(error))));
     this.worker.on('exit', () => this.failed(new Error('the thread that writes ended early')));
@@ -83,7 +80,7 @@ export class BackgroundWriter {
     this.worker.postMessage({ memory, length, at }, memory instanceof ArrayBuffer ? [memory] : []);
   }
 
-  /** Waits until all is written. @returns SHA-256 in lower-case hex; empty without hashing */
+  /** Waits until all is written. @returns SHA-256 of all that was put, in lower-case hex */
   async end(): Promise<string> {
     // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread has no origin
     this.worker.postMessage(null);

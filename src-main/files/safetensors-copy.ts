@@ -37,8 +37,8 @@ export interface ChangedTensor {
 
 export interface CopySettings {
   readonly metadata: Metadata;
-  /** A text that gets "0x" and the SHA-256 of the data section. */
-  readonly hashKey?: string;
+  /** The text that gets "0x" and the SHA-256 of the data section. */
+  readonly hashKey: string;
   readonly onProgress?: (done: number, total: number) => void;
   /** Between pieces of work; may throw to stop. */
   readonly pause?: () => Promise<void>;
@@ -50,23 +50,25 @@ const PLACE = `0x${'0'.repeat(64)}`;
 
 /**
  * @param tensors those of the source, in the order of their bytes
+ * @returns SHA-256 of the data section, in lower-case hex
  * Errors: `files.*`; what `write` and `pause` throw. Nothing is left behind then.
  */
-export async function writeChangedCopy(target: string, source: string, tensors: readonly TensorToCopy[], changed: ReadonlyMap<string, ChangedTensor>, settings: CopySettings): Promise<void> {
+export async function writeChangedCopy(target: string, source: string, tensors: readonly TensorToCopy[], changed: ReadonlyMap<string, ChangedTensor>, settings: CopySettings): Promise<string> {
   const { hashKey, onProgress, pause } = settings;
   const metadata = { ...(settings.metadata instanceof Map ? Object.fromEntries(settings.metadata) : settings.metadata as Record<string, string>) };
   const header = (text: string): Buffer => headerInOrder(
-    tensors.map(({ name, dtype, shape }) => ({ name, dtype: changed.get(name)?.dtype ?? dtype, shape })), hashKey === undefined ? metadata : { ...metadata, [hashKey]: text },
+    tensors.map(({ name, dtype, shape }) => ({ name, dtype: changed.get(name)?.dtype ?? dtype, shape })), { ...metadata, [hashKey]: text },
   );
   const total = tensors.reduce((sum, { length }) => sum + length, 0);
   const from = await open(source, 'r').catch((error: unknown) => {
     throw readError(error, source, 'the base model');
   });
+  let hash = '';
   try {
     await writeFileAtomic(target, async (file) => {
       const first = header(PLACE);
       await writeAt(file, first, 0);
-      const output = new Output(file.fd, first.length, hashKey !== undefined);
+      const output = new Output(file.fd, first.length);
       try {
         let done = 0;
         const ahead = new ReadAhead(from, source, tensors.filter(({ name }) => changed.get(name)?.wantsStored));
@@ -80,11 +82,11 @@ export async function writeChangedCopy(target: string, source: string, tensors: 
           done += tensor.length;
           await pause?.();
         }
-        const hash = await output.end();
+        hash = await output.end();
         onProgress?.(total, total);
         const last = header(`0x${hash}`);
-        assert(hashKey === undefined || last.length === first.length, 'a hash has one length');
-        if (hashKey !== undefined) await writeAt(file, last, 0);
+        assert(last.length === first.length, 'a hash has one length');
+        await writeAt(file, last, 0);
       } finally {
         // The file must not be closed under a thread that writes to it.
         await output.close();
@@ -93,6 +95,7 @@ export async function writeChangedCopy(target: string, source: string, tensors: 
   } finally {
     await from.close();
   }
+  return hash;
 }
 
 const NOTHING = new Uint8Array(0);
@@ -148,9 +151,9 @@ class Output implements TensorOutput {
   /** Pieces wait for what is read into them, and for those before them. */
   private handedOver: Promise<void> = Promise.resolve();
 
-  constructor(file: number, start: number, hashes: boolean) {
+  constructor(file: number, start: number) {
     this.start = start;
-    this.writer = new BackgroundWriter(file, hashes);
+    this.writer = new BackgroundWriter(file);
   }
 
   async write(bytes: Uint8Array): Promise<void> {

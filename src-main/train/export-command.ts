@@ -1,6 +1,6 @@
 // `adora export RUN|FILE`: what a run or an adapter file holds, for other programs.
 import { existsSync, statSync } from 'node:fs';
-import { rename, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { UserError } from '../base/errors.ts';
 import { consumers } from '../catalog/consumers/index.ts';
@@ -9,7 +9,7 @@ import { formatOf, layoutsFor } from '../catalog/programs.ts';
 import type { TrainEvent, TrainEventBody } from '../contract/events.ts';
 import { EXPORT, type ExportKind } from '../contract/export-kinds.ts';
 import { defaultSampler, type Consumer } from '../contract/job.ts';
-import { makeFolder, writeFileAtomic } from '../files/atomic-write.ts';
+import { makeFolder, renameOver, writeFileAtomic } from '../files/atomic-write.ts';
 import { markedStep } from '../files/run-files.ts';
 import { listCheckpoints } from './checkpoint.ts';
 import { chooseRuntime, type ChosenRuntime } from './choose-runtime.ts';
@@ -17,17 +17,18 @@ import { checkAxis, checkNames } from './export-choice.ts';
 import { differencesOf, writeDifferences, type Difference } from './export-diff.ts';
 import { approximate, RANKS_OF_DORA, type Approximation } from './export-lora.ts';
 import type { ProgramProof } from './export-proof.ts';
-import { isSmall, type PictureOfExport } from './export-picture.ts';
-import { ALLOWED, exportAdapter, pictureOfRun, unprovedPath, type AdapterExport, type ExportOutcome } from './export-run.ts';
+import { isSmall, paintMerged, type PictureOfExport } from './export-picture.ts';
+import { ALLOWED, exportAdapter, pictureOfRun, picturesOf, pictureVerdict, type AdapterExport, type ExportOutcome } from './export-run.ts';
 import { runStem, sourceOfFile, sourceOfRun, type ExportSource } from './export-source.ts';
 import type { FileDType } from './export-values.ts';
 import { runDifferences } from './export-weights.ts';
-import { saveMerged, weightsOfAdapter, weightsOfRun, weightsOfSource, type MergedModel } from './merge.ts';
+import { saveMerged, weightsOfAdapter, weightsOfRun, weightsOfSource, type MergeWeight } from './merge.ts';
+import type { BaseFiles } from './model-file.ts';
 import { chooseCheckpoint, openRun, openSavedValues } from './open-run.ts';
 import { noiseOf } from './noise-of.ts';
 import { EventLog, readEvents } from './run-folder.ts';
 import type { OpenRun } from './run-job.ts';
-import { adapterFile } from './write-adapter.ts';
+import { adapterFile, unprovedPath } from './write-adapter.ts';
 
 export interface ExportRequest {
   /** Folder of a run, or an adapter file. */
@@ -220,7 +221,7 @@ async function writeDiff(path: string, differences: readonly Difference[], metad
   const unproved = unprovedPath(path);
   const { overall, worst } = await writeDifferences(unproved, differences, dtype, metadataOf, (done, total) => emit({ kind: 'phase', name: 'write differences', done, total, unit: 'tensors' }));
   const ok = overall <= ALLOWED[dtype];
-  if (ok) await rename(unproved, path);
+  if (ok) await renameOver(unproved, path);
   else await rm(unproved, { force: true });
   const text = ok
     ? `The differences of ${differences.length} weights were read again: they are what was learnt, to ${percent(overall)} of the change (${percent(worst)} in the worst).`
@@ -241,7 +242,7 @@ function readersOfDifferences(target: Consumer): Program[] {
 async function exportMerged(source: ExportSource, step: number | null, task: Task): Promise<ExportResult> {
   const { weights, dispose } = weightsOfSource(source, task.chosen.runtime, task.request.dtype ?? task.dtype);
   try {
-    return mergedResult(await saveMerged(source, weights, mergeSettings(source.stem, step, task)), step, task);
+    return await writeMerged(source, weights, { model: source.baseModel.root }, source.stem, step, task);
   } finally {
     await dispose();
   }
@@ -250,23 +251,35 @@ async function exportMerged(source: ExportSource, step: number | null, task: Tas
 async function exportMergedRun(run: OpenRun, saved: ReturnType<typeof openSavedValues>, step: number, task: Task): Promise<ExportResult> {
   const { weights, dispose } = weightsOfAdapter(run, saved);
   try {
-    return mergedResult(await saveMerged(run, weights, mergeSettings(runStem(run.job, step), step, task)), step, task);
+    return await writeMerged(run, weights, run.job.base, runStem(run.job, step), step, task);
   } finally {
     await dispose();
   }
 }
 
-const mergeSettings = (stem: string, step: number | null, { folder, request, emit, pause }: Task) => ({
-  target: join(folder, `${stem}-merged`), dtype: request.dtype ?? 'stored' as const, title: step === null ? stem : `${stem}, step ${step}`, pause,
-  onProgress: (done: number, total: number): void => emit({ kind: 'phase', name: 'merge', done, total, unit: total > 1e6 ? 'bytes' : 'weights' }),
-});
-
-function mergedResult(merged: MergedModel, step: number | null, { what, emit }: Task): ExportResult {
-  const lost = merged.worstRounding > 0 ? `, of which rounding takes up to ${percent(merged.worstRounding)} in a weight` : '';
-  const elsewhere = merged.elsewhere.length === 0 ? '' : ` It has the base's own ${merged.elsewhere.join(', ')}: use the file that the run took in its place (base.vae, base.textEncoders) beside it.`;
-  const text = `${merged.changed} weights are changed${lost}.${elsewhere}`;
-  emit({ kind: 'verdict', name: 'export', ok: true, text: `The merged model was read again: ${text}`, data: { file: merged.path, changed: merged.changed, worstRounding: merged.worstRounding } });
-  return { text: `${what}: the merged model is in ${merged.path}\n${text}`, data: { ...(step === null ? {} : { step }), files: [merged.path], ...merged }, ok: true };
+/** @param parts the base's files, of which the merged model takes the place of the first */
+async function writeMerged(base: Pick<OpenRun, 'baseModel' | 'model'>, weights: readonly MergeWeight[], parts: BaseFiles, stem: string, step: number | null, task: Task): Promise<ExportResult> {
+  const { folder, request, pause, what, picture } = task;
+  const { emit, lines } = collecting(task);
+  const merged = await saveMerged(base, weights, {
+    target: join(folder, `${stem}-merged`), dtype: request.dtype ?? 'stored', title: step === null ? stem : `${stem}, step ${step}`, pause,
+    onProgress: (done, total) => emit({ kind: 'phase', name: 'merge', done, total, unit: total > 1e6 ? 'bytes' : 'weights' }),
+    onProved: (done, total) => emit({ kind: 'phase', name: 'prove merged', done, total, unit: 'weights' }),
+  });
+  const { path, changed, proof: { overall, worst, compared, layers }, elsewhere } = merged;
+  const pictures = picture && await paintMerged(base, weights, { ...parts, model: path }, picture, emit);
+  const share = compared < 1 ? `, ${percent(compared)} of each compared` : '';
+  const lost = `to ${percent(overall)} of the change (${percent(worst?.error ?? 0)} in "${worst?.path ?? ''}")${share}`;
+  const missing = elsewhere.length === 0 ? '' : ` It has the base's own ${elsewhere.join(', ')}: use the file that the run took in its place (base.vae, base.textEncoders) beside it.`;
+  const text = `All ${changed} changed weights are what was trained, ${lost}.${missing}`;
+  const data = { file: path, changed, overall, worst: worst?.error ?? 0, worstLayer: worst?.path ?? '', compared };
+  await writeFileAtomic(`${path}.proof.json`, `${JSON.stringify({ ...data, file: basename(path), ok: true, text, pictures: picturesOf(pictures), layers: Object.fromEntries(layers.map(({ path: layer, error }) => [layer, error])) }, null, 1)}\n`);
+  emit({ kind: 'verdict', name: 'export', ok: true, text: `The merged model was read again: ${text}`, data });
+  if (pictures) emit(pictureVerdict(path, pictures));
+  return {
+    text: [`${what}: the merged model is in ${path}`, ...lines].join('\n'), ok: true,
+    data: { ...(step === null ? {} : { step }), files: [path], ...data, elsewhere, proofs: [{ file: path, compared, pictures }] },
+  };
 }
 
 /** A run that has trained weights themselves. */
@@ -280,7 +293,7 @@ async function exportWeights(run: OpenRun, saved: ReturnType<typeof openSavedVal
   if (task.kind === EXPORT.asItIs || task.kind === EXPORT.plain || (task.request.for !== undefined && task.kind === undefined)) {
     throw new UserError('export.no-adapter', `The run "${task.request.run}" trained the weights themselves, so there is no adapter${task.request.for ? ` for ${task.request.for}` : ''}: use --as merged for the model, or --as diff for the differences.`, { run: task.request.run });
   }
-  const result = mergedResult(await saveMerged(run, weightsOfRun(run, saved), mergeSettings(runStem(run.job, step), step, task)), step, task);
+  const result = await writeMerged(run, weightsOfRun(run, saved), run.job.base, runStem(run.job, step), step, task);
   const isMoved = run.job.task === 'autoencoder' && run.job.autoencoder.part === 'all';
   return isMoved ? { ...result, text: `${result.text}\nThe scale of the latents is that of the base: a finished run measures it for the trained autoencoder and states it in its own export (vae/config.json, or "adora.latent_scale" in the metadata of a single file).` } : result;
 }

@@ -1,12 +1,13 @@
 // One picture painted twice: with the trained values, and with a file read again.
-import type { NoiseSettings, Prediction } from '../catalog/define/family.ts';
+import type { Model, NoiseSettings, Prediction } from '../catalog/define/family.ts';
 import type { TrainEventBody } from '../contract/events.ts';
 import { sizeOf } from '../base/shape.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { MAGNITUDE, type ExportSource } from './export-source.ts';
 import { valuesInFile } from './export-values.ts';
 import { mergedFile, withWeights, type FileAdapter } from './merged-weights.ts';
-import type { OpenModel } from './open-model.ts';
+import type { BaseFiles } from './model-file.ts';
+import { openModel, type OpenModel } from './open-model.ts';
 import { Painter } from './painter.ts';
 import { savePicture, type Picture, type PictureSettings } from './picture.ts';
 import { readAdapter } from './read-adapter.ts';
@@ -34,11 +35,34 @@ export function isSmall({ files }: Pick<OpenModel, 'files'>, denoiser: string): 
 
 /** Pictures are saved beside the file. Errors: those of painting. */
 export async function paintBoth(source: ExportSource, path: string, picture: PictureOfExport, emit: (event: TrainEventBody) => void): Promise<PaintedPair> {
+  const { model, baseModel, named } = source;
+  const withAdapter = (adapter: FileAdapter) => async (): Promise<OpenModel> => {
+    const changes = new Map<string, Float32Array>();
+    for await (const { path: weight, merged } of mergedFile(adapter, baseModel, picture.runtime, named.layers)) changes.set(weight, merged);
+    return withWeights(baseModel, changes);
+  };
+  return paintPair(model, [withAdapter(asAdapter(source)), withAdapter(readAdapter(path, named))], path, picture, emit);
+}
+
+/**
+ * With the base whose weights are changed in memory, and with the merged model by itself.
+ * @param files of the merged model. Errors: those of painting
+ */
+export async function paintMerged({ model, baseModel }: Pick<ExportSource, 'model' | 'baseModel'>, weights: readonly { readonly path: string; readonly merge: () => Promise<Float32Array> }[], files: BaseFiles, picture: PictureOfExport, emit: (event: TrainEventBody) => void): Promise<PaintedPair> {
+  const changed = async (): Promise<OpenModel> => {
+    const changes = new Map<string, Float32Array>();
+    for (const { path, merge } of weights) changes.set(path, await merge());
+    return withWeights(baseModel, changes);
+  };
+  return paintPair(model, [changed, async () => openModel(files)], files.model, picture, emit);
+}
+
+async function paintPair(model: Model, [trainedModel, exportedModel]: readonly [() => Promise<OpenModel>, () => Promise<OpenModel>], path: string, picture: PictureOfExport, emit: (event: TrainEventBody) => void): Promise<PaintedPair> {
   const phase = (done: number): void => emit({ kind: 'phase', name: 'paint with the file', done, total: 2, unit: 'pictures' });
   phase(0);
-  const trained = await paintWith(source, asAdapter(source), picture);
+  const trained = await paintWith(model, await trainedModel(), picture);
   phase(1);
-  const exported = await paintWith(source, readAdapter(path, source.named), picture);
+  const exported = await paintWith(model, await exportedModel(), picture);
   phase(2);
   const stem = path.replace(/\.safetensors$/, '');
   const files = { trained: `${stem}.trained.png`, exported: `${stem}.exported.png` };
@@ -55,11 +79,8 @@ export function asAdapter({ layers, axis, values, scale }: ExportSource): FileAd
   };
 }
 
-async function paintWith({ model, baseModel, named }: ExportSource, adapter: FileAdapter, { settings, runtime, noise }: PictureOfExport): Promise<Picture> {
-  const changes = new Map<string, Float32Array>();
-  for await (const { path, merged } of mergedFile(adapter, baseModel, runtime, named.layers)) changes.set(path, merged);
-  const painted = withWeights(baseModel, changes);
-  const painter = new Painter({ model, baseModel: painted, runtime, noise, builder: { storedDType: painted.storedDType }, trainsText: false });
+async function paintWith(model: Model, baseModel: OpenModel, { settings, runtime, noise }: PictureOfExport): Promise<Picture> {
+  const painter = new Painter({ model, baseModel, runtime, noise, builder: { storedDType: baseModel.storedDType }, trainsText: false });
   try {
     return (await painter.paint(new Map(), [settings]))[0]!;
   } finally {

@@ -1,14 +1,13 @@
 // Proof of an export: the written file is opened again, and what each program computes from its tensors is compared with the
 // weight that was trained, layer by layer.
-import { rng } from '../base/rng.ts';
 import type { ConsumerProgram, WrittenLayer } from '../catalog/define/consumer.ts';
 import { consumers } from '../catalog/consumers/index.ts';
-import type { AdapterPart, DoraAxis, Program } from '../catalog/define/format.ts';
+import type { AdapterPart, Program } from '../catalog/define/format.ts';
 import { openSafetensors } from '../files/safetensors.ts';
 import { ADAPTER_LIMITS, shown } from '../files/safetensors-header.ts';
 import type { WeightFile } from '../files/weight-file.ts';
 import { DOWN, UP } from '../nn/low-rank.ts';
-import { allVectors, extentsOf, pieces, type LayerPart } from './layer-part.ts';
+import { extentsOf, pieces, someVectors, type LayerPart } from './layer-part.ts';
 import { MAGNITUDE, type ExportSource, type SourceLayer } from './export-source.ts';
 import { productError, type LowRankPair } from './low-rank-norms.ts';
 import { trainedWeight } from './trained-weight.ts';
@@ -66,9 +65,10 @@ export async function proveFile(source: ExportSource, path: string, programs: re
   const share = Math.min(1, (settings.budget ?? BUDGET) / source.layers.reduce((sum, layer) => sum + costOf(layer), 1));
   for (const [index, layer] of source.layers.entries()) {
     settings.onProgress?.(index, source.layers.length);
-    const vectors = chosenVectors(layer, axis, share);
+    const count = layer.shape[axis === 'output' ? 0 : 1]!;
+    const vectors = someVectors(layer.path, count, Math.max(LEAST_VECTORS, Math.ceil(share * count)));
     compared += vectors.length;
-    all += layer.shape[axis === 'output' ? 0 : 1]!;
+    all += count;
     const found = new Map<string, ReadTensors>();
     const sums = readers.map((reader) => ({ reader, written: reader.layer(layer, found), error: 0 }));
     const base = source.baseModel.readF32(`${layer.path}.weight`);
@@ -83,7 +83,7 @@ export async function proveFile(source: ExportSource, path: string, programs: re
       for (const sum of sums) sum.error += squaredDistance(sum.written === null ? own : sum.reader.weight(sum.written, layer, part, own, products), wanted);
       await settings.pause?.();
     }
-    if (settings.isSame && vectors.length < layer.shape[axis === 'output' ? 0 : 1]!) for (const { reader, written } of sums) reader.judgeProduct(layer, written, settings.allowed(layer));
+    if (settings.isSame && vectors.length < count) for (const { reader, written } of sums) reader.judgeProduct(layer, written, settings.allowed(layer));
     for (const { reader, error } of sums) reader.judge(layer.path, Math.sqrt(error), Math.sqrt(change), Math.sqrt(size), settings.allowed(layer));
   }
   settings.onProgress?.(source.layers.length, source.layers.length);
@@ -94,15 +94,6 @@ const costOf = ({ shape, rank }: SourceLayer): number => {
   const { rows, channels, kernel } = extentsOf(shape);
   return 2 * rows * channels * kernel * rank;
 };
-
-/** All vectors of a layer, or some that are spread evenly from a random start. */
-function chosenVectors({ path, shape }: SourceLayer, axis: DoraAxis, share: number): number[] {
-  const all = allVectors(shape, axis);
-  const count = Math.min(all.length, Math.max(LEAST_VECTORS, Math.ceil(share * all.length)));
-  if (count === all.length) return all;
-  const start = rng(0, 'proof', path).uniform();
-  return Array.from({ length: count }, (_, i) => Math.floor(((i + start) * all.length) / count));
-}
 
 function squaredDistance(a: Float64Array, b: Float64Array | null): number {
   let sum = 0;

@@ -1,12 +1,12 @@
 // What a run leaves behind for other programs: adapter files in the layouts they read, or a whole model.
-import { rename, rm } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { rm } from 'node:fs/promises';
+import { basename, join } from 'node:path';
 import { consumers } from '../catalog/consumers/index.ts';
 import type { AdapterFormat, Program } from '../catalog/define/format.ts';
 import { exactIn, layoutsFor } from '../catalog/programs.ts';
 import type { TrainEventBody } from '../contract/events.ts';
 import type { Consumer } from '../contract/job.ts';
-import { writeFileAtomic } from '../files/atomic-write.ts';
+import { renameOver, writeFileAtomic } from '../files/atomic-write.ts';
 import { refuseSources } from '../files/keep-sources.ts';
 import type { DeviceTensor } from '../runtime/runtime.ts';
 import { list, noteFor } from './export-choice.ts';
@@ -22,7 +22,7 @@ import { noiseOf } from './noise-of.ts';
 import type { OpenRun } from './run-job.ts';
 import { replacedParts, saveModel, type SaveModelSettings } from './save-model.ts';
 import type { PictureBatch } from './tasks/autoencoder.ts';
-import { adapterFile, writeAdapter, type WriteSettings } from './write-adapter.ts';
+import { adapterFile, unprovedPath, writeAdapter, type WriteSettings } from './write-adapter.ts';
 
 type Emit = (event: TrainEventBody) => void;
 
@@ -122,9 +122,6 @@ interface OneFile extends AdapterExport {
   readonly programs: readonly Program[];
 }
 
-/** Where a file stands until it is proved. */
-export const unprovedPath = (path: string): string => join(dirname(path), `.${basename(path)}.unproved`);
-
 /** Null when the file would be wrong; then it is gone again. */
 async function writeAndProve(source: ExportSource, held: ExportSource, one: OneFile, emit: Emit): Promise<ExportedFile | null> {
   const { path, layout, format, programs, dtype } = one;
@@ -137,7 +134,7 @@ async function writeAndProve(source: ExportSource, held: ExportSource, one: OneF
       emit(verdict);
       return null;
     }
-    await rename(unproved, path);
+    await renameOver(unproved, path);
     const pictures = one.picture === null ? null : await paintBoth(source, path, one.picture, emit);
     await writeFileAtomic(`${path}.proof.json`, `${JSON.stringify({ ...verdict.data, text: verdict.text, file: basename(path), pictures: picturesOf(pictures), layers: layersOf(proof) }, null, 1)}\n`);
     await writeBeside(path, programs, await source.facts(), written.metadata, one.picture?.settings ?? null);
@@ -182,9 +179,9 @@ function verdictOf(path: string, layout: string, { label }: AdapterFormat, { pro
 const layersOf = ({ programs }: FileProof): object =>
   Object.fromEntries((programs[0]?.layers ?? []).map(({ path }, i) => [path, Object.fromEntries(programs.map(({ program, layers }) => [program, Number(layers[i]!.error.toPrecision(4))]))]));
 
-const picturesOf = (pair: PaintedPair | null): object | null => pair && { ...pair, trained: basename(pair.trained), exported: basename(pair.exported) };
+export const picturesOf = (pair: PaintedPair | null): object | null => pair && { ...pair, trained: basename(pair.trained), exported: basename(pair.exported) };
 
-const pictureVerdict = (path: string, { worst, mean, trained, exported }: PaintedPair): TrainEventBody => ({
+export const pictureVerdict = (path: string, { worst, mean, trained, exported }: PaintedPair): TrainEventBody => ({
   kind: 'verdict', name: 'export-picture', ok: true, data: { file: path, worst, mean, trained, exported },
   text: `Painted with the trained values and with the file: pixels differ by at most ${worst} of 255, ${mean.toPrecision(2)} on average.`,
 });

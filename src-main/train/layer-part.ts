@@ -2,6 +2,7 @@
 // piece by piece: a DoRA weight's vector depends on the same vector of the base and of the low-rank factors alone.
 // r rank, O rows, C input channels, k kernel positions
 import { multiply } from '../base/linear-algebra/multiply.ts';
+import { rng } from '../base/rng.ts';
 import type { Shape } from '../base/shape.ts';
 import type { DoraAxis } from '../catalog/define/format.ts';
 
@@ -69,3 +70,10 @@ export function* pieces(shape: Shape, axis: DoraAxis, vectors: readonly number[]
 }
 
 export const allVectors = (shape: Shape, axis: DoraAxis): number[] => Array.from({ length: shape[axis === 'output' ? 0 : 1]! }, (_, i) => i);
+
+/** Indices of as many of the vectors, spread evenly from a random start that the path gives; all when there are no more. */
+export function someVectors(path: string, all: number, wanted: number): number[] {
+  if (wanted >= all) return Array.from({ length: all }, (_, i) => i);
+  const start = rng(0, 'proof', path).uniform();
+  return Array.from({ length: wanted }, (_, i) => Math.floor(((i + start) * all) / wanted));
+}

@@ -28,10 +28,6 @@ export interface StoredRows {
   /** The weight's bytes in the base. */
   readonly base: Uint8Array<ArrayBuffer>;
   readonly output: TensorOutput;
-  /** Told of what is written, piece by piece. */
-  readonly onRows?: (bytes: Uint8Array) => void;
-  /** Asks for the share of the change that rounding to the element type takes, in the first rows. */
-  readonly onRounded?: (share: number) => void;
 }
 
 export interface LayerToMerge {
@@ -63,15 +59,9 @@ export class RowMerger {
 
   /** Error: `safetensors.f16-overflow`. */
   async merge(what: LayerToMerge, stored: StoredRows): Promise<void> {
-    const { to, output, onRows, onRounded } = stored;
     const pieces = cut(what, stored);
     const sums = await this.sumsOf(what, stored, pieces);
-    for (const [at, rows] of pieces.entries()) {
-      const bytes = await this.mergeRows(what, stored, rows, sums);
-      if (at === 0 && onRounded && to !== 'f32') onRounded(await this.rounding(what, stored, rows, sums, bytes));
-      onRows?.(bytes);
-      await output.give(bytes);
-    }
+    for (const rows of pieces) await stored.output.give(await this.mergeRows(what, stored, rows, sums));
   }
 
   async dispose(): Promise<void> {
@@ -102,18 +92,6 @@ export class RowMerger {
     const halves = (await this.compute(what, stored, rows, sums, to)) as Uint16Array<ArrayBuffer>;
     // An infinity is one of the base, or an overflow, of which the exact way tells.
     return hasInfinity(halves) ? exact() : new Uint8Array(halves.buffer, halves.byteOffset, halves.byteLength);
-  }
-
-  private async rounding(what: LayerToMerge, stored: StoredRows, rows: Rows, sums: HostTensor | null, bytes: Uint8Array<ArrayBuffer>): Promise<number> {
-    const wanted = await this.exact(what, stored, rows, sums);
-    const written = decodeF32(bytes, stored.to);
-    const base = decodeF32(rows.base, stored.from);
-    let [lost, change] = [0, 0];
-    for (let i = 0; i < wanted.length; i++) {
-      lost += (written[i]! - wanted[i]!) ** 2;
-      change += (wanted[i]! - base[i]!) ** 2;
-    }
-    return change > 0 ? Math.sqrt(lost / change) : 0;
   }
 
   private async exact(what: LayerToMerge, stored: StoredRows, rows: Rows, sums: HostTensor | null): Promise<Float32Array> {

@@ -5,7 +5,7 @@ import { dirname, join, relative, resolve } from 'node:path';
 import { UserError } from '../base/errors.ts';
 import type { Shape } from '../base/shape.ts';
 import { makeFolder, writeFileAtomic } from '../files/atomic-write.ts';
-import { decodeF32, encodeTensor } from '../files/convert.ts';
+import { encodeTensor } from '../files/convert.ts';
 import { openWeights } from '../files/sharded.ts';
 import { writeSafetensors, type TensorToWrite } from '../files/safetensors-write.ts';
 import type { TensorLocation } from '../files/weight-file.ts';
@@ -38,8 +38,8 @@ export interface SaveModelSettings {
   readonly config?: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
   /** For the headers of the files with new tensors. */
   readonly metadata?: Readonly<Record<string, string>>;
-  /** Told of every new tensor: what it was to be, and what its element type has left of it. */
-  readonly onWritten?: (name: string, wanted: Float32Array, written: Float32Array) => void;
+  /** Looks at the new model before it takes its place; may throw. @param folder where it is until then */
+  readonly prove?: (folder: string) => Promise<void>;
 }
 
 /**
@@ -63,10 +63,11 @@ export async function saveModel(values: ReadonlyMap<string, NewTensor>, settings
       const changes = settings.config?.[name];
       if (changes) await changeConfig(join(to, 'config.json'), changes);
     }
+    await settings.prove?.(folder);
   });
 }
 
-async function saveComponent(values: ReadonlyMap<string, NewTensor>, component: string, from: string, to: string, { dtype, replaced, metadata = {}, onWritten }: SaveModelSettings): Promise<void> {
+async function saveComponent(values: ReadonlyMap<string, NewTensor>, component: string, from: string, to: string, { dtype, replaced, metadata = {} }: SaveModelSettings): Promise<void> {
   mkdirSync(to, { recursive: true });
   for (const name of readdirSync(from)) if (!isWeight(name) && !isHidden(name)) cpSync(join(from, name), join(to, name), { recursive: true, dereference: true });
   const prefix = `${component}.`;
@@ -77,12 +78,7 @@ async function saveComponent(values: ReadonlyMap<string, NewTensor>, component: 
     const own = dtype === 'stored' ? storedDType(part, key) : dtype;
     return {
       name: key, dtype: own, shape,
-      data: async () => {
-        const wanted = typeof data === 'function' ? await data() : (data as Float32Array);
-        const bytes = encodeTensor(wanted, own, `${prefix}${key}`);
-        onWritten?.(`${prefix}${key}`, wanted, own === 'f32' ? wanted : decodeF32(bytes as Uint8Array<ArrayBuffer>, own));
-        return bytes;
-      },
+      data: async () => encodeTensor(typeof data === 'function' ? await data() : (data as Float32Array), own, `${prefix}${key}`),
     };
   });
   await writeSafetensors(join(to, WEIGHT_FILE[component] ?? 'diffusion_pytorch_model.safetensors'), [...kept, ...written], { ...metadata, format: 'pt' });

@@ -1,5 +1,5 @@
 // Writes low-rank values as an adapter file of one layout.
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { UserError } from '../base/errors.ts';
 import type { AdapterFormat, AdapterPart } from '../catalog/define/format.ts';
 import { encodeTensor } from '../files/convert.ts';
@@ -77,3 +77,6 @@ export function nameOf({ path }: SourceLayer, part: AdapterPart, format: Adapter
 }
 
 export const adapterFile = (folder: string, stem: string, kind: string): string => join(folder, `${stem}-${kind}.safetensors`);
+
+/** Where a file stands until it is proved. */
+export const unprovedPath = (path: string): string => join(dirname(path), `.${basename(path)}.unproved`);

@@ -239,7 +239,7 @@ describe.each(['sd15', 'sd21', 'sdxl'])('differences and the merged checkpoint o
     expect(after.metadata.get('modelspec.merged_from')).toBe(kind);
     // As it was: the type of each weight.
     const kept = await exportCommand(request(adapter, { base, out: temporaryFolder(), as: 'merged' }), quiet);
-    const stored = openSafetensors((kept.data as { path: string }).path);
+    const stored = openSafetensors((kept.data as { file: string }).file);
     for (const [name, { dtype }] of before.tensors) expect(stored.tensors.get(name)!.dtype).toBe(dtype);
   });
 });
@@ -254,7 +254,7 @@ test('a merged checkpoint never takes the place of its base, and says its own ha
   await refusalOf('result.not-ours', () => exportCommand(request(adapter, { base, out: folder, as: 'merged' }), quiet));
   const out = temporaryFolder();
   const { data } = await exportCommand(request(adapter, { base, out, as: 'merged' }), quiet);
-  const { path } = data as { path: string };
+  const { file: path } = data as { file: string };
   const bytes = readFileSync(path);
   const { createHash } = await import('node:crypto');
   const digest = createHash('sha256').update(bytes.subarray(8 + Number(bytes.readBigUInt64LE(0)))).digest('hex');

@@ -205,7 +205,10 @@ describe('adora export', () => {
     const out = temporaryFolder();
     const { data } = await exportCommand(request(at(name).folder, { out, merge: true, dtype: 'f32' }), quiet);
     const merged = join(out, `my-${name}-merged`);
-    expect(data).toMatchObject({ step: 3, files: [merged], worstRounding: 0 });
+    expect(data).toMatchObject({ step: 3, files: [merged], compared: 1, proofs: [{ file: merged, pictures: null }] });
+    const { overall, worst } = data as { overall: number; worst: number };
+    expect(worst).toBeGreaterThanOrEqual(overall);
+    expect(worst).toBeLessThan(1e-5);
     const [base, found] = [openModel(place.model), openModel(merged)];
     const values = roundTrained(new Map(openCheckpoint(at(name))), name === 'lora' ? 2 / Math.sqrt(3) : 2 / 3, 'f16');
     const layers = new Set([...values.keys()].map((key) => key.replace(/\.lora_.*$/, '')));
@@ -219,7 +222,7 @@ describe('adora export', () => {
       }
     }
     for (const file of ['model_index.json', 'unet/config.json', 'tokenizer/vocab.json']) expect(readFileSync(join(merged, file))).toEqual(readFileSync(join(place.model, file)));
-    expect(readdirSync(out)).toEqual([`my-${name}-merged`]);
+    expect(readdirSync(out).sort()).toEqual([`my-${name}-merged`, `my-${name}-merged.proof.json`]);
   });
 
   test('a merged model keeps the types of its base, says what rounding took, and replaces an earlier one', async () => {
@@ -235,9 +238,9 @@ describe('adora export', () => {
     writeFileSync(join(base, 'everything.safetensors'), 'x');
     for (let i = 0; i < 2; i++) {
       const { data } = await exportCommand(request(run, { merge: true }), quiet);
-      const { worstRounding, path } = data as { worstRounding: number; path: string };
-      expect(worstRounding).toBeGreaterThan(0);
-      expect(worstRounding).toBeLessThan(0.5);
+      const { worst, file: path } = data as { worst: number; file: string };
+      expect(worst).toBeGreaterThan(1e-5);
+      expect(worst).toBeLessThan(0.5);
       expect(readdirSync(path)).not.toContain('everything.safetensors');
       expect([...openModel(path).files.get('unet')!.tensors.values()].every(({ dtype }) => dtype === 'f16')).toBe(true);
     }
