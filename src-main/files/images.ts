@@ -94,15 +94,45 @@ async function openImage(source: string | Uint8Array, givenName?: string): Promi
     await open({ limitInputPixels: false }).metadata().catch((error: unknown) => {
       throw damaged(name, error);
     });
-  if (pages > 1) {
-    throw new UserError('images.animated', `"${name}" is an animation or a set of ${pages} pictures: save the one that ` +
-      'is meant as a picture of its own.', { name, pages });
+  const count = pages > 1 ? pages : framesOfPng(source);
+  if (count > 1) {
+    throw new UserError('images.animated', `"${name}" is an animation or a set of ${count} pictures: save the one that ` +
+      'is meant as a picture of its own.', { name, pages: count });
   }
   if (width * height > MAX_PIXELS) {
     throw new UserError('images.too-large', `The picture "${name}" has ${width} x ${height} pixels, more than the ` +
       `${MAX_PIXELS / 1e6} million that can be read: scale it down.`, { name, width, height });
   }
   return { name, width, height, open };
+}
+
+/** Bytes of a chunk's length, name and check sum. */
+const CHUNK_FRAME = 12;
+
+/**
+ * Frames of an animated PNG: the chunk acTL, which must come before the first image data (PNG Specification, third edition,
+ * section 11.3.6). sharp reads such a file as its first frame. 1 for every other picture.
+ */
+function framesOfPng(source: string | Uint8Array): number {
+  const bytes = typeof source === 'string' ? null : Buffer.from(source.buffer, source.byteOffset, source.byteLength);
+  const file = bytes === null ? openSync(source as string, 'r') : null;
+  const read = (at: number): Buffer => {
+    if (bytes !== null) return bytes.subarray(at, at + CHUNK_FRAME);
+    const part = Buffer.alloc(CHUNK_FRAME);
+    return part.subarray(0, readSync(file!, part, 0, part.length, at));
+  };
+  try {
+    if (!read(0).toString('latin1').startsWith('\x89PNG')) return 1;
+    for (let at = 8; ;) {
+      const head = read(at);
+      const name = head.toString('latin1', 4, 8);
+      if (head.length < CHUNK_FRAME || name === 'IDAT' || name === 'IEND') return 1;
+      if (name === 'acTL') return head.readUInt32BE(8);
+      at += CHUNK_FRAME + head.readUInt32BE(0);
+    }
+  } finally {
+    if (file !== null) closeSync(file);
+  }
 }
 
 const damaged = (name: string, error: unknown): UserError => {

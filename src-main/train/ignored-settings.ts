@@ -40,7 +40,8 @@ const rules: readonly Rule[] = [
   { settings: ['data.caption.keepTokens'], isIgnored: ({ data }) => !data.caption.shuffle, why: 'captions are not shuffled' },
   { settings: ['data.buckets.step', 'data.buckets.minAspect', 'data.buckets.maxAspect'], isIgnored: ({ data }) => !data.buckets.enabled, why: 'data.buckets.enabled is false' },
   { settings: ['train.priorWeight'], isIgnored: (job) => !isAutoencoder(job) && !job.data.folders.some(({ regularization }) => regularization), why: 'no folder has regularization = true' },
-  { settings: ['schedule.kind', 'schedule.warmup'], isIgnored: findsItsRate, why: 'the optimizer finds its rate by itself' },
+  { settings: ['optimizer.learningRate', 'schedule.kind', 'schedule.warmup'], isIgnored: findsItsRate, why: 'the optimizer finds its rate by itself' },
+  { settings: ['optimizer.relativeWarmup'], isIgnored: (job) => !findsItsRate(job), why: 'optimizer.relativeStep is false' },
 ];
 
 const minimal = jobSchema.parse({ version: jobVersion, base: { model: 'none' }, data: { folders: [{ path: 'none' }] } });
@@ -49,9 +50,16 @@ function valueAt(job: Job, setting: string): unknown {
   return setting.split('.').reduce<unknown>((value, key) => (value as Readonly<Record<string, unknown>> | undefined)?.[key], job);
 }
 
+/** What a job has that says nothing of a setting; optimizers have defaults of their own. */
+function defaultAt(job: Job, setting: string): unknown {
+  const [section, key = ''] = setting.split('.');
+  const own = optimizers[job.optimizer.kind as keyof typeof optimizers]?.fields as Readonly<Record<string, { readonly default: unknown }>> | undefined;
+  return section === 'optimizer' ? own?.[key]?.default : valueAt(minimal, setting);
+}
+
 /** A warning for each setting that is not at its default and has no effect. */
 export function ignoredSettings(job: Job): { readonly code: string; readonly text: string; readonly data: { readonly setting: string } }[] {
   return rules.filter(({ isIgnored }) => isIgnored(job)).flatMap(({ settings, why }) => settings
-    .filter((setting) => JSON.stringify(valueAt(job, setting)) !== JSON.stringify(valueAt(minimal, setting)))
+    .filter((setting) => JSON.stringify(valueAt(job, setting)) !== JSON.stringify(defaultAt(job, setting)))
     .map((setting) => ({ code: 'job.ignored', text: `${setting} has no effect: ${why}.`, data: { setting } })));
 }

@@ -84,7 +84,7 @@ export const formatFor = (axis: DoraAxis): AdapterFormat => Object.values(format
  * Reads an adapter for a model. Every tensor must find its place.
  * @param asked axis of magnitudes where the file leaves it open
  * Errors: `adapter.unknown-layout`, `adapter.other-kind`, `adapter.unknown-keys`, `adapter.other-model`, `adapter.incomplete`, `adapter.shape`,
- * `adapter.axis`, `adapter.alpha`, `adapter.not-finite`.
+ * `adapter.ranks`, `adapter.axis`, `adapter.alpha`, `adapter.not-finite`.
  */
 export function readAdapter(path: string, model: NamedModel, asked?: DoraAxis): ReadAdapter {
   const adapter = openAdapter(path);
@@ -169,6 +169,10 @@ function readLayer(adapter: AdapterFile, layer: string, parts: Parts, weight: Sh
   const { path, file } = adapter;
   const rank = file.tensors.get(parts.get(DOWN)!)!.shape[0] ?? 0;
   const { down, up } = lowRankShapes(weight, rank);
+  const ofUp = file.tensors.get(parts.get(UP)!)!.shape;
+  if (ofUp[0] === up[0] && ofUp[1] !== rank) {
+    throw new UserError('adapter.ranks', `"${path}" has matrices of different ranks for "${layer}" (${rank} in "${shown(parts.get(DOWN)!)}", ${ofUp[1] ?? 'none'} in "${shown(parts.get(UP)!)}"), so they cannot be multiplied: the file is damaged, get it again.`, { path, layer });
+  }
   const spelling = [...adapter.modules].find(([, own]) => own === parts)![0];
   const middle = adapter.middles.get(spelling);
   const scale = scaleOf(adapter, layer, parts, rank);

@@ -181,6 +181,25 @@ describe('decodeImage', () => {
     }
   });
 
+  it('refuses an animated PNG, from memory and from a file, and takes one of a single frame', async () => {
+    const still = await plain(1, 2, 3).png().toBuffer();
+    /** The still picture with a chunk acTL behind its header. */
+    const animated = (frames: number): Buffer => {
+      const chunk = Buffer.concat([Buffer.from('acTL'), Buffer.alloc(8)]);
+      chunk.writeUInt32BE(frames, 4);
+      const [length, sum] = [Buffer.alloc(4), Buffer.alloc(4)];
+      length.writeUInt32BE(8);
+      sum.writeUInt32BE(crc32(chunk));
+      return Buffer.concat([still.subarray(0, 33), length, chunk, sum, still.subarray(33)]);
+    };
+    const path = join(temporaryFolder(), 'moving.png');
+    writeFileSync(path, animated(7));
+    for (const source of [animated(7), path]) {
+      for (const work of [() => decodeImage(source), () => imageSize(source)]) expect((await refusalOf('images.animated', work)).data['pages']).toBe(7);
+    }
+    for (const source of [animated(1), still]) expect(await imageSize(source)).toMatchObject({ width: expect.any(Number) as number });
+  });
+
   it('refuses empty and missing files and folders', async () => {
     const folder = temporaryFolder();
     writeFileSync(join(folder, 'empty.png'), '');

@@ -208,7 +208,7 @@ describe('adora export', () => {
     expect(data).toMatchObject({ step: 3, files: [merged], compared: 1, proofs: [{ file: merged, pictures: null }] });
     const { overall, worst } = data as { overall: number; worst: number };
     expect(worst).toBeGreaterThanOrEqual(overall);
-    expect(worst).toBeLessThan(1e-5);
+    expect(worst).toBeLessThan(1e-4);
     const [base, found] = [openModel(place.model), openModel(merged)];
     const values = roundTrained(new Map(openCheckpoint(at(name))), name === 'lora' ? 2 / Math.sqrt(3) : 2 / 3, 'f16');
     const layers = new Set([...values.keys()].map((key) => key.replace(/\.lora_.*$/, '')));
@@ -367,7 +367,7 @@ describe('adapter files from elsewhere', () => {
     ['adapter.incomplete', pair().slice(0, 1)],
     ['adapter.shape', pair(flat, 65)],
     ['adapter.shape', pair(flat, 64, 17)],
-    ['adapter.shape', [tensor(`${flat}.lora_down.weight`, [2, 64]), tensor(`${flat}.lora_up.weight`, [16, 3])]],
+    ['adapter.ranks', [tensor(`${flat}.lora_down.weight`, [2, 64]), tensor(`${flat}.lora_up.weight`, [16, 3])]],
     ['adapter.shape', [...pair(), tensor(`${flat}.dora_scale`, [5, 1])]],
     ['adapter.alpha', [...pair(), tensor(`${flat}.alpha`, [2])]],
     ['adapter.alpha', [...pair(), tensor(`${flat}.alpha`, [], NaN)]],

@@ -112,6 +112,9 @@ test('settings that do nothing are told', () => {
     data: { folders: [...folders, { path: place.folder, regularization: true }], buckets: { step: 8 }, caption: { shuffle: true, keepTokens: 2 } },
   })).toEqual([]);
   expect(settings({ adapter: dora, optimizer: { kind: 'adafactor', relativeStep: true }, schedule: { kind: 'cosine', warmup: 3 } })).toEqual(['schedule.kind', 'schedule.warmup']);
+  expect(settings({ adapter: dora, optimizer: { kind: 'adafactor', relativeStep: true, relativeWarmup: true, learningRate: 1e-5 } })).toEqual(['optimizer.learningRate']);
+  expect(settings({ adapter: dora, optimizer: { kind: 'adafactor', relativeWarmup: true, learningRate: 1e-5 } })).toEqual(['optimizer.relativeWarmup']);
+  expect(settings({ adapter: dora, optimizer: { kind: 'lion', learningRate: 1e-5 } })).toEqual([]);
   expect(settings({ adapter: dora, optimizer: { kind: 'adafactor' }, schedule: { kind: 'cosine', warmup: 3 } })).toEqual([]);
   expect(settings({ adapter: dora, optimizer: { kind: 'prodigy' }, schedule: { kind: 'rex', warmup: 3 } })).toEqual([]);
 });
