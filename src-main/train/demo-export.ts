@@ -10,6 +10,7 @@ import { approximate, RANKS_OF_DORA } from './export-lora.ts';
 import { exportAdapter } from './export-run.ts';
 import { axisOfRun, sourceOfRun } from './export-source.ts';
 import { saveMerged, weightsOfAdapter, weightsOfRun } from './merge.ts';
+import { proofText } from './merge-proof.ts';
 import { chooseCheckpoint, openRun, openSavedValues } from './open-run.ts';
 import type { OpenRun } from './run-job.ts';
 import type { TrainedValues } from './trained.ts';
@@ -17,6 +18,8 @@ import type { TrainedValues } from './trained.ts';
 export interface DemoExport {
   /** Folder of the merged model. */
   readonly merged: string;
+  /** What reading the merged model again has shown. */
+  readonly mergedProof: string;
   readonly files: readonly string[];
   /** Which vectors of a weight have magnitudes of their own; null for adapters without. */
   readonly axis: string | null;
@@ -30,7 +33,7 @@ export async function exportDemo(runFolder: string, folder: string, chosen: Chos
   const { step, path } = chooseCheckpoint(run);
   const values = openSavedValues(path);
   const settings = { target: join(folder, 'merged'), dtype: run.job.output.dtype, title: `${run.job.name}, step ${step}` };
-  const { path: merged } = await scoped(async (keep) => {
+  const { path: merged, changed, proof } = await scoped(async (keep) => {
     const weights = run.plan.adapter === null ? weightsOfRun(run, values) : keep(weightsOfAdapter(run, values)).weights;
     return saveMerged(run, weights, settings);
   });
@@ -38,7 +41,7 @@ export async function exportDemo(runFolder: string, folder: string, chosen: Chos
   await makeFolder(adapter);
   if (existsSync(run.folder.exports)) cpSync(run.folder.exports, adapter, { recursive: true });
   const approximationError = await exportPlain(run, new Map(run.plan.tensors.map(({ name }) => [name, values(name)])), adapter);
-  return { merged, files: [...readdirSync(adapter).map((name) => join(adapter, name)), merged], axis: axisOfRun(run), approximationError };
+  return { merged, mergedProof: `The merged model was read again: ${proofText(changed, proof)}`, files: [...readdirSync(adapter).map((name) => join(adapter, name)), merged], axis: axisOfRun(run), approximationError };
 }
 
 /** Programs that do not apply these magnitudes get a plain LoRA; its file says how much it leaves out, which is returned. */

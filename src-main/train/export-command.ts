@@ -23,6 +23,7 @@ import { runStem, sourceOfFile, sourceOfRun, type ExportSource } from './export-
 import type { FileDType } from './export-values.ts';
 import { runDifferences } from './export-weights.ts';
 import { saveMerged, weightsOfAdapter, weightsOfRun, weightsOfSource, type MergeWeight } from './merge.ts';
+import { proofText } from './merge-proof.ts';
 import type { BaseFiles } from './model-file.ts';
 import { chooseCheckpoint, openRun, openSavedValues } from './open-run.ts';
 import { noiseOf } from './noise-of.ts';
@@ -268,10 +269,8 @@ async function writeMerged(base: Pick<OpenRun, 'baseModel' | 'model'>, weights: 
   });
   const { path, changed, proof: { overall, worst, compared, layers }, elsewhere } = merged;
   const pictures = picture && await paintMerged(base, weights, { ...parts, model: path }, picture, emit);
-  const share = compared < 1 ? `, ${percent(compared)} of each compared` : '';
-  const lost = `to ${percent(overall)} of the change (${percent(worst?.error ?? 0)} in "${worst?.path ?? ''}")${share}`;
   const missing = elsewhere.length === 0 ? '' : ` It has the base's own ${elsewhere.join(', ')}: use the file that the run took in its place (base.vae, base.textEncoders) beside it.`;
-  const text = `All ${changed} changed weights are what was trained, ${lost}.${missing}`;
+  const text = `${proofText(changed, merged.proof)}${missing}`;
   const data = { file: path, changed, overall, worst: worst?.error ?? 0, worstLayer: worst?.path ?? '', compared };
   await writeFileAtomic(`${path}.proof.json`, `${JSON.stringify({ ...data, file: basename(path), ok: true, text, pictures: picturesOf(pictures), layers: Object.fromEntries(layers.map(({ path: layer, error }) => [layer, error])) }, null, 1)}\n`);
   emit({ kind: 'verdict', name: 'export', ok: true, text: `The merged model was read again: ${text}`, data });

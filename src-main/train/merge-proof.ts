@@ -100,7 +100,7 @@ export class MergeProver {
     const { error, rounding, change, size } = sums;
     const relative = Math.sqrt(change > 0 ? error / change : size > 0 ? error / size : error);
     if (!(Math.sqrt(error) <= 1.01 * Math.sqrt(rounding) + ARITHMETIC * Math.sqrt(size))) {
-      throw new UserError('export.not-trained', `The merged model was not left, because it would be wrong: in "${path}" it differs from what was trained by ${(100 * relative).toPrecision(2)} % of the change. Export again; if it stays so, use --as dora or --as lora and report it.`, { target, path, relative });
+      throw new UserError('export.not-trained', `The merged model was not left, because it would be wrong: in "${path}" it differs from what was trained by ${percent(relative)} of the change. Export again; if it stays so, use --as dora or --as lora and report it.`, { target, path, relative });
     }
     this.layers.push({ path, error: relative });
     this.errors += error;
@@ -190,6 +190,12 @@ export async function proveBytes(path: string, hash: string, target: string, pau
   }
   if (found.digest('hex') !== hash) throw damaged(target, 'its bytes differ');
 }
+
+const percent = (value: number): string => `${(100 * value).toPrecision(2)} %`;
+
+/** What a proof has shown, as a sentence. @param changed weights that the model changes */
+export const proofText = (changed: number, { overall, worst, compared }: MergeProof): string =>
+  `All ${changed} changed weights are what was trained, to ${percent(overall)} of the change (${percent(worst?.error ?? 0)} in "${worst?.path ?? ''}")${compared < 1 ? `, ${percent(compared)} of each compared` : ''}.`;
 
 /** Names of the tensors of a file in which parameters change. */
 export const changedNames = ({ tensors }: StoredFile, paths: ReadonlySet<string>): Set<string> =>

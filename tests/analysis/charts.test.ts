@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 
 import { svgText, textWidth, wrapText } from '../../src-main/analysis/charts/font.ts';
-import { lossChart, runningMean } from '../../src-main/analysis/charts/loss-chart.ts';
+import { cutOff, lossChart, runningMean } from '../../src-main/analysis/charts/loss-chart.ts';
 import { magnitudeDirectionChart } from '../../src-main/analysis/charts/magnitude-direction-chart.ts';
 import { alongAxis, linearAxis, logAxis, tickText } from '../../src-main/analysis/charts/ticks.ts';
 import { xyChart } from '../../src-main/analysis/charts/xy-chart.ts';
@@ -109,6 +109,13 @@ describe('charts', () => {
     expect(await ink(png, 14, 200, 18, 160)).toBeGreaterThan(0.02);
     expect(await ink(png, 800, 78, 120, 55)).toBeGreaterThan(0.02);
     expect(await ink(png, 40, 54, 36, 16)).toBeGreaterThan(0.02);
+  });
+
+  test('steps above the picture are told', () => {
+    const points = [[1, 0.2], [2, 7.44], [3, 0.9], [4, 1.2]] as const;
+    expect(cutOff(points, 8)).toBe('');
+    expect(cutOff(points, 1.2)).toBe(' One step is higher: 7.4.');
+    expect(cutOff(points, 0.5)).toBe(' 3 steps are higher, up to 7.4.');
   });
 
   test('a running mean of a constant is the constant', () => {

@@ -18,7 +18,7 @@ export function lossChart({ name, steps, measured, measuredOn }: LossCourse): st
   const highest = Math.max(sorted[Math.floor(sorted.length * 0.99)] ?? 1, ...fixed.map(([, loss]) => loss)) * 1.05;
   return xyChart({
     title: `Loss: ${name}`,
-    note: 'Single steps vary with the noise and timesteps they draw; the measured points always use the same ones.',
+    note: `Single steps vary with the noise and timesteps they draw; the measured points always use the same ones.${cutOff(raw, highest)}`,
     x: { label: 'step', includes: [0] },
     y: { label: 'mean squared error', includes: [0], atMost: highest },
     series: [
@@ -27,6 +27,14 @@ export function lossChart({ name, steps, measured, measuredOn }: LossCourse): st
       { label: measuredOn, color: '#ea580c', points: fixed, line: { width: 1.6, dash: '5 4' }, marker: { radius: 4.5 } },
     ],
   });
+}
+
+/** Says what does not fit on the picture. */
+export function cutOff(points: readonly Point[], highest: number): string {
+  const above = points.filter(([, loss]) => loss > highest);
+  if (above.length === 0) return '';
+  const most = Math.max(...above.map(([, loss]) => loss)).toPrecision(2);
+  return above.length === 1 ? ` One step is higher: ${most}.` : ` ${above.length} steps are higher, up to ${most}.`;
 }
 
 const pointsOf = (values: LossCourse['steps']): Point[] =>
