@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs';
 import { basename } from 'node:path';
 
 import { UserError } from '../../base/errors.ts';
-import { mapAhead } from '../../base/async.ts';
+import { mapAhead, serialQueue } from '../../base/async.ts';
 import type { Item, ItemFilter, ItemFlag } from '../../contract/api.ts';
 import type { Job } from '../../contract/job.ts';
 import { say, type Text } from '../../contract/text.ts';
@@ -18,7 +18,7 @@ import type { Size } from '../../dataset/types.ts';
 import { coverSize, focusCorner } from '../../dataset/variants.ts';
 import type { StoredProject } from '../projects/project-file.ts';
 import type { Ids } from '../ids.ts';
-import { FactsCache } from './facts-cache.ts';
+import { FactsCache, stampOf } from './facts-cache.ts';
 import { readChoices } from './picture-choices.ts';
 
 export interface Picture {
@@ -38,6 +38,9 @@ export interface Picture {
   isExactDouble: boolean;
 }
 
+/** A picture as it was found: nothing was measured or decided yet. */
+type Found = Pick<Picture, 'path' | 'dataFolder' | 'regularization' | 'folderRepeats' | 'caption'>;
+
 /** What decides how pictures are cut and what they are trained with. */
 export interface TrainingView {
   readonly data: Job['data'];
@@ -47,6 +50,8 @@ export interface TrainingView {
 /** Below this the variance of the Laplacian tells of blur, at 512 pixels. */
 const BLURRED = 60;
 const CLIPPED = 0.35;
+/** Why a picture may not be read (`files/file-errors.ts`). */
+const UNREADABLE: ReadonlySet<string> = new Set(['files.not-found', 'files.no-access', 'files.is-a-folder', 'files.damaged-disk']);
 
 export class ProjectData {
   readonly folder: string;
@@ -57,6 +62,10 @@ export class ProjectData {
   /** Data folders that are gone, and texts of files that stopped the reading of a folder. */
   problems: Text[] = [];
   readonly #ids: Ids;
+  #byPath: ReadonlyMap<string, Picture> = new Map();
+  /** How often the folders were listed: who works through `pictures` sees that they are others now. */
+  #listings = 0;
+  readonly #inTurn = serialQueue();
 
   constructor(folder: string, cacheFolder: string, ids: Ids) {
     this.folder = folder;
@@ -65,59 +74,101 @@ export class ProjectData {
     this.choices = readChoices(folder);
   }
 
-  /** Lists the folders anew; measurements that are still valid come from the cache. */
-  async list({ dataFolders }: StoredProject): Promise<void> {
-    const pictures: Picture[] = [];
+  at(path: string): Picture | undefined {
+    return this.#byPath.get(path);
+  }
+
+  /** Listings and edits wait for each other: a listing would bring back captions that it read before an edit wrote them. */
+  inTurn<R>(work: () => Promise<R>): Promise<R> {
+    return this.#inTurn(work);
+  }
+
+  /**
+   * Lists the folders anew; measurements that are still valid come from the cache.
+   * @param stored asked when the listing's turn has come
+   */
+  list(stored: () => StoredProject): Promise<void> {
+    return this.inTurn(() => this.#list(stored()));
+  }
+
+  async #list({ dataFolders }: StoredProject): Promise<void> {
+    const found = new Map<string, Found>();
     const problems: Text[] = [];
-    for (const { path, repeats, regularization } of dataFolders) {
-      if (!existsSync(path)) {
-        problems.push(say('data.folder-gone', `The folder "${path}" is not there any more.`, { path }));
+    for (const { path: dataFolder, repeats, regularization } of dataFolders) {
+      if (!existsSync(dataFolder)) {
+        problems.push(say('data.folder-gone', `The folder "${dataFolder}" is not there any more.`, { path: dataFolder }));
         continue;
       }
       try {
-        const { items } = await scanFolders([{ path, regularization, ...(repeats === null ? {} : { repeats }) }]);
-        for (const item of items) {
-          pictures.push({
-            path: item.path, id: this.#ids.of(item.path), dataFolder: path, regularization, folderRepeats: item.repeats, caption: item.caption ?? '',
-            choice: this.choices.get(item.path) ?? {}, facts: this.cache.get(item.path), problem: this.cache.problem(item.path), group: null, isExactDouble: false,
-          });
+        const { items } = await scanFolders([{ path: dataFolder, regularization, ...(repeats === null ? {} : { repeats }) }]);
+        for (const { path, repeats: folderRepeats, caption } of items) {
+          if (!found.has(path)) found.set(path, { path, dataFolder, regularization, folderRepeats, caption: caption ?? '' });
         }
       } catch (error) {
         if (!(error instanceof UserError)) throw error;
         if (error.code !== 'dataset.empty-folder') problems.push(say(error.code, error.message, { ...error.data }));
       }
     }
-    const seen = new Set<string>();
-    this.pictures = pictures.filter(({ path }) => !seen.has(path) && seen.add(path));
+    // From here on without a pause, so that a measurement is in the cache or finds the new pictures.
+    this.pictures = [...found.values()].map((picture) => ({
+      ...picture, id: this.#ids.of(picture.path), choice: this.choices.get(picture.path) ?? {},
+      facts: this.cache.get(picture.path), problem: this.cache.problem(picture.path), group: null, isExactDouble: false,
+    }));
+    this.#byPath = new Map(this.pictures.map((picture) => [picture.path, picture]));
+    this.#listings++;
     this.problems = problems;
     this.#group();
     this.revision++;
   }
 
-  /** Measures what was not measured yet. */
+  /** Measures what was not measured yet, also what a listing meanwhile finds, until nothing is left. */
   async measure(signal: AbortSignal, onProgress: (done: number, total: number) => void): Promise<void> {
     const { pictureFacts } = await import('../../dataset/picture-facts.ts');
-    const wanted = this.pictures.filter(({ facts, problem }) => problem === null && (facts === null || !this.cache.hasThumbnail(this.cache.thumbnail(facts.contentHash))));
-    let done = 0;
-    onProgress(0, wanted.length);
-    const work = async (picture: Picture): Promise<void> => {
-      signal.throwIfAborted();
-      try {
-        picture.facts = await pictureFacts(picture.path, (hash) => this.cache.thumbnail(hash), (file) => this.cache.hasThumbnail(file));
-        this.cache.set(picture.path, picture.facts);
-      } catch (error) {
-        picture.problem = error instanceof Error ? error.message : String(error);
-        this.cache.setBad(picture.path, picture.problem);
+    const tried = new Set<string>();
+    let [done, total, listing] = [0, 0, -1];
+    const source = function* (data: ProjectData): Generator<string> {
+      let rest: string[] = [];
+      for (;;) {
+        if (listing !== data.#listings) {
+          listing = data.#listings;
+          rest = data.pictures.filter((picture) => !tried.has(picture.path) && data.#isUnknown(picture)).map(({ path }) => path).reverse();
+          total = tried.size + rest.length;
+          onProgress(done, total);
+        }
+        const next = rest.pop();
+        if (next === undefined) return;
+        tried.add(next);
+        yield next;
       }
     };
+    const work = async (path: string): Promise<void> => {
+      signal.throwIfAborted();
+      const stamp = stampOf(path);
+      try {
+        const facts = await pictureFacts(path, (hash) => this.cache.thumbnail(hash), (file) => this.cache.hasThumbnail(file));
+        this.cache.set(path, stamp, facts);
+      } catch (error) {
+        // A thumbnail that cannot be written is not the picture's fault.
+        if (error instanceof UserError && !/^images\./.test(error.code) && !UNREADABLE.has(error.code)) throw error;
+        this.cache.setBad(path, stamp, error instanceof Error ? error.message : String(error));
+      }
+      // The picture of the newest listing.
+      const picture = this.at(path);
+      if (picture) Object.assign(picture, { facts: this.cache.get(path), problem: this.cache.problem(path) });
+    };
     try {
-      for await (const _ of mapAhead(wanted, 3, work)) onProgress(++done, wanted.length);
+      // A listing that ends while the last ones are measured is seen by the next round.
+      while (listing !== this.#listings) for await (const _ of mapAhead(source(this), 3, work)) onProgress(++done, total);
     } finally {
       // What was measured before a stop is not measured again.
       await this.cache.save(new Set(this.pictures.map(({ path }) => path)));
       this.#group();
       this.revision++;
     }
+  }
+
+  #isUnknown({ facts, problem }: Picture): boolean {
+    return problem === null && (facts === null || !this.cache.hasThumbnail(this.cache.thumbnail(facts.contentHash)));
   }
 
   #group(): void {
