@@ -43,6 +43,7 @@ export const itemSchema = z.strictObject({
 export type Item = z.infer<typeof itemSchema>;
 
 export const itemFilterSchema = z.strictObject({
+  ids: z.array(idSchema).max(500).optional(),
   /** In name or caption, any case. */
   text: z.string().max(500).optional(),
   /** Has all of these tags. */

@@ -249,7 +249,8 @@ export function itemOf(picture: Picture, { data }: TrainingView, sizes: readonly
 }
 
 export function fits(picture: Picture, flags: readonly ItemFlag[], filter: ItemFilter, separator: string, folderId: string): boolean {
-  const { text, tags, flags: wanted, included, group } = filter;
+  const { ids, text, tags, flags: wanted, included, group } = filter;
+  if (ids !== undefined && !ids.includes(picture.id)) return false;
   if (included !== undefined && isIncluded(picture) !== included) return false;
   if (filter.folderId !== undefined && filter.folderId !== folderId) return false;
   if (group !== undefined && picture.group !== group) return false;

@@ -18,7 +18,7 @@ export const data = {
   sorts: { name: 'By name', size: 'By size', sharpness: 'By sharpness', caption: 'By caption', group: 'Duplicates together', folder: 'By folder' },
   folders: 'Folders', repeats: 'Repeats', repeatsOf: (folder: string) => `Repeats of ${folder}`, draws: (count: number) => `${count} looks an epoch`, removeFolder: (folder: string) => `Take ${folder} out of the project; its files stay`,
   regularization: 'Regularization', regularizationHelp: 'Pictures of the general kind, so that the model forgets less',
-  picture: (name: string) => `Picture ${name}`, use: 'Use this picture', caption: 'Caption', remove: (tag: string) => `Remove ${tag}`, addTag: 'Add a tag', add: 'Add',
+  picture: (name: string) => `Picture ${name}`, use: 'Use this picture', caption: 'Caption', remove: (tag: string) => `Remove ${tag}`, addTag: 'Add a tag', add: 'Add', previous: 'Previous picture', next: 'Next picture', captionKeys: 'Page Down and Page Up go to the next and the previous caption',
   trained: 'Text that is trained', nothing: '(empty)',
   facts: (width: number, height: number, bytes: string) => `${width} × ${height}, ${bytes}`, trainsAt: (width: number, height: number) => `, trains at ${width} × ${height}`,
   cut: (share: number) => `, ${share} % is cut off`,
