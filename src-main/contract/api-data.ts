@@ -39,6 +39,8 @@ export const itemSchema = z.strictObject({
   crop: rectangle.nullable(),
   /** Exactly what the text encoder gets (before dropout and shuffling). */
   trainedText: z.string(),
+  /** Why it cannot be trained on. */
+  problem: z.string().nullable(),
 });
 export type Item = z.infer<typeof itemSchema>;
 

@@ -14,7 +14,7 @@ import type { Handlers } from '../rpc.ts';
 import { callTrainer } from '../trainer/call.ts';
 import { editTags } from './edit-tags.ts';
 import { History } from './history.ts';
-import { fits, flagsOf, isIncluded, itemOf, ProjectData, repeatsOf, sizesOf, tagsOf, type Picture, type TrainingView } from './project-data.ts';
+import { fits, flagsOf, isIncluded, itemOf, problemOf, ProjectData, repeatsOf, sizesOf, tagsOf, type Picture, type TrainingView } from './project-data.ts';
 
 type DataMethods = Extract<keyof Handlers, `data.${string}`>;
 
@@ -166,7 +166,7 @@ export function createData(studio: StudioContext, { project, view }: DataNeeds):
     'data.autocaption': async ({ projectId, target, modelId, csvId, threshold, characterThreshold, mode, underscores }) => {
       const [model, csv] = [ids.path(modelId), ids.path(csvId)];
       const { data } = await open(projectId);
-      const chosen = targets(data, projectId, target).filter(({ caption, problem }) => problem === null && (mode !== 'empty-only' || caption === ''));
+      const chosen = targets(data, projectId, target).filter((picture) => problemOf(picture) === null && (mode !== 'empty-only' || picture.caption === ''));
       const taskId = tasks.start({ kind: 'autocaption', subject: projectId, label: 'Write captions', unit: 'pictures' }, async ({ signal, progress }) => {
         const call = callTrainer(host, 'tag', { model, csv, threshold, characterThreshold, underscores, pictures: chosen.map(({ path }) => path) },
           { signal, onProgress: (_, done, total) => progress(done, total) });
@@ -197,7 +197,7 @@ export function createData(studio: StudioContext, { project, view }: DataNeeds):
       if (!data.pictures.some((picture) => isIncluded(picture) && !picture.regularization)) {
         throw new UserError('data.nothing', 'There is no picture to train on: add a folder with pictures, or include some.');
       }
-      const unreadable = data.pictures.filter(({ problem }) => problem !== null).map(({ path }) => [path, { included: false }] as const);
+      const unreadable = data.pictures.filter((picture) => problemOf(picture) !== null).map(({ path }) => [path, { included: false }] as const);
       return new Map([...data.selection(), ...unreadable]);
     },
     relist,

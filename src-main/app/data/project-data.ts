@@ -16,7 +16,7 @@ import { scanFolders } from '../../dataset/scan.ts';
 import type { Choice, Selection } from '../../dataset/selection.ts';
 import type { Size } from '../../dataset/types.ts';
 import { coverSize, focusCorner } from '../../dataset/variants.ts';
-import type { StoredProject } from '../projects/project-file.ts';
+import { uploadsOf, type StoredProject } from '../projects/project-file.ts';
 import type { Ids } from '../ids.ts';
 import { FactsCache, stampOf } from './facts-cache.ts';
 import { readChoices } from './picture-choices.ts';
@@ -32,6 +32,8 @@ export interface Picture {
   caption: string;
   choice: Choice;
   facts: PictureFacts | null;
+  /** Why its caption file cannot be read; it is not trained on then. */
+  readonly captionProblem: string | null;
   /** Why it cannot be read. */
   problem: string | null;
   group: number | null;
@@ -39,7 +41,7 @@ export interface Picture {
 }
 
 /** A picture as it was found: nothing was measured or decided yet. */
-type Found = Pick<Picture, 'path' | 'dataFolder' | 'regularization' | 'folderRepeats' | 'caption'>;
+type Found = Pick<Picture, 'path' | 'dataFolder' | 'regularization' | 'folderRepeats' | 'caption' | 'captionProblem'>;
 
 /** What decides how pictures are cut and what they are trained with. */
 export interface TrainingView {
@@ -50,6 +52,8 @@ export interface TrainingView {
 /** Below this the variance of the Laplacian tells of blur, at 512 pixels. */
 const BLURRED = 60;
 const CLIPPED = 0.35;
+/** Warnings of a listing that are worth a line; the others are flags of pictures or come from settings. */
+const NOTED: ReadonlySet<string> = new Set(['dataset.skipped-folders', 'dataset.skipped-files']);
 /** Why a picture may not be read (`files/file-errors.ts`). */
 const UNREADABLE: ReadonlySet<string> = new Set(['files.not-found', 'files.no-access', 'files.is-a-folder', 'files.damaged-disk']);
 
@@ -61,6 +65,8 @@ export class ProjectData {
   revision = 0;
   /** Data folders that are gone, and texts of files that stopped the reading of a folder. */
   problems: Text[] = [];
+  /** What the folders hold besides, which is not used. */
+  notes: Text[] = [];
   readonly #ids: Ids;
   #byPath: ReadonlyMap<string, Picture> = new Map();
   /** How often the folders were listed: who works through `pictures` sees that they are others now. */
@@ -94,19 +100,26 @@ export class ProjectData {
   async #list({ dataFolders }: StoredProject): Promise<void> {
     const found = new Map<string, Found>();
     const problems: Text[] = [];
+    const notes: Text[] = [];
     for (const { path: dataFolder, repeats, regularization } of dataFolders) {
       if (!existsSync(dataFolder)) {
         problems.push(say('data.folder-gone', `The folder "${dataFolder}" is not there any more.`, { path: dataFolder }));
         continue;
       }
       try {
-        const { items } = await scanFolders([{ path: dataFolder, regularization, ...(repeats === null ? {} : { repeats }) }]);
-        for (const { path, repeats: folderRepeats, caption } of items) {
-          if (!found.has(path)) found.set(path, { path, dataFolder, regularization, folderRepeats, caption: caption ?? '' });
-        }
+        const { items, bad, warnings } = await scanFolders([{ path: dataFolder, regularization, ...(repeats === null ? {} : { repeats }) }], { keepsBad: true });
+        const add = (path: string, folderRepeats: number, caption: string, captionProblem: string | null): void => {
+          if (!found.has(path)) found.set(path, { path, dataFolder, regularization, folderRepeats, caption, captionProblem });
+        };
+        for (const { path, repeats: folderRepeats, caption } of items) add(path, folderRepeats, caption ?? '', null);
+        for (const { path, error } of bad) add(path, repeats ?? 1, '', error.message);
+        notes.push(...warnings.filter(({ code }) => NOTED.has(code)).map(({ code, text, data }) => say(code, text, { ...data })));
       } catch (error) {
         if (!(error instanceof UserError)) throw error;
-        if (error.code !== 'dataset.empty-folder') problems.push(say(error.code, error.message, { ...error.data }));
+        const text = say(error.code, error.message, { ...error.data });
+        if (error.code !== 'dataset.empty-folder') problems.push(text);
+        // The program made that one, for what is dropped.
+        else if (dataFolder !== uploadsOf(this.folder)) notes.push(text);
       }
     }
     // From here on without a pause, so that a measurement is in the cache or finds the new pictures.
@@ -117,6 +130,7 @@ export class ProjectData {
     this.#byPath = new Map(this.pictures.map((picture) => [picture.path, picture]));
     this.#listings++;
     this.problems = problems;
+    this.notes = notes;
     this.#group();
     this.revision++;
   }
@@ -189,17 +203,20 @@ export class ProjectData {
   }
 }
 
-export const isIncluded = ({ choice, problem }: Picture): boolean => choice.included !== false && problem === null;
+/** Why a picture cannot be trained on. */
+export const problemOf = ({ problem, captionProblem }: Picture): string | null => problem ?? captionProblem;
+export const isIncluded = (picture: Picture): boolean => picture.choice.included !== false && problemOf(picture) === null;
 export const repeatsOf = ({ choice, folderRepeats }: Picture): number => choice.repeats ?? folderRepeats;
 
 export const tagsOf = (caption: string, separator: string): string[] =>
   caption.split(separator.trim() === '' ? separator : separator.trim()).map((tag) => tag.trim()).filter((tag) => tag !== '');
 
-export function flagsOf({ facts, problem, group, isExactDouble, caption }: Picture, target: Size | null): ItemFlag[] {
-  const flags: ItemFlag[] = [];
-  if (problem !== null) flags.push('unreadable');
-  if (caption === '') flags.push('no-caption');
-  if (facts === null) return flags;
+/** The gravest first; a caption can be written at any time. */
+export function flagsOf(picture: Picture, target: Size | null): ItemFlag[] {
+  const { facts, group, isExactDouble, caption } = picture;
+  const flags: ItemFlag[] = problemOf(picture) === null ? [] : ['unreadable'];
+  const silent: ItemFlag[] = caption === '' ? ['no-caption'] : [];
+  if (facts === null) return [...flags, ...silent];
   if (isExactDouble) flags.push('duplicate-exact');
   else if (group !== null) flags.push('duplicate-near');
   if (target && Math.max(target.width / facts.width, target.height / facts.height) > 1) flags.push('too-small');
@@ -209,7 +226,7 @@ export function flagsOf({ facts, problem, group, isExactDouble, caption }: Pictu
   if (facts.hasBorder) flags.push('border');
   if (facts.mayHaveWatermark) flags.push('watermark-suspect');
   if (facts.hasAlpha) flags.push('alpha');
-  return flags;
+  return [...flags, ...silent];
 }
 
 /** The training sizes of a view; null while the model is not known. */
@@ -244,7 +261,7 @@ export function itemOf(picture: Picture, { data }: TrainingView, sizes: readonly
     flags: flagsOf(picture, bucket), group: picture.group,
     sharpness: facts?.sharpness ?? null, bright: facts?.bright ?? null, dark: facts?.dark ?? null,
     bucket: bucket && { width: bucket.width, height: bucket.height }, crop,
-    trainedText: withPrefix(prefix, caption, separator),
+    trainedText: withPrefix(prefix, caption, separator), problem: problemOf(picture),
   };
 }
 

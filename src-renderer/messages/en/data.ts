@@ -13,7 +13,7 @@ export const data = {
   emptyText: '20 to 100 pictures of one style, varied in subject. Captions in .txt files beside them are read; nothing on disk is changed without you.',
   addAFolder: 'Add a folder', looking: 'Looking at pictures …', paused: 'The training is paused: what you change here counts when it goes on.',
   noCaption: 'no caption', isLeftOut: ', left out', select: (name: string) => `Select ${name}`,
-  scanning: 'Measuring pictures …', readiness: 'Readiness and filters', used: (used: number, all: number) => `${used} of ${pictures(all)} are used`,
+  readiness: 'Readiness and filters', used: (used: number, all: number) => `${used} of ${pictures(all)} are used`,
   show: 'Show', filters: 'Filters', all: 'All', isOut: 'Left out', tags: 'Tags', shapes: 'Shapes', size: 'Size', pictures: 'Pictures', sort: 'Sort',
   sorts: { name: 'By name', size: 'By size', sharpness: 'By sharpness', caption: 'By caption', group: 'Duplicates together', folder: 'By folder' },
   folders: 'Folders', repeats: 'Repeats', repeatsOf: (folder: string) => `Repeats of ${folder}`, draws: (count: number) => `${count} looks an epoch`, removeFolder: (folder: string) => `Take ${folder} out of the project; its files stay`,
@@ -21,6 +21,7 @@ export const data = {
   picture: (name: string) => `Picture ${name}`, use: 'Use this picture', caption: 'Caption', remove: (tag: string) => `Remove ${tag}`, addTag: 'Add a tag', add: 'Add', previous: 'Previous picture', next: 'Next picture', captionKeys: 'Page Down and Page Up go to the next and the previous caption',
   trained: 'Text that is trained', nothing: '(empty)',
   facts: (width: number, height: number, bytes: string) => `${width} × ${height}, ${bytes}`, trainsAt: (width: number, height: number) => `, trains at ${width} × ${height}`,
+  noBucket: 'What is cut off shows once a model is chosen on Train.',
   cut: (share: number) => `, ${share} % is cut off`,
   focus: (x: number, y: number) => `Centre of interest at ${x} %, ${y} %. Arrow keys move it.`, focusHelp: 'The frame is what is trained. Click or use the arrow keys to move its centre.', centre: 'Back to the centre',
   batch: {
