@@ -45,7 +45,7 @@ export function createTasks(bus: Bus, now: () => number = Date.now): Tasks {
   };
   return {
     start: ({ kind, subject, label, unit, key }, work) => {
-      const same = key === undefined ? undefined : [...tasks.values()].find((one) => one.key === key && one.task.state === 'running');
+      const same = key === undefined ? undefined : [...tasks.values()].find((one) => one.key === key && one.task.state === 'running' && !one.stop.signal.aborted);
       if (same) return same.task.id;
       const id = randomBytes(12).toString('base64url');
       const stop = new AbortController();

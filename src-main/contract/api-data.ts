@@ -39,10 +39,13 @@ export const itemSchema = z.strictObject({
   crop: rectangle.nullable(),
   /** Exactly what the text encoder gets (before dropout and shuffling). */
   trainedText: z.string(),
+  /** Why it cannot be trained on. */
+  problem: z.string().nullable(),
 });
 export type Item = z.infer<typeof itemSchema>;
 
 export const itemFilterSchema = z.strictObject({
+  ids: z.array(idSchema).max(500).optional(),
   /** In name or caption, any case. */
   text: z.string().max(500).optional(),
   /** Has all of these tags. */

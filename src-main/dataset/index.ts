@@ -48,8 +48,10 @@ export interface PreparedDataset {
 export async function prepareDataset(data: DataSettings, options: PrepareOptions): Promise<PreparedDataset> {
   const { modelSize, pixelStep, seed, crops = 4, signal } = options;
   const plan = planBuckets(data, modelSize, pixelStep);
-  const scan = await scanFolders(data.folders);
-  const chosen = data.selection === undefined ? scan.items : applySelection(scan.items, await readSelection(data.selection));
+  const selection = data.selection === undefined ? null : await readSelection(data.selection);
+  const leftOut = new Set([...selection ?? []].flatMap(([path, { included }]) => (included === false ? [path] : [])));
+  const scan = await scanFolders(data.folders, { leftOut });
+  const chosen = selection === null ? scan.items : applySelection(scan.items, selection);
   const measured = await measureItems(chosen, signal);
   if (!measured.some(({ regularization }) => !regularization)) {
     throw new UserError('dataset.nothing-to-train', 'All folders of the data set are regularization folders: add one ' +

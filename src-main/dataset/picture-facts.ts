@@ -2,10 +2,11 @@
 // the size is measured on a reduced copy, so that thousands of pictures take minutes.
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
+import { basename } from 'node:path';
 import sharp from 'sharp';
 import { writeFileAtomic } from '../files/atomic-write.ts';
 import { readError } from '../files/file-errors.ts';
-import { imageSize, MAX_PIXELS } from '../files/images.ts';
+import { damaged, imageSize, MAX_PIXELS } from '../files/images.ts';
 
 export interface PictureFacts {
   /** Upright, in pixels. */
@@ -51,9 +52,11 @@ export async function pictureFacts(path: string, thumbnailOf: (contentHash: stri
   // Also refuses what is no picture of a known kind.
   const { width, height } = await imageSize(bytes);
   const contentHash = createHash('sha256').update(bytes).digest('hex');
-  const open = () => sharp(bytes, { limitInputPixels: MAX_PIXELS, failOn: 'error' }).autoOrient();
+  // As strict as training is, which would stop at a picture that is let through here.
+  const open = () => sharp(bytes, { limitInputPixels: MAX_PIXELS, failOn: 'warning' }).autoOrient();
   const { data, info } = await open().resize(MEASURE_SIDE, MEASURE_SIDE, { fit: 'inside', withoutEnlargement: true })
-    .toColourspace('srgb').ensureAlpha().raw({ depth: 'uchar' }).toBuffer({ resolveWithObject: true });
+    .toColourspace('srgb').ensureAlpha().raw({ depth: 'uchar' }).toBuffer({ resolveWithObject: true })
+    .catch((error: unknown) => { throw damaged(basename(path), error); });
   const { grey, hasAlpha } = split(data, info.width, info.height);
   const small = await sharp(grey.data, { raw: { width: grey.width, height: grey.height, channels: 1 } })
     .resize(9, 8, { fit: 'fill' }).toColourspace('b-w').raw().toBuffer();

@@ -1,5 +1,5 @@
 // First stage: from folders to a list of pictures with captions. Only names and caption files are read here.
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { UserError } from '../base/errors.ts';
 import { mapLimit } from '../base/async.ts';
 import { refuseBadFiles, sortOut, tryFile, type BadFile } from './bad-files.ts';
@@ -12,6 +12,15 @@ import type { DataFolder, DatasetWarning, ScannedItem } from './types.ts';
 export interface Scan {
   readonly items: readonly ScannedItem[];
   readonly warnings: readonly DatasetWarning[];
+  /** Pictures whose caption cannot be read; empty unless asked for. */
+  readonly bad: readonly BadFile[];
+}
+
+export interface ScanOptions {
+  /** Absolute paths of pictures that are not used: what is wrong with them does not matter. */
+  readonly leftOut?: ReadonlySet<string>;
+  /** Pictures whose caption cannot be read are given as `bad` and refused no more. */
+  readonly keepsBad?: boolean;
 }
 
 /** One folder whose pictures share repeats and the caption for those that have none. */
@@ -29,17 +38,17 @@ interface Leaf {
  * Errors: `dataset.no-folder`, `dataset.not-a-folder`, `dataset.empty-folder`, `dataset.bad-files` (captions).
  * Warnings: `dataset.no-caption`, `dataset.skipped-files`, `dataset.skipped-folders`, `dataset.repeats-replaced`.
  */
-export async function scanFolders(folders: readonly DataFolder[]): Promise<Scan> {
+export async function scanFolders(folders: readonly DataFolder[], { leftOut, keepsBad = false }: ScanOptions = {}): Promise<Scan> {
   const warnings: DatasetWarning[] = [];
   const items: ScannedItem[] = [];
   const bad: BadFile[] = [];
   for (const folder of folders) {
     const leaves = await leavesOf(folder, warnings);
-    const results = (await Promise.all(leaves.map((leaf) => itemsOf(leaf, folder.regularization)))).flat();
+    const results = (await Promise.all(leaves.map((leaf) => itemsOf(leaf, folder.regularization, leftOut)))).flat();
     const { good: found, bad: refused } = sortOut(results);
     bad.push(...refused);
     const skipped = leaves.flatMap(({ listing }) => listing.otherPictures.map((name) => join(listing.path, name)));
-    if (results.length === 0) {
+    if (leaves.every(({ listing }) => listing.pictures.length === 0)) {
       const others = skipped.length === 0 ? '' : `, only ${countOf(skipped.length, 'file')} of other kinds (${listNames(skipped.map(shortName))})`;
       throw new UserError('dataset.empty-folder', `The data set folder ${JSON.stringify(folder.path)} holds no ` +
         `pictures (PNG, JPEG, WebP or AVIF)${others}: put pictures into it or choose another folder.`,
@@ -55,7 +64,7 @@ export async function scanFolders(folders: readonly DataFolder[]): Promise<Scan>
     items.push(...found);
   }
   // What is wrong with the pictures themselves would only come up once these are repaired.
-  if (bad.length > 0) refuseBadFiles([...bad, ...await damagedPictures(items)]);
+  if (bad.length > 0 && !keepsBad) refuseBadFiles([...bad, ...await damagedPictures(items)]);
   const silent = items.filter(({ caption }) => caption === null).map(({ path }) => path);
   if (silent.length > 0) {
     warnings.push({
@@ -64,7 +73,7 @@ export async function scanFolders(folders: readonly DataFolder[]): Promise<Scan>
         `${listNames(silent.map(shortName))}; write a .txt file of the same name beside a picture.`,
     });
   }
-  return { items, warnings };
+  return { items, warnings, bad };
 }
 
 async function leavesOf(folder: DataFolder, warnings: DatasetWarning[]): Promise<Leaf[]> {
@@ -100,9 +109,10 @@ async function leavesOf(folder: DataFolder, warnings: DatasetWarning[]): Promise
   return leaves;
 }
 
-async function itemsOf({ listing, repeats, classText }: Leaf, regularization: boolean): Promise<(ScannedItem | BadFile)[]> {
+async function itemsOf({ listing, repeats, classText }: Leaf, regularization: boolean, leftOut?: ReadonlySet<string>): Promise<(ScannedItem | BadFile)[]> {
   const folder = listing.path;
-  return mapLimit(listing.pictures.toSorted(byCodePoint), 8, (name) => {
+  const names = listing.pictures.toSorted(byCodePoint).filter((name) => leftOut?.has(resolve(folder, name)) !== true);
+  return mapLimit(names, 8, (name) => {
     const stem = name.slice(0, name.lastIndexOf('.'));
     const sidecars = CAPTION_ENDINGS.flatMap((ending) => listing.texts.get(stem + ending) ?? []);
     return tryFile(join(folder, name), async (): Promise<ScannedItem> => {

@@ -135,7 +135,8 @@ function framesOfPng(source: string | Uint8Array): number {
   }
 }
 
-const damaged = (name: string, error: unknown): UserError => {
+/** For what goes wrong while a picture is decoded. */
+export const damaged = (name: string, error: unknown): UserError => {
   const reason = error instanceof Error ? error.message : String(error);
   return new UserError('images.damaged', `The picture "${name}" is damaged or cut short: copy it again, or open and ` +
     'save it in an image editor.', { name, reason });

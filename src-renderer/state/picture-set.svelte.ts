@@ -28,7 +28,9 @@ export class PictureSet {
   #asked = 0;
   #scanned = false;
   #revision = -1;
-  #anchor = 0;
+  /** Where a range of pictures begins. */
+  anchor = 0;
+  #held = $state.raw<Item | null>(null);
   #reloading: Promise<void> | null = null;
   #isStale = false;
   readonly #underWay = new Set<number>();
@@ -42,9 +44,36 @@ export class PictureSet {
     return this.#pages.get(Math.floor(index / pageSize))?.[index % pageSize];
   }
 
+  /** The picture whose panel is open, also when it is out of sight or fits the filter no more. */
   get current(): Item | null {
-    for (const page of this.#pages.values()) for (const item of page) if (item.id === this.currentId) return item;
+    if (this.currentId === null) return null;
+    return this.#loaded(this.currentId) ?? (this.#held?.id === this.currentId ? this.#held : null);
+  }
+
+  /** Opens the panel of a neighbour; its index, or null where there is none. */
+  async turn(by: 1 | -1): Promise<number | null> {
+    const { currentId } = this;
+    if (currentId === null) return null;
+    const here = [...this.#pages].flatMap(([page, items]) => items.flatMap((item, at) => (item.id === currentId ? [page * pageSize + at] : [])))[0];
+    // What fits the filter no more has left its place to the next one.
+    const to = here === undefined && by === 1 ? this.anchor : (here ?? this.anchor) + by;
+    if (to < 0 || to >= this.total) return null;
+    const item = this.at(to) ?? (await this.#page(Math.floor(to / pageSize)))?.items[to % pageSize];
+    if (item === undefined || this.currentId !== currentId) return null;
+    this.open(item, to);
+    return to;
+  }
+
+  #loaded(id: string): Item | null {
+    for (const page of this.#pages.values()) for (const item of page) if (item.id === id) return item;
     return null;
+  }
+
+  /** Opens the panel of a picture; a range that is selected later begins there. */
+  open(item: Item, index: number): void {
+    this.currentId = item.id;
+    this.#held = item;
+    this.anchor = index;
   }
 
   get isFiltered(): boolean {
@@ -89,14 +118,21 @@ export class PictureSet {
     const asked = ++this.#asked;
     const pages = this.#pagesOf(...this.#range);
     const { projectId } = this;
-    const answers = await Promise.all(pages.map((page) => this.#page(page)));
+    const { currentId } = this;
+    const [held, ...answers] = await Promise.all([
+      currentId === null ? null : this.studio.attempt('data.items', { projectId, limit: 1, filter: { ids: [currentId] } }),
+      ...pages.map((page) => this.#page(page)),
+    ]);
     if (asked !== this.#asked) return;
+    this.#held = held?.items[0] ?? null;
     const [first] = answers;
     if (first === null || first === undefined) return;
     this.total = first.total;
     this.#revision = first.revision;
     this.#pages = new Map(pages.map((page, at) => [page, answers[at]?.items ?? []]));
     this.loaded = true;
+    // The grid may show other pictures by now, which were asked for before.
+    void this.want(...this.#range);
     const [history, readiness, tags] = await Promise.all([this.studio.attempt('data.history', { projectId }), this.studio.attempt('data.readiness', { projectId }), this.studio.attempt('data.tags', { projectId })]);
     if (history !== null) this.#tell(history);
     this.readiness = readiness;
@@ -129,7 +165,8 @@ export class PictureSet {
     for (const page of missing) this.#underWay.add(page);
     const answers = await Promise.all(missing.map((page) => this.#page(page)));
     for (const page of missing) this.#underWay.delete(page);
-    if (asked !== this.#asked) return;
+    // Read again meanwhile: these are old, and what is in sight now is asked for once more.
+    if (asked !== this.#asked) return this.want(...this.#range);
     this.#pages = new Map([...this.#pages, ...missing.map((page, at) => [page, answers[at]?.items ?? []] as const)].slice(-12));
   }
 
@@ -144,7 +181,7 @@ export class PictureSet {
 
   /** From the picture that was chosen last to this one, also where they are not loaded. */
   async selectTo(index: number): Promise<void> {
-    await this.selectRange(Math.min(this.#anchor, index), Math.max(this.#anchor, index));
+    await this.selectRange(Math.min(this.anchor, index), Math.max(this.anchor, index));
   }
 
   async selectRange(first: number, last: number): Promise<void> {
@@ -158,7 +195,7 @@ export class PictureSet {
   }
 
   toggle(id: string, index: number): void {
-    this.#anchor = index;
+    this.anchor = index;
     const next = new Set(this.selected);
     if (!next.delete(id)) next.add(id);
     this.selected = next;

@@ -19,7 +19,7 @@ export function standIn(options: { readonly pictures: number; readonly theme: 'd
   const item = (at: number): unknown => ({
     id: `i${at}`, name: `picture-${String(at + 1).padStart(4, '0')}.png`, folderId: 'pictures', imageUrl: `/img/i${at}`, thumbUrl: `/img/i${at}`, width: 768, height: 512, bytes: 310000,
     caption: `ink, ${subjects[at % 4]}`, tags: ['ink', subjects[at % 4]], included: at % 11 !== 10, repeats: at % 9 === 8 ? 2 : 1, focus: { x: 0.5, y: 0.5 }, flags: at % 13 === 6 ? ['blurred'] : [], group: null,
-    sharpness: 100, bright: 0, dark: 0, bucket: { width: 512, height: 512 }, crop: { x: 128, y: 0, width: 512, height: 512 }, trainedText: `ink, ${subjects[at % 4]}`,
+    sharpness: 100, bright: 0, dark: 0, bucket: { width: 512, height: 512 }, crop: { x: 128, y: 0, width: 512, height: 512 }, trainedText: `ink, ${subjects[at % 4]}`, problem: null,
   });
   const stamp = (seq: number): { seq: number; time: number } => ({ seq, time: now });
   const events: unknown[] = [{ kind: 'started', ...stamp(0), fromStep: 0, device: 'cpu', dtype: 'f32', parameters: { trained: 90000, frozen: 900000, tensors: 120 }, job: { name: 'ink-1', task: 'adapter', model: 'starter', family: 'sd', adapter: 'dora', optimizer: 'adamw', images: 24, steps: 600, batch: 4, seed: 1 } }];

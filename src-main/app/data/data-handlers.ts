@@ -14,7 +14,7 @@ import type { Handlers } from '../rpc.ts';
 import { callTrainer } from '../trainer/call.ts';
 import { editTags } from './edit-tags.ts';
 import { History } from './history.ts';
-import { fits, flagsOf, isIncluded, itemOf, ProjectData, repeatsOf, sizesOf, tagsOf, type Picture, type TrainingView } from './project-data.ts';
+import { fits, flagsOf, isIncluded, itemOf, problemOf, ProjectData, repeatsOf, sizesOf, tagsOf, type Picture, type TrainingView } from './project-data.ts';
 
 type DataMethods = Extract<keyof Handlers, `data.${string}`>;
 
@@ -45,13 +45,16 @@ type Change = Output<'data.include'>;
 export function createData(studio: StudioContext, { project, view }: DataNeeds): DataPart {
   const { ids, bus, tasks, host, folders } = studio;
   const opened = new Map<string, Promise<Opened>>();
+  /** Projects whose folders shall be listed and measured, and the newest task that does it. */
+  const wanted = new Set<string>();
+  const scans = new Map<string, string>();
   const open = (projectId: string): Promise<Opened> => {
     let found = opened.get(projectId);
     if (!found) {
       found = (async () => {
-        const { folder, stored } = project(projectId);
+        const { folder } = project(projectId);
         const data = new ProjectData(folder, folders.cache, ids);
-        await data.list(stored);
+        await data.list(() => project(projectId).stored);
         return { data, history: new History(data) };
       })();
       opened.set(projectId, found);
@@ -60,6 +63,12 @@ export function createData(studio: StudioContext, { project, view }: DataNeeds):
     return found;
   };
   const changed = (projectId: string, data: ProjectData): void => bus.emit('data.changed', { projectId, revision: data.revision });
+
+  const relist = async (projectId: string): Promise<void> => {
+    const { data } = await open(projectId);
+    await data.list(() => project(projectId).stored);
+    changed(projectId, data);
+  };
 
   /** Pictures that fit a filter, with their flags. */
   const filtered = (data: ProjectData, projectId: string, filter: ItemFilter): { picture: Picture; flags: ItemFlag[] }[] => {
@@ -78,33 +87,41 @@ export function createData(studio: StudioContext, { project, view }: DataNeeds):
     const wanted = new Set(target.ids);
     return data.pictures.filter(({ id }) => wanted.has(id));
   };
-  const edit = async (projectId: string, target: Target, label: string, change: Parameters<History['apply']>[2]): Promise<Change> => {
-    const { data, history } = await open(projectId);
-    const count = await history.apply(label, targets(data, projectId, target), change);
-    if (count > 0) changed(projectId, data);
-    return { changed: count, ...history.labels };
+  /** What was written before a failure is told of as well. */
+  const telling = async <R>(projectId: string, work: (opened: Opened) => Promise<R>): Promise<R> => {
+    const found = await open(projectId);
+    const { revision } = found.data;
+    try {
+      return await work(found);
+    } finally {
+      if (found.data.revision !== revision) changed(projectId, found.data);
+    }
   };
-  const step = async (projectId: string, way: 'undo' | 'redo'): Promise<Change> => {
-    const { data, history } = await open(projectId);
-    const count = await history[way]();
-    if (count > 0) changed(projectId, data);
-    return { changed: count, ...history.labels };
-  };
+  const edit = (projectId: string, target: Target, label: string, change: Parameters<History['apply']>[2]): Promise<Change> =>
+    telling(projectId, async ({ data, history }) => ({ changed: await history.apply(label, () => targets(data, projectId, target), change), ...history.labels }));
+  const step = (projectId: string, way: 'undo' | 'redo'): Promise<Change> =>
+    telling(projectId, async ({ history }) => ({ changed: await history[way](), ...history.labels }));
   const withChoice = (change: (choice: Choice) => Choice) => ({ choice }: Picture) => ({ choice: change(choice) });
 
   const handlers: Pick<Handlers, DataMethods> = {
     'data.scan': async ({ projectId }) => {
       const { folder } = project(projectId);
+      wanted.add(projectId);
       const taskId = tasks.start({ kind: 'scan', subject: projectId, label: 'Look at pictures', unit: 'pictures', key: `scan ${folder}` }, async ({ signal, progress }) => {
         const { data } = await open(projectId);
-        await data.list(project(projectId).stored);
-        changed(projectId, data);
-        try {
-          await data.measure(signal, progress);
-        } finally {
+        while (wanted.delete(projectId)) {
+          await data.list(() => project(projectId).stored);
           changed(projectId, data);
+          try {
+            await data.measure(signal, progress);
+          } finally {
+            changed(projectId, data);
+          }
         }
       });
+      // Files may have come since the scan that is under way listed them: they are shown now, and it does not end without them.
+      if (scans.get(projectId) === taskId) await relist(projectId);
+      scans.set(projectId, taskId);
       return { taskId };
     },
     'data.items': async ({ projectId, offset, limit, filter, sort, descending }) => {
@@ -149,22 +166,21 @@ export function createData(studio: StudioContext, { project, view }: DataNeeds):
     'data.autocaption': async ({ projectId, target, modelId, csvId, threshold, characterThreshold, mode, underscores }) => {
       const [model, csv] = [ids.path(modelId), ids.path(csvId)];
       const { data } = await open(projectId);
-      const wanted = targets(data, projectId, target).filter(({ caption, problem }) => problem === null && (mode !== 'empty-only' || caption === ''));
+      const chosen = targets(data, projectId, target).filter((picture) => problemOf(picture) === null && (mode !== 'empty-only' || picture.caption === ''));
       const taskId = tasks.start({ kind: 'autocaption', subject: projectId, label: 'Write captions', unit: 'pictures' }, async ({ signal, progress }) => {
-        const call = callTrainer(host, 'tag', { model, csv, threshold, characterThreshold, underscores, pictures: wanted.map(({ path }) => path) },
+        const call = callTrainer(host, 'tag', { model, csv, threshold, characterThreshold, underscores, pictures: chosen.map(({ path }) => path) },
           { signal, onProgress: (_, done, total) => progress(done, total) });
         const tags = await call.result;
         const { separator } = view(projectId).data.caption;
-        const found = new Map(wanted.map(({ path }, index) => [path, tags[index] ?? null]));
+        const found = new Map(chosen.map(({ path }, index) => [path, tags[index] ?? null]));
         const glue = separator.trim() === '' ? separator : `${separator.trim()} `;
-        const { history } = await open(projectId);
-        await history.apply('Write captions', wanted, ({ path, caption }) => {
+        await telling(projectId, ({ history }) => history.apply('Write captions', () => data.pictures.filter(({ path }) => found.has(path)), ({ path, caption }) => {
           const own = found.get(path);
-          if (!own || own.length === 0) return {};
+          // A caption that was written by hand meanwhile stays.
+          if (!own || own.length === 0 || (mode === 'empty-only' && caption !== '')) return {};
           const added = mode === 'append' ? [...tagsOf(caption, separator), ...own.filter((tag) => !tagsOf(caption, separator).includes(tag))] : own;
           return { caption: added.join(glue) };
-        });
-        changed(projectId, data);
+        }));
       });
       return { taskId };
     },
@@ -181,14 +197,10 @@ export function createData(studio: StudioContext, { project, view }: DataNeeds):
       if (!data.pictures.some((picture) => isIncluded(picture) && !picture.regularization)) {
         throw new UserError('data.nothing', 'There is no picture to train on: add a folder with pictures, or include some.');
       }
-      const unreadable = data.pictures.filter(({ problem }) => problem !== null).map(({ path }) => [path, { included: false }] as const);
+      const unreadable = data.pictures.filter((picture) => problemOf(picture) !== null).map(({ path }) => [path, { included: false }] as const);
       return new Map([...data.selection(), ...unreadable]);
     },
-    relist: async (projectId) => {
-      const { data } = await open(projectId);
-      await data.list(project(projectId).stored);
-      changed(projectId, data);
-    },
+    relist,
     touch: (projectId) => {
       void opened.get(projectId)?.then(({ data }) => {
         data.revision++;

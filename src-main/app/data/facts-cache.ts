@@ -32,12 +32,12 @@ export class FactsCache {
 
   get(path: string): PictureFacts | null {
     const facts = this.#facts.get(path);
-    return facts && facts.stamp === stampOf(path) ? facts : null;
+    return facts && facts.stamp === stampOf(path).content ? facts : null;
   }
 
   problem(path: string): string | null {
     const bad = this.#bad.get(path);
-    return bad && bad.stamp === stampOf(path) ? bad.text : null;
+    return bad && bad.stamp === stampOf(path).access ? bad.text : null;
   }
 
   thumbnail(contentHash: string): string {
@@ -48,13 +48,15 @@ export class FactsCache {
     return existsSync(file);
   }
 
-  set(path: string, facts: PictureFacts): void {
+  /** @param stamp taken before the file was read, so that a change meanwhile is seen later */
+  set(path: string, { content }: Stamp, facts: PictureFacts): void {
     this.#bad.delete(path);
-    this.#facts.set(path, { ...facts, stamp: stampOf(path) });
+    this.#facts.set(path, { ...facts, stamp: content });
   }
 
-  setBad(path: string, text: string): void {
-    this.#bad.set(path, { stamp: stampOf(path), text });
+  setBad(path: string, { access }: Stamp, text: string): void {
+    this.#facts.delete(path);
+    this.#bad.set(path, { stamp: access, text });
   }
 
   /** Keeps what is known of `paths` only. */
@@ -64,7 +66,15 @@ export class FactsCache {
   }
 }
 
-function stampOf(path: string): string {
+export interface Stamp {
+  readonly content: string;
+  /** Changes with permissions too, which may be why a file could not be read. */
+  readonly access: string;
+}
+
+export function stampOf(path: string): Stamp {
   const facts = statSync(path, { throwIfNoEntry: false });
-  return facts ? `${facts.size}:${Math.round(facts.mtimeMs)}` : 'gone';
+  if (!facts) return { content: 'gone', access: 'gone' };
+  const content = `${facts.size}:${Math.round(facts.mtimeMs)}`;
+  return { content, access: `${content}:${Math.round(facts.ctimeMs)}` };
 }

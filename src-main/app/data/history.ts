@@ -1,13 +1,16 @@
 // Edits of pictures, each of which can be taken back. Captions are files beside the pictures.
 
-import { existsSync, readFileSync } from 'node:fs';
-import { unlink } from 'node:fs/promises';
-import { extname } from 'node:path';
+import { existsSync } from 'node:fs';
+import { readFile, rm } from 'node:fs/promises';
+import { basename, extname } from 'node:path';
 
 import { mapLimit } from '../../base/async.ts';
+import { UserError } from '../../base/errors.ts';
 import type { Choice } from '../../dataset/selection.ts';
+import { countOf } from '../../dataset/names.ts';
 import { CAPTION_ENDINGS, decodeCaption } from '../../dataset/sidecar.ts';
 import { writeFileAtomic } from '../../files/atomic-write.ts';
+import { readError } from '../../files/file-errors.ts';
 import { writeChoices } from './picture-choices.ts';
 import type { Picture, ProjectData } from './project-data.ts';
 
@@ -17,11 +20,27 @@ export interface PictureState {
   readonly choice: Choice;
 }
 
-interface Edit {
-  readonly label: string;
-  readonly before: ReadonlyMap<string, PictureState>;
-  readonly after: ReadonlyMap<string, PictureState>;
+/** Bytes of a caption file; null where there is none. */
+type Content = Buffer | null;
+
+interface Written {
+  readonly file: string;
+  readonly before: Content;
+  readonly after: Content;
 }
+
+interface Change {
+  readonly before: PictureState;
+  readonly after: PictureState;
+  /** The caption file, when the caption changed. */
+  readonly written: Written | null;
+}
+
+/** Something that was done, by path of the picture, or anything else that can be done and taken back. */
+type Edit = { readonly label: string } & (
+  | { readonly changes: ReadonlyMap<string, Change> }
+  | { readonly undo: () => Promise<void>; readonly redo: () => Promise<void> }
+);
 
 /** Edits that can be taken back. */
 const DEPTH = 100;
@@ -30,8 +49,6 @@ export class History {
   readonly #data: ProjectData;
   readonly #done: Edit[] = [];
   readonly #undone: Edit[] = [];
-  /** Caption files that were made here, which taking an edit back may remove. */
-  readonly #made = new Set<string>();
 
   constructor(data: ProjectData) {
     this.#data = data;
@@ -41,74 +58,156 @@ export class History {
     return { undo: this.#done.at(-1)?.label ?? null, redo: this.#undone.at(-1)?.label ?? null };
   }
 
-  /** Gives the number of pictures that changed. */
-  async apply(label: string, pictures: readonly Picture[], change: (picture: Picture) => Partial<PictureState>): Promise<number> {
-    const before = new Map<string, PictureState>();
-    const after = new Map<string, PictureState>();
-    for (const picture of pictures) {
-      const old: PictureState = { caption: picture.caption, choice: picture.choice };
-      const next: PictureState = { ...old, ...change(picture) };
-      if (next.caption === old.caption && JSON.stringify(next.choice) === JSON.stringify(old.choice)) continue;
-      before.set(picture.path, old);
-      after.set(picture.path, next);
-    }
-    if (after.size === 0) return 0;
-    await this.#set(after);
-    this.#done.push({ label, before, after });
+  /**
+   * Gives the number of pictures that changed. A caption that another program changed meanwhile is edited as it is now.
+   * Error: `data.captions` when some files could not be written; the others are, and can be taken back.
+   * @param choose asked when the edit's turn has come
+   */
+  apply(label: string, choose: () => readonly Picture[], change: (picture: Picture) => Partial<PictureState>): Promise<number> {
+    return this.#data.inTurn(async () => {
+      const changes = new Map<string, Change>();
+      const failed: UserError[] = [];
+      const pictures = choose();
+      await mapLimit(pictures, 8, async (picture) => {
+        let before: PictureState = { caption: picture.caption, choice: picture.choice };
+        let after: PictureState = { ...before, ...change(picture) };
+        let written: Written | null = null;
+        if (after.caption !== before.caption) {
+          try {
+            const { file, content, caption } = await captionFile(picture);
+            before = { ...before, caption };
+            after = { ...before, ...change({ ...picture, caption }) };
+            if (after.caption !== caption) {
+              written = { file, before: content, after: after.caption === '' && content === null ? null : Buffer.from(`${after.caption}\n`) };
+              await write(file, written.after);
+            }
+          } catch (error) {
+            if (!(error instanceof UserError)) throw error;
+            failed.push(error);
+            return;
+          }
+        }
+        Object.assign(picture, after);
+        this.#data.revision++;
+        if (after.caption !== before.caption || JSON.stringify(after.choice) !== JSON.stringify(before.choice)) changes.set(picture.path, { before, after, written });
+      });
+      if (changes.size > 0) {
+        await this.#keepChoices(new Map([...changes].map(([path, { after }]) => [path, after])));
+        this.#push({ label, changes });
+      }
+      if (failed.length > 0) throw notWritten(failed, pictures.length);
+      return changes.size;
+    });
+  }
+
+  /** What is no change of single pictures and was done already. */
+  note(edit: { readonly label: string; readonly undo: () => Promise<void>; readonly redo: () => Promise<void> }): void {
+    this.#push(edit);
+  }
+
+  /** Errors: `data.captions`, `data.changed-elsewhere`. */
+  undo(): Promise<number> {
+    return this.#step(this.#done, this.#undone, 'undo');
+  }
+
+  redo(): Promise<number> {
+    return this.#step(this.#undone, this.#done, 'redo');
+  }
+
+  #push(edit: Edit): void {
+    this.#done.push(edit);
     this.#done.splice(0, this.#done.length - DEPTH);
     this.#undone.length = 0;
-    return after.size;
   }
 
-  async undo(): Promise<number> {
-    const edit = this.#done.at(-1);
-    if (!edit) return 0;
-    await this.#set(edit.before);
-    this.#undone.push(this.#done.pop()!);
-    return edit.before.size;
-  }
-
-  async redo(): Promise<number> {
-    const edit = this.#undone.at(-1);
-    if (!edit) return 0;
-    await this.#set(edit.after);
-    this.#done.push(this.#undone.pop()!);
-    return edit.after.size;
-  }
-
-  async #set(states: ReadonlyMap<string, PictureState>): Promise<void> {
-    const pictures = this.#data.pictures.filter(({ path }) => states.has(path));
-    const isNew = (picture: Picture): boolean => states.get(picture.path)!.caption !== picture.caption;
-    await mapLimit(pictures.filter(isNew), 8, async (picture) => {
-      const { caption } = states.get(picture.path)!;
-      await this.#writeCaption(picture.path, caption);
-      picture.caption = caption;
-      this.#data.revision++;
-    });
-    for (const picture of pictures) {
-      picture.choice = states.get(picture.path)!.choice;
-      this.#data.choices.set(picture.path, picture.choice);
+  async #step(from: Edit[], to: Edit[], way: 'undo' | 'redo'): Promise<number> {
+    const other = from.at(-1);
+    if (other && !('changes' in other)) {
+      from.pop();
+      // May list the folders, which has a turn of its own.
+      await other[way]().catch((error: unknown) => {
+        from.push(other);
+        throw error;
+      });
+      to.push(other);
+      return 1;
     }
+    return this.#data.inTurn(async () => {
+      const edit = from.at(-1);
+      if (!edit || !('changes' in edit)) return 0;
+      const failed: UserError[] = [];
+      const foreign: string[] = [];
+      const states = new Map<string, PictureState>();
+      await mapLimit(edit.changes, 8, async ([path, { before, after, written }]) => {
+        let state = way === 'undo' ? before : after;
+        if (written) {
+          const [expected, wanted] = way === 'undo' ? [written.after, written.before] : [written.before, written.after];
+          try {
+            const found = await read(written.file);
+            if (sameContent(found, expected)) await write(written.file, wanted);
+            else if (!sameContent(found, wanted)) {
+              foreign.push(written.file);
+              state = { ...state, caption: found === null ? '' : decodeCaption(found, written.file) };
+            }
+          } catch (error) {
+            if (!(error instanceof UserError)) throw error;
+            failed.push(error);
+            return;
+          }
+        }
+        states.set(path, state);
+        const picture = this.#data.at(path);
+        if (picture) Object.assign(picture, state);
+        this.#data.revision++;
+      });
+      await this.#keepChoices(states);
+      if (failed.length > 0) throw notWritten(failed, edit.changes.size);
+      to.push(from.pop()!);
+      if (foreign.length > 0) {
+        throw new UserError('data.changed-elsewhere', `${countOf(foreign.length, 'caption file')} ${foreign.length === 1 ? 'was' : 'were'} changed by another program since ` +
+          `(${basename(foreign[0]!)}${foreign.length > 1 ? ', …' : ''}) and stay as they are.`, { files: foreign });
+      }
+      return states.size;
+    });
+  }
+
+  async #keepChoices(states: ReadonlyMap<string, PictureState>): Promise<void> {
+    for (const [path, { choice }] of states) this.#data.choices.set(path, choice);
     await writeChoices(this.#data.folder, this.#data.choices);
     this.#data.revision++;
   }
-
-  async #writeCaption(picture: string, caption: string): Promise<void> {
-    const file = captionFile(picture);
-    if (caption === '' && this.#made.has(file)) {
-      await unlink(file);
-      this.#made.delete(file);
-      return;
-    }
-    if (caption === '' && !existsSync(file)) return;
-    if (!existsSync(file)) this.#made.add(file);
-    await writeFileAtomic(file, `${caption}\n`);
-  }
 }
 
-/** The caption file that counts for a picture: the first that says something, else the one to make. */
-function captionFile(picture: string): string {
-  const stem = picture.slice(0, -extname(picture).length);
-  const found = CAPTION_ENDINGS.map((ending) => stem + ending).find((file) => existsSync(file) && decodeCaption(readFileSync(file), file) !== '');
-  return found ?? `${stem}.txt`;
+/** The caption file that counts for a picture, and what it says: the first that says something, else the one to make. */
+async function captionFile({ path, caption }: Picture): Promise<{ file: string; content: Content; caption: string }> {
+  const stem = path.slice(0, -extname(path).length);
+  for (const ending of CAPTION_ENDINGS) {
+    const file = stem + ending;
+    const content = await read(file);
+    const found = content === null ? '' : decodeCaption(content, file);
+    if (found !== '') return { file, content, caption: found };
+  }
+  const file = `${stem}${CAPTION_ENDINGS[0]}`;
+  return { file, content: await read(file), caption };
+}
+
+/** Error: `files.*`. */
+async function read(file: string): Promise<Content> {
+  if (!existsSync(file)) return null;
+  return readFile(file).catch((error: unknown) => {
+    throw readError(error, file, 'a caption file');
+  });
+}
+
+async function write(file: string, content: Content): Promise<void> {
+  if (content === null) await rm(file, { force: true });
+  else await writeFileAtomic(file, content);
+}
+
+const sameContent = (a: Content, b: Content): boolean => (a === null || b === null ? a === b : a.equals(b));
+
+function notWritten(failed: readonly UserError[], all: number): UserError {
+  const [first] = failed;
+  const message = failed.length === 1 && all === 1 ? first!.message : `${failed.length} of ${countOf(all, 'caption')} could not be written. ${first!.message}`;
+  return new UserError('data.captions', message, { failed: failed.length, all, first: first!.code });
 }

@@ -8,13 +8,13 @@ import { nearestBucket } from '../../dataset/buckets.ts';
 import { countOf } from '../../dataset/names.ts';
 import type { Size } from '../../dataset/types.ts';
 import type { Ids } from '../ids.ts';
-import { flagsOf, isIncluded, repeatsOf, type ProjectData } from './project-data.ts';
+import { flagsOf, isIncluded, problemOf, repeatsOf, type ProjectData } from './project-data.ts';
 
 type Readiness = Output<'data.readiness'>;
 type Verdict = Readiness['verdicts'][number];
 
 const ADVICE: readonly { readonly flag: ItemFlag; readonly level: Verdict['level']; readonly one: string; readonly many: string; readonly what: string }[] = [
-  { flag: 'unreadable', level: 'warning', one: 'picture cannot be read', many: 'pictures cannot be read', what: 'It is left out; copy it again or remove it.' },
+  { flag: 'unreadable', level: 'warning', one: 'picture cannot be read', many: 'pictures cannot be read', what: 'Left out; a click on it says why.' },
   { flag: 'duplicate-exact', level: 'warning', one: 'picture has an exact double', many: 'pictures have exact doubles', what: 'Doubles count more than others: leave all but one out.' },
   { flag: 'duplicate-near', level: 'warning', one: 'picture is nearly the same as another', many: 'pictures are nearly the same as others', what: 'Keep the best of each group.' },
   { flag: 'too-small', level: 'warning', one: 'picture is smaller than the training size', many: 'pictures are smaller than the training size', what: 'Enlarging blurs; use larger ones or a lower resolution.' },
@@ -37,7 +37,7 @@ export function readiness(data: ProjectData, sizes: readonly Size[] | null, ids:
   if (!data.isScanned) verdicts.push({ level: 'warning', ...say('readiness.not-scanned', 'Some pictures have not been looked at yet.'), count: data.pictures.filter(({ facts, problem }) => !facts && problem === null).length, filter: null });
   const counts = new Map<ItemFlag, number>();
   for (const picture of data.pictures) {
-    if (!isIncluded(picture) && picture.problem === null) continue;
+    if (!isIncluded(picture) && problemOf(picture) === null) continue;
     const target = picture.facts && sizes ? sizes[nearestBucket(picture.facts, sizes)]! : null;
     for (const flag of flagsOf(picture, target)) counts.set(flag, (counts.get(flag) ?? 0) + 1);
   }
@@ -45,6 +45,8 @@ export function readiness(data: ProjectData, sizes: readonly Size[] | null, ids:
     const count = counts.get(flag) ?? 0;
     if (count > 0) verdicts.push({ level, ...say(`readiness.${flag}`, `${count} ${count === 1 ? one : many}. ${what}`, { count }), count, filter: flag === 'unreadable' ? { flags: [flag] } : { flags: [flag], included: true } });
   }
+  verdicts.push(...data.notes.map((note) => ({ level: 'warning' as const, ...note, count: 0, filter: null })));
+  if (sizes === null && learnt.length > 0) verdicts.push({ level: 'warning', ...say('readiness.no-sizes', 'Choose a model on Train: it decides at which sizes pictures are trained and how they are cut.'), count: 0, filter: null });
   const isBad = verdicts.some(({ level }) => level === 'bad');
   if (verdicts.length === 0) verdicts.push({ level: 'good', ...say('readiness.good', 'Nothing to complain about.'), count: learnt.length, filter: null });
   const notes = verdicts.filter(({ level }) => level === 'warning').length;
