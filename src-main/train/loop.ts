@@ -128,7 +128,8 @@ export async function trainLoop(parts: LoopParts, from: LoopState): Promise<{ en
     state = { ...state, step, skipped: state.skipped + Number(skipped) };
 
     const seconds = clock() - before;
-    secondsPerStep = secondsPerStep === 0 || step < 3 ? seconds : 0.9 * secondsPerStep + 0.1 * seconds;
+    // The first of a process compiles.
+    secondsPerStep = step < from.step + 3 ? seconds : 0.9 * secondsPerStep + 0.1 * seconds;
     emit({
       kind: 'step', step, total: steps, loss: measuredNumber(loss), lr: usedRate(job, step), gradNorm: measuredNumber(gradientNorm), ...(updateNorm === null ? {} : { updateNorm: measuredNumber(updateNorm) }),
       secondsPerStep, eta: secondsPerStep * (steps - step),

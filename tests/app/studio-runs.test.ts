@@ -119,18 +119,25 @@ test('a killed trainer is a crash with a way on, and the resumed run ends in the
   expect((await handlers['projects.recover']({})).runs).toEqual([]);
 });
 
-test('pause saves and gives its place back on resume; stop saves and can be resumed', async () => {
+test('pause saves, ends the process and gives its place back on resume; stop saves and can be resumed', async () => {
   const { handlers } = home.studio;
   const run = await start(400);
   await reached(run.id, 3);
+  const before = started.length;
+  let isGone = false;
+  started.at(-1)!.onExit(() => { isGone = true; });
   const paused = home.next('run.changed', ({ state }) => state === 'paused');
   const { turns } = home.studio.context;
   expect(turns.isTaken()).toBe(true);
   expect((await handlers['runs.pause']({ runId: run.id })).state).toBe('pausing');
   expect((await paused).checkpoint).toBeGreaterThanOrEqual(3);
-  expect(turns.isTaken()).toBe(false);
+  expect([turns.isTaken(), isGone, started.length]).toEqual([false, true, before]);
+  const { step } = (await handlers['runs.queue']({})).active!;
   await handlers['runs.resume']({ runId: run.id });
-  await reached(run.id, 5);
+  await reached(run.id, step + 2);
+  expect(started.length).toBe(before + 1);
+  const { events } = await handlers['runs.snapshot']({ runId: run.id, maxSteps: 1000 });
+  expect(events.flatMap((event) => (event.kind === 'started' ? [event.fromStep] : []))).toEqual([0, step]);
   const sample = home.next('run.event', ({ event }) => event.kind === 'sample');
   await handlers['runs.sampleNow']({ runId: run.id });
   await sample;
@@ -139,6 +146,26 @@ test('pause saves and gives its place back on resume; stop saves and can be resu
   const stopped = await end;
   expect(stopped).toMatchObject({ state: 'interrupted', canResume: true });
   expect(stopped.checkpoint).toBe(stopped.step);
+});
+
+test('a run that is paused in its preparations keeps its place, and stops from there', async () => {
+  const { handlers } = home.studio;
+  const run = await start(6);
+  const paused = home.next('run.changed', ({ state }) => state === 'paused');
+  await handlers['runs.pause']({ runId: run.id });
+  expect(await paused).toMatchObject({ id: run.id, step: 0 });
+  expect(home.studio.context.turns.isTaken()).toBe(false);
+  const waiting = await start(6);
+  expect(waiting.state).toBe('queued');
+  await handlers['runs.resume']({ runId: run.id });
+  await reached(run.id, 1);
+  const again = home.next('run.changed', ({ id, state }) => id === run.id && state === 'paused');
+  await handlers['runs.pause']({ runId: run.id });
+  await again;
+  const [end, next] = [ended(run.id), ended(waiting.id)];
+  await handlers['runs.stop']({ runId: run.id });
+  expect((await end).state).toBe('interrupted');
+  expect((await next).state).toBe('finished');
 });
 
 test('runs wait for each other; those that wait can be moved and taken off', async () => {
