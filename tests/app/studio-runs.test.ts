@@ -172,6 +172,7 @@ test('runs wait for each other; those that wait can be moved and taken off', asy
   const { handlers } = home.studio;
   const [first, second, third] = [await start(400), await start(6), await start(6)];
   expect([second!.state, second!.queue, third!.queue]).toEqual(['queued', 1, 2]);
+  expect([first, second, third].map((run) => run!.name)).toEqual(['Tiny', 'Tiny 2', 'Tiny 3']);
   handlers['runs.move']({ runId: third!.id, position: 1 });
   expect((await handlers['runs.queue']({})).waiting.map(({ id }) => id)).toEqual([third!.id, second!.id]);
   handlers['runs.remove']({ runId: second!.id });
@@ -221,10 +222,30 @@ test('what a job lacks is said before anything starts; a faulty job leaves no fo
   expect(validated.issues).toMatchObject([{ path: 'train.steps' }]);
 });
 
+test('of several forecasts of a project only the newest goes on, and it can be stopped', async () => {
+  const { handlers } = home.studio;
+  const ask = async (steps: number) => handlers['job.forecast']({ projectId, draft: draft(steps) });
+  const gone = (at: number) => new Promise<void>((resolve) => { started[at]!.onExit(() => resolve()); });
+  const refused = (code: string) => (error: unknown) => expect(error).toMatchObject({ code });
+  const first = ask(10).then(() => expect.unreachable(), refused('forecast.superseded'));
+  await expect.poll(() => started.length).toBe(1);
+  const end = gone(0);
+  const second = ask(11).then(() => expect.unreachable(), refused('forecast.stopped'));
+  await Promise.all([first, end]);
+  await expect.poll(() => started.length).toBe(2);
+  const stopped = gone(1);
+  await handlers['job.stopForecast']({ projectId });
+  await Promise.all([second, stopped]);
+  // While a training has the device no step is timed on it.
+  await home.studio.context.turns.take();
+  expect(await ask(12)).toMatchObject({ verdict: 'fits', secondsPerStep: null });
+  home.studio.context.turns.leave();
+});
+
 test('forecast, pictures for comparing and analysis come from the trainer', async () => {
   const { handlers } = home.studio;
   const forecast = await handlers['job.forecast']({ projectId, draft: draft(10) });
-  expect(forecast).toMatchObject({ device: 'cpu', pictures: 24, fits: true });
+  expect(forecast).toMatchObject({ device: 'cpu', pictures: 24, verdict: 'fits', isRefused: false, changes: [] });
   expect(forecast.secondsPerStep).toBeGreaterThan(0);
   const run = await start(10);
   await ended(run.id);

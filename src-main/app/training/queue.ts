@@ -28,8 +28,8 @@ interface Active extends QueuedRun {
   state: RunStateName;
   facts: RunFacts;
   phase: TrainEvent | null;
-  /** Lets a paused run go on, or end when its state says so. */
-  goOn: (() => void) | null;
+  /** Lets a paused run go on, or end. */
+  goOn: ((wanted: boolean) => void) | null;
 }
 
 export interface Queue {
@@ -147,11 +147,10 @@ export function createQueue(studio: StudioContext, file: QueueFile, describe: De
         turns.leave();
       }
       if (run.state !== 'pausing' || isClosing) return 'interrupted';
-      const resumed = new Promise<void>((resolve) => { run.goOn = resolve; });
+      const isWanted = new Promise<boolean>((resolve) => { run.goOn = resolve; });
       setState('paused');
-      await resumed;
+      if (!await isWanted) return 'interrupted';
       run.goOn = null;
-      if (run.state === 'stopping') return 'interrupted';
     }
   };
   const runFacts = (run: QueuedRun): RunFacts => readRun(run.folder)?.facts ?? { ...noFacts, total: run.job.train.steps, adapter: run.job.adapter.kind, created: run.created };
@@ -196,7 +195,7 @@ export function createQueue(studio: StudioContext, file: QueueFile, describe: De
       await run.prepare();
       if (run.state !== 'paused') return;
       setState('preparing');
-      run.goOn?.();
+      run.goOn?.(true);
     },
     stop: (id) => {
       if (waiting.some((run) => run.id === id)) {
@@ -207,7 +206,7 @@ export function createQueue(studio: StudioContext, file: QueueFile, describe: De
       const run = own(id);
       run.call?.control('stop');
       setState('stopping');
-      run.goOn?.();
+      run.goOn?.(false);
     },
     sampleNow: (id) => own(id).call?.control('sample'),
     move: (id, position) => {
