@@ -1,6 +1,6 @@
 // The studio without its transports: all handlers of the API, and what else an entry needs.
 
-import { existsSync, realpathSync, statfsSync } from 'node:fs';
+import { existsSync, realpathSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 
 import { stringify as tomlText } from 'smol-toml';
@@ -9,9 +9,7 @@ import { version } from '../../package.json';
 import { serialQueue } from '../base/async.ts';
 import { UserError } from '../base/errors.ts';
 import type { Project, Settings } from '../contract/api.ts';
-import { say } from '../contract/text.ts';
-import { makeFolder, writeFileAtomic } from '../files/atomic-write.ts';
-import { selectionText } from '../dataset/selection.ts';
+import { makeFolder } from '../files/atomic-write.ts';
 import { appFolders, type AppFolders } from '../files/paths.ts';
 import { createBus } from './bus.ts';
 import { describeCatalog } from './catalog/describe.ts';
@@ -26,13 +24,13 @@ import { dataSettings, draftJob } from './projects/draft-job.ts';
 import { freeFolder, folderName, isProject, readProject, runsFolderOf, uploadsOf, writeProject, type StoredProject } from './projects/project-file.ts';
 import type { Handlers } from './rpc.ts';
 import { createDeviceTurns } from './training/device-turns.ts';
+import { createForecasts } from './training/forecasts.ts';
 import { createResults } from './training/results-handlers.ts';
 import { exportFoldersOf } from './training/run-record.ts';
 import { createRuns } from './training/runs-handlers.ts';
 import { openSettings } from './settings.ts';
 import type { Desktop, StudioContext } from './studio-context.ts';
 import { createTasks } from './tasks.ts';
-import { callTrainer } from './trainer/call.ts';
 import type { WorkerHost } from './trainer/worker-host.ts';
 
 export interface StudioOptions {
@@ -103,29 +101,10 @@ export function createStudio({ mode, host, assets: givenAssets, desktop, folders
     await settings.set({ projects: [{ path: folder, opened: now() }, ...others].slice(0, 200) });
     return projectOf(folder);
   };
-  const forecastOf = async (projectId: string, draft: Record<string, unknown>) => {
-    const { folder, stored } = project(projectId);
-    const selection = join(folders.cache, 'selections', `${projectId}.json`);
-    await writeFileAtomic(selection, selectionText(await data.selectionOf(projectId)));
-    const checked = draftJob(stored, draft, { device: settings.get().device, selection });
-    if (!checked.ok) throw new UserError('job.invalid', `This cannot be trained yet: ${checked.issues[0]?.text ?? ''}`, { issues: checked.issues });
-    const { body, trained, frozen, device, warnings } = await callTrainer(host, 'forecast', { job: checked.job, runFolder: join(runsFolderOf(folder), 'next'), cacheFolder: join(folders.cache, 'encoded') }).result;
-    const { job } = checked;
-    const amount = body.memory.device ?? body.memory.host;
-    const pictures = await data.included(projectId);
-    return {
-      memory: amount.bytes, memoryParts: body.memory.parts.map((part) => ({ ...part, code: `memory.${part.label.replaceAll(/\W+/g, '-')}` })), memoryFree: amount.free,
-      secondsPerStep: body.seconds?.step ?? null, seconds: body.seconds?.total ?? null,
-      basis: say(`forecast.${body.verdict}${body.seconds ? '.timed' : ''}`, body.seconds ? `${body.text} Times come from a step that was timed just now.` : body.text, { bytes: amount.bytes, free: amount.free }),
-      disk: body.disk.bytes, diskFree: freeAt(folder) ?? body.disk.free, trained, frozen, pictures,
-      epochs: pictures === 0 ? 0 : (job.train.steps * job.train.batch * job.train.accumulate) / pictures,
-      device, warnings: [...warnings, ...body.changes.filter(({ fits }) => fits).map(({ settings: changes }) => say('forecast.would-fit', `It would fit with ${changes.join(', ')}.`, { settings: changes }))],
-      fits: body.verdict === 'fits',
-    };
-  };
+  const forecasts = createForecasts(context, { project, selectionOf: data.selectionOf, included: data.included });
 
   const handlers: Handlers = {
-    ...createFiles(context, projectsFolder), ...data.handlers, ...models.handlers, ...runs.handlers, ...createResults(context, runs.folderOf),
+    ...createFiles(context, projectsFolder), ...data.handlers, ...models.handlers, ...runs.handlers, ...createResults(context, runs.folderOf), ...forecasts.handlers,
     'app.info': () => ({
       version, mode, platform: process.platform, device: doctor.device(), projectsFolder, cacheFolder: folders.cache,
       starterModelId: models.starter === null ? null : ids.of(models.starter), hasDemo: existsSync(join(assets, 'demo')),
@@ -213,7 +192,6 @@ export function createStudio({ mode, host, assets: givenAssets, desktop, folders
       const job = JSON.parse(JSON.stringify(checked.job)) as Record<string, unknown>;
       return { issues: [], job, toml: tomlText(job) };
     },
-    'job.forecast': ({ projectId, draft }) => forecastOf(projectId, draft),
   };
   return {
     context, handlers,
@@ -229,17 +207,8 @@ export function createStudio({ mode, host, assets: givenAssets, desktop, folders
     isTraining: () => runs.queue.active() !== null,
     save: () => runs.queue.save(),
     dispose: async () => {
+      forecasts.dispose();
       await Promise.all([runs.queue.dispose(), tasks.dispose()]);
     },
   };
 }
-
-function freeAt(folder: string): number | null {
-  try {
-    const { bavail, bsize } = statfsSync(folder);
-    return bavail * bsize;
-  } catch {
-    return null;
-  }
-}
-

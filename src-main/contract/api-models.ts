@@ -164,7 +164,10 @@ export const modelsApi = {
       toml: z.string().nullable(),
     }),
   },
-  /** Asks the trainer (a second or two). With issues in the draft: error `job.invalid`. */
+  /**
+   * Asks the trainer (seconds; minutes with a large model). Ends an earlier one of the project: that fails with `forecast.superseded`, or
+   * `forecast.stopped`. With issues in the draft: error `job.invalid`.
+   */
   'job.forecast': {
     input: ofDraft,
     output: z.strictObject({
@@ -177,8 +180,15 @@ export const modelsApi = {
       basis: textSchema,
       disk: z.number(), diskFree: z.number().nullable(),
       trained: count, frozen: count, pictures: count, epochs: z.number(),
-      device: z.string(), warnings: z.array(textSchema), fits: z.boolean(),
+      device: z.string(), warnings: z.array(textSchema),
+      /** `tight`: more than is free now; `too-large`: more than there is. */
+      verdict: z.enum(['fits', 'tight', 'too-large']),
+      /** Whether a training with these settings is refused. */
+      isRefused: z.boolean(),
+      /** Settings by path that need less memory, and how much they would need. */
+      changes: z.array(z.strictObject({ values: z.record(z.string(), z.union([z.number(), z.boolean(), z.string()])), memory: z.number(), fits: z.boolean() })),
     }),
   },
+  'job.stopForecast': { input: z.strictObject({ projectId: idSchema }), output: nothing },
 } as const;
 

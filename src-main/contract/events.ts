@@ -43,7 +43,7 @@ export const trainEventSchema = z.discriminatedUnion('kind', [
     /** Null before anything was timed. `total` is of all that trains, measures and paints. */
     seconds: z.strictObject({ step: z.number(), probe: z.number(), preview: z.number(), total: z.number() }).nullable(),
     /** Settings that would make it fit, each alone, and together the last. Empty when it fits. */
-    changes: z.array(z.strictObject({ settings: z.array(z.string()), host: z.number(), device: z.number().nullable(), fits: z.boolean() })),
+    changes: z.array(z.strictObject({ settings: z.array(z.string()), values: z.record(z.string(), z.union([z.number(), z.boolean(), z.string()])).default({}), host: z.number(), device: z.number().nullable(), fits: z.boolean() })),
   }),
   event('phase', { name: z.string(), done: count, total: count, unit: z.string() }),
   event('step', {

@@ -174,10 +174,22 @@ function issueTexts(issue: z.core.$ZodIssue): string[] {
   }
   if (issue.input === undefined && issue.code === 'invalid_type') return [`${path}: missing.`];
   if (issue.code === 'invalid_union') {
-    const inner = issue.errors.flat().map((part) => part.message).filter((text, at, all) => all.indexOf(text) === at);
-    return [`${path}: ${show(issue.input)} does not fit (${inner.join('; ')}).`];
+    const inner = issue.errors.flat();
+    // Of the kind that was given, but not of its range: the other kinds are of no interest.
+    const near = inner.find(({ code }) => code !== 'invalid_type' && code !== 'invalid_value');
+    if (near) return [`${path}: ${near.message.replace(/^./, (letter) => letter.toLowerCase())}; found ${show(issue.input)}.`];
+    const wanted = [...new Set(inner.flatMap(wantedBy))];
+    return [`${path}: must be ${wanted.slice(0, -1).join(', ')}${wanted.length > 1 ? ' or ' : ''}${wanted.at(-1)}, not ${show(issue.input)}.`];
   }
   return [`${path}: ${issue.message.replace(/^./, (letter) => letter.toLowerCase())}; found ${show(issue.input)}.`];
+}
+
+/** What one kind of a union would have taken, in words. */
+function wantedBy(issue: z.core.$ZodIssue): string[] {
+  if (issue.code === 'invalid_value') return issue.values.map((value) => `'${String(value)}'`);
+  if (issue.code !== 'invalid_type') return [];
+  const names: Readonly<Record<string, string>> = { int: 'a whole number', string: 'text', boolean: 'true or false', tuple: 'a list', array: 'a list', object: 'a group of keys' };
+  return [names[issue.expected] ?? `a ${issue.expected}`];
 }
 
 function pathText(path: readonly PropertyKey[]): string {

@@ -76,7 +76,7 @@ export interface TrainerCommands {
   readonly analyze: { readonly request: { readonly run: string }; readonly result: AnalysisFacts };
   readonly inspect: { readonly request: { readonly file: string }; readonly result: { readonly text: string; readonly data: unknown } };
   readonly model: { readonly request: { readonly path: string }; readonly result: ModelFacts };
-  readonly forecast: { readonly request: { readonly job: Job; readonly runFolder: string; readonly cacheFolder: string }; readonly result: ForecastFacts };
+  readonly forecast: { readonly request: { readonly job: Job; readonly runFolder: string; readonly cacheFolder: string; readonly times: boolean }; readonly result: ForecastFacts };
   readonly devices: {
     readonly request: Readonly<Record<string, never>>;
     readonly result: readonly { readonly name: string; readonly isUsable: boolean; readonly isSoftware: boolean; readonly hasF16: boolean; readonly text: string }[];
@@ -100,7 +100,7 @@ export type RequestOf<Name extends CommandName> = TrainerCommands[Name]['request
 export type ResultOf<Name extends CommandName> = TrainerCommands[Name]['result'];
 
 /** `stop` saves first where there is something to save. */
-export type ControlAction = 'stop' | 'pause' | 'resume' | 'sample' | 'save';
+export type ControlAction = 'stop' | 'pause' | 'sample' | 'save';
 
 export type ToTrainer =
   | { readonly kind: 'start'; readonly command: CommandName; readonly request: unknown }

@@ -177,7 +177,7 @@ function bodyOf({ verdict, memory, limits, disk, changes }: { readonly verdict: 
   const host = { bytes: memory.host, ...limits.host };
   const device = memory.device === null ? null : { bytes: memory.device, free: limits.device?.free ?? null, total: limits.device?.total ?? null };
   const text = textOf({ verdict, host, device, disk, changes });
-  return { kind: 'forecast', verdict, text, memory: { host, device, parts: [...memory.parts] }, disk: { ...disk, parts: [...disk.parts] }, seconds, changes: changes.map((change) => ({ ...change, settings: [...change.settings] })) };
+  return { kind: 'forecast', verdict, text, memory: { host, device, parts: [...memory.parts] }, disk: { ...disk, parts: [...disk.parts] }, seconds, changes: changes.map((change) => ({ ...change, settings: [...change.settings], values: { ...change.values } })) };
 }
 
 type Amount = ForecastBody['memory']['host'];

@@ -80,6 +80,7 @@ export async function trainLoop(parts: LoopParts, from: LoopState): Promise<{ en
     if (state.step > 0 && (left !== undefined || savedStep !== state.step)) await save(left);
     return { end: control.shouldStop() ? 'interrupted' : 'paused', state };
   };
+  const tellMemory = (): void => emit({ kind: 'memory', step: state.step, rss: process.memoryUsage.rss(), peakRss: process.resourceUsage().maxRSS * 1024 });
   const wantsPreview = (): boolean => job.preview.every > 0 && (state.step % job.preview.every === 0 || state.step === steps);
   /** What is due after a step; gives what was broken off by a request to rest. */
   const finishStep = async (): Promise<LoopState['pending']> => {
@@ -91,7 +92,7 @@ export async function trainLoop(parts: LoopParts, from: LoopState): Promise<{ en
       if (step === 0 && !Number.isFinite(loss)) throw notFiniteAtStart(loss, parts.brokenWeight?.() ?? null);
       state = { ...state, firstProbe: state.firstProbe ?? loss, lastProbe: loss };
       emit({ kind: 'probe', step, loss: measuredNumber(loss) });
-      if (step > 0) emit({ kind: 'memory', step, rss: process.memoryUsage.rss(), peakRss: process.resourceUsage().maxRSS * 1024 });
+      if (step > 0) tellMemory();
     }
     const isPlanned = wantsPreview();
     if (step > 0 && (isLast || (saveEvery > 0 && step % saveEvery === 0) || control.takeSaveRequest?.())) await save(isPlanned ? 'preview' : undefined);
@@ -128,12 +129,15 @@ export async function trainLoop(parts: LoopParts, from: LoopState): Promise<{ en
     state = { ...state, step, skipped: state.skipped + Number(skipped) };
 
     const seconds = clock() - before;
-    secondsPerStep = secondsPerStep === 0 || step < 3 ? seconds : 0.9 * secondsPerStep + 0.1 * seconds;
+    // The first of a process compiles.
+    secondsPerStep = step < from.step + 3 ? seconds : 0.9 * secondsPerStep + 0.1 * seconds;
     emit({
       kind: 'step', step, total: steps, loss: measuredNumber(loss), lr: usedRate(job, step), gradNorm: measuredNumber(gradientNorm), ...(updateNorm === null ? {} : { updateNorm: measuredNumber(updateNorm) }),
       secondsPerStep, eta: secondsPerStep * (steps - step),
       ...(skipped ? { skipped } : {}), ...(parts.scalesLoss ? { lossScale: scale.value } : {}),
     });
+    // By now all of the step is compiled.
+    if (step === from.step + 2) tellMemory();
     // Before the second real update, tensors behind one that starts at zero have had no gradient yet.
     if (proofOf && !skipped && step >= Math.min(PROOF_STEP, steps) && step >= job.schedule.warmup && step > 2) {
       await proveMovement(parts, step, proofOf);

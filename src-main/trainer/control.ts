@@ -10,7 +10,7 @@ export interface Control {
   takeSampleRequest(): boolean;
   /** True once per request. */
   takeSaveRequest(): boolean;
-  /** Until resumed or stopped. */
+  /** Until stopped: a run that was paused goes on in another process. */
   waitWhilePaused(): Promise<void>;
 }
 
@@ -27,7 +27,7 @@ export function createControl(): Control {
       else if (action === 'pause') isPaused = true;
       else {
         isPaused = false;
-        isStopped ||= action === 'stop';
+        isStopped = true;
         goOn();
       }
     },

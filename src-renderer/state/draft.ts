@@ -31,6 +31,19 @@ export function effective(draft: Draft, setting: SettingDescription): unknown {
   return valueAt(draft, setting.path) ?? setting.field.default;
 }
 
+/** Whether what is wrong at `path` (`preview.prompts[2]`) is wrong with this setting. */
+export const belongsTo = (path: string, setting: string): boolean => path === setting || path.startsWith(`${setting}[`) || path.startsWith(`${setting}.`);
+
+/** The setting that a sentence of the trainer names first; it knows of the model, which the form does not. */
+export function namedSetting(settings: readonly SettingDescription[], text: string): SettingDescription | null {
+  const named = settings.flatMap((setting) => {
+    const at = text.indexOf(setting.path);
+    return at < 0 ? [] : [{ setting, at }];
+  });
+  // Of two at one place the longer: `adapter.from` stands in `adapter.fromStep`.
+  return named.sort((a, b) => a.at - b.at || b.setting.path.length - a.setting.path.length)[0]?.setting ?? null;
+}
+
 export interface SettingGroup { readonly name: string; readonly label: string; readonly settings: SettingDescription[] }
 
 export interface Change { readonly path: string; readonly label: string; readonly before: unknown; readonly after: unknown }
@@ -78,11 +91,10 @@ export function readField(field: SettingDescription['field'], text: string): { r
   if (field.kind === 'number') {
     if (text.trim() === '') return { value: undefined };
     const value = Number(text);
-    const unit = field.unit === undefined ? '' : ` ${field.unit}`;
     if (!Number.isFinite(value)) return { error: t.parts.field.number };
     if (field.integer === true && !Number.isInteger(value)) return { error: t.parts.field.whole };
-    if (value < field.min) return { error: t.parts.field.least(`${field.min}${unit}`) };
-    if (value > field.max) return { error: t.parts.field.most(`${field.max}${unit}`) };
+    if (value < field.min) return { error: t.parts.field.least(text.trim(), String(field.min)) };
+    if (value > field.max) return { error: t.parts.field.most(text.trim(), String(field.max)) };
     return { value };
   }
   if (field.kind === 'free') {

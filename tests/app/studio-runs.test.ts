@@ -119,18 +119,25 @@ test('a killed trainer is a crash with a way on, and the resumed run ends in the
   expect((await handlers['projects.recover']({})).runs).toEqual([]);
 });
 
-test('pause saves and gives its place back on resume; stop saves and can be resumed', async () => {
+test('pause saves, ends the process and gives its place back on resume; stop saves and can be resumed', async () => {
   const { handlers } = home.studio;
   const run = await start(400);
   await reached(run.id, 3);
+  const before = started.length;
+  let isGone = false;
+  started.at(-1)!.onExit(() => { isGone = true; });
   const paused = home.next('run.changed', ({ state }) => state === 'paused');
   const { turns } = home.studio.context;
   expect(turns.isTaken()).toBe(true);
   expect((await handlers['runs.pause']({ runId: run.id })).state).toBe('pausing');
   expect((await paused).checkpoint).toBeGreaterThanOrEqual(3);
-  expect(turns.isTaken()).toBe(false);
+  expect([turns.isTaken(), isGone, started.length]).toEqual([false, true, before]);
+  const { step } = (await handlers['runs.queue']({})).active!;
   await handlers['runs.resume']({ runId: run.id });
-  await reached(run.id, 5);
+  await reached(run.id, step + 2);
+  expect(started.length).toBe(before + 1);
+  const { events } = await handlers['runs.snapshot']({ runId: run.id, maxSteps: 1000 });
+  expect(events.flatMap((event) => (event.kind === 'started' ? [event.fromStep] : []))).toEqual([0, step]);
   const sample = home.next('run.event', ({ event }) => event.kind === 'sample');
   await handlers['runs.sampleNow']({ runId: run.id });
   await sample;
@@ -141,10 +148,31 @@ test('pause saves and gives its place back on resume; stop saves and can be resu
   expect(stopped.checkpoint).toBe(stopped.step);
 });
 
+test('a run that is paused in its preparations keeps its place, and stops from there', async () => {
+  const { handlers } = home.studio;
+  const run = await start(6);
+  const paused = home.next('run.changed', ({ state }) => state === 'paused');
+  await handlers['runs.pause']({ runId: run.id });
+  expect(await paused).toMatchObject({ id: run.id, step: 0 });
+  expect(home.studio.context.turns.isTaken()).toBe(false);
+  const waiting = await start(6);
+  expect(waiting.state).toBe('queued');
+  await handlers['runs.resume']({ runId: run.id });
+  await reached(run.id, 1);
+  const again = home.next('run.changed', ({ id, state }) => id === run.id && state === 'paused');
+  await handlers['runs.pause']({ runId: run.id });
+  await again;
+  const [end, next] = [ended(run.id), ended(waiting.id)];
+  await handlers['runs.stop']({ runId: run.id });
+  expect((await end).state).toBe('interrupted');
+  expect((await next).state).toBe('finished');
+});
+
 test('runs wait for each other; those that wait can be moved and taken off', async () => {
   const { handlers } = home.studio;
   const [first, second, third] = [await start(400), await start(6), await start(6)];
   expect([second!.state, second!.queue, third!.queue]).toEqual(['queued', 1, 2]);
+  expect([first, second, third].map((run) => run!.name)).toEqual(['Tiny', 'Tiny 2', 'Tiny 3']);
   handlers['runs.move']({ runId: third!.id, position: 1 });
   expect((await handlers['runs.queue']({})).waiting.map(({ id }) => id)).toEqual([third!.id, second!.id]);
   handlers['runs.remove']({ runId: second!.id });
@@ -194,10 +222,30 @@ test('what a job lacks is said before anything starts; a faulty job leaves no fo
   expect(validated.issues).toMatchObject([{ path: 'train.steps' }]);
 });
 
+test('of several forecasts of a project only the newest goes on, and it can be stopped', async () => {
+  const { handlers } = home.studio;
+  const ask = async (steps: number) => handlers['job.forecast']({ projectId, draft: draft(steps) });
+  const gone = (at: number) => new Promise<void>((resolve) => { started[at]!.onExit(() => resolve()); });
+  const refused = (code: string) => (error: unknown) => expect(error).toMatchObject({ code });
+  const first = ask(10).then(() => expect.unreachable(), refused('forecast.superseded'));
+  await expect.poll(() => started.length).toBe(1);
+  const end = gone(0);
+  const second = ask(11).then(() => expect.unreachable(), refused('forecast.stopped'));
+  await Promise.all([first, end]);
+  await expect.poll(() => started.length).toBe(2);
+  const stopped = gone(1);
+  await handlers['job.stopForecast']({ projectId });
+  await Promise.all([second, stopped]);
+  // While a training has the device no step is timed on it.
+  await home.studio.context.turns.take();
+  expect(await ask(12)).toMatchObject({ verdict: 'fits', secondsPerStep: null });
+  home.studio.context.turns.leave();
+});
+
 test('forecast, pictures for comparing and analysis come from the trainer', async () => {
   const { handlers } = home.studio;
   const forecast = await handlers['job.forecast']({ projectId, draft: draft(10) });
-  expect(forecast).toMatchObject({ device: 'cpu', pictures: 24, fits: true });
+  expect(forecast).toMatchObject({ device: 'cpu', pictures: 24, verdict: 'fits', isRefused: false, changes: [] });
   expect(forecast.secondsPerStep).toBeGreaterThan(0);
   const run = await start(10);
   await ended(run.id);

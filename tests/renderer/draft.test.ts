@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 
 import type { SettingDescription } from '../../src-main/contract/api.ts';
-import { readField, settingGroups, valueAt, withValue } from '../../src-renderer/state/draft.ts';
+import { belongsTo, namedSetting, readField, settingGroups, valueAt, withValue } from '../../src-renderer/state/draft.ts';
 
 const number = (path: string, more: Partial<SettingDescription> = {}): SettingDescription => ({
   path, group: path.split('.')[0]!, code: 'setting.group', groupLabel: 'Group', when: null, advanced: false,
@@ -18,6 +18,17 @@ describe('draft', () => {
     expect(before.train.steps).toBe(3);
     expect(withValue(after, 'train.steps', undefined)).toEqual({ train: { batch: 2 } });
     expect(withValue({}, 'adapter.rank', 8)).toEqual({ adapter: { rank: 8 } });
+  });
+});
+
+describe('what is wrong', () => {
+  test('is shown at the setting that holds it, or that a sentence names first', () => {
+    expect(['preview.prompts', 'preview.prompts[2]', 'preview.promptsMore', 'preview'].map((path) => belongsTo(path, 'preview.prompts'))).toEqual([true, true, false, false]);
+    const settings = ['adapter.from', 'adapter.fromStep', 'adapter.rank', 'adapter.targets'].map((path) => number(path));
+    const named = (text: string) => namedSetting(settings, text)?.path ?? null;
+    expect(named('adapter.rank = 1024 is larger than both sides of the layer: choose at most 64, or other adapter.targets.')).toBe('adapter.rank');
+    expect(named('Set adapter.fromStep to 3.')).toBe('adapter.fromStep');
+    expect(named('The trainer process ended by itself.')).toBeNull();
   });
 });
 

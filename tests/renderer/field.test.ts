@@ -20,7 +20,25 @@ test('a number is handed on, a wrong one is explained and is not', async () => {
   expect(onchange).toHaveBeenCalledExactlyOnceWith(32);
   await fireEvent.change(input, { target: { value: '99' } });
   expect(onchange).toHaveBeenCalledTimes(1);
-  expect(screen.getByRole('alert').textContent).toBe('At most 64.');
+  expect(screen.getByRole('alert').textContent).toBe('99 is too large: the most is 64.');
+});
+
+test('whoever owns the form hears of what cannot be used, until it is reset or another value comes', async () => {
+  const onwrong = vi.fn<(text: string | null) => void>();
+  const { rerender, unmount } = render(Field, { setting, value: 16, onchange: () => {}, onwrong });
+  const input = screen.getByLabelText<HTMLInputElement>('Rank');
+  const type = async (value: string): Promise<void> => { await fireEvent.change(input, { target: { value } }); };
+  await type('many');
+  expect([onwrong.mock.lastCall, input.value, input.getAttribute('aria-invalid')]).toEqual([['Type a number.'], 'many', 'true']);
+  await fireEvent.click(screen.getByRole('button', { name: 'Reset Rank to 16' }));
+  expect([onwrong.mock.lastCall, input.value, input.getAttribute('aria-invalid')]).toEqual([[null], '16', 'false']);
+  await type('0');
+  expect(onwrong.mock.lastCall).toEqual(['0 is too small: the least is 1.']);
+  await rerender({ value: 8 });
+  expect([onwrong.mock.lastCall, input.value]).toEqual([[null], '8']);
+  await type('0');
+  unmount();
+  expect(onwrong.mock.lastCall).toEqual([null]);
 });
 
 test('the reason opens, and a changed value can go back to its default', async () => {

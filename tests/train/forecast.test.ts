@@ -133,6 +133,10 @@ describe('a job', () => {
     expect(never!.settings.length).toBeGreaterThan(1);
     expect(never!.host).toBeLessThan(need);
     expect(new Set(never!.settings.map((setting) => setting.split(' ')[0])).size).toBe(never!.settings.length);
+    for (const { settings: texts, values } of [...some, never!]) {
+      const said = texts.flatMap((text) => [...text.matchAll(/([\w.]+) = ("[^"]*"|[\w.]+)/g)].map(([, path, value]) => [path, JSON.parse(value!) as unknown]));
+      expect(Object.fromEntries(said)).toEqual(values);
+    }
   });
 
   test('time is that of steps, measurements and previews at the pace of a step', () => {

@@ -23,7 +23,7 @@ const infinite = (from: number, to = Infinity) => (x: Float32Array, index: numbe
 describe('the course of a run', () => {
   test('measures, steps, saves and judges in order', async () => {
     const run = await runToy({ job: toyJob({ train: { steps: 4, saveEvery: 2, probeEvery: 2 } }) });
-    expect(kinds(run)).toEqual(['probe', 'step', 'step', 'probe', 'memory', 'checkpoint', 'step', 'step', 'verdict', 'probe', 'memory', 'checkpoint', 'verdict']);
+    expect(kinds(run)).toEqual(['probe', 'step', 'step', 'memory', 'probe', 'memory', 'checkpoint', 'step', 'step', 'verdict', 'probe', 'memory', 'checkpoint', 'verdict']);
     expect(eventsOf(run, 'step').map(({ step }) => step)).toEqual([1, 2, 3, 4]);
     expect(eventsOf(run, 'probe').map(({ step }) => step)).toEqual([0, 2, 4]);
     expect(eventsOf(run, 'verdict').map(({ name, ok }) => [name, ok])).toEqual([['movement', true], ['loss-fell', true]]);

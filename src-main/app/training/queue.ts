@@ -28,7 +28,8 @@ interface Active extends QueuedRun {
   state: RunStateName;
   facts: RunFacts;
   phase: TrainEvent | null;
-  hasStarted: boolean;
+  /** Lets a paused run go on, or end. */
+  goOn: ((wanted: boolean) => void) | null;
 }
 
 export interface Queue {
@@ -91,13 +92,9 @@ export function createQueue(studio: StudioContext, file: QueueFile, describe: De
   const onEvent = (run: Active, isDue: (event: TrainEvent) => boolean) => (event: TrainEvent): void => {
     run.facts = foldFacts(run.facts, event);
     run.phase = event.kind === 'phase' ? event : event.kind === 'step' ? null : run.phase;
-    if (event.kind === 'started') run.hasStarted = true;
     if (isDue(event)) bus.emit('run.event', { runId: run.id, event: forWindow(event, ids) });
-    if (event.kind === 'paused') {
-      turns.leave();
-      setState('paused');
-    }
-    else if (event.kind === 'resumed') setState('preparing');
+    // A process that waits would keep memory of the device and of the machine: it has saved, so it may go.
+    if (event.kind === 'paused') run.call?.control('stop');
     else if (event.kind === 'step' && run.state === 'preparing') setState('running');
     else if (event.kind === 'sample' || event.kind === 'checkpoint') bus.emit('run.changed', activeRun()!);
   };
@@ -106,7 +103,7 @@ export function createQueue(studio: StudioContext, file: QueueFile, describe: De
     const run = waiting.find(({ id }) => !held.has(id));
     if (!run) return;
     waiting = waiting.filter((one) => one !== run);
-    const current: Active = { ...run, call: null, state: 'preparing', facts: runFacts(run), phase: null, hasStarted: run.resume };
+    const current: Active = { ...run, call: null, state: 'preparing', facts: runFacts(run), phase: null, goOn: null };
     active = current;
     told();
     void work(current).then((ended) => {
@@ -122,22 +119,39 @@ export function createQueue(studio: StudioContext, file: QueueFile, describe: De
     let problem: Run['problem'] = null;
     try {
       await run.prepare();
-      await turns.take();
-      run.call = callTrainer(host, 'train', { job: run.job, runFolder: run.folder, resume: run.resume, cacheFolder: `${folders.cache}/encoded` }, { onEvent: onEvent(run, createThrottle(now)) });
-      bus.emit('run.changed', describe(run, run.state, run.facts, null));
-      if (run.state === 'stopping') run.call.control('stop');
-      state = await run.call.result === 'finished' ? 'finished' : 'interrupted';
+      state = await untilEnded(run);
     } catch (error) {
       const known = error instanceof UserError;
       state = known && error.code.startsWith('trainer.') ? 'crashed' : 'failed';
       problem = { code: known ? error.code : 'internal', message: error instanceof Error ? error.message : String(error) };
     }
-    await run.call?.gone;
-    turns.leave();
     const isOnDisk = readRun(run.folder) !== null;
     const ended: Run = { ...describe(run, state, run.facts, null), problem, canResume: isOnDisk && state !== 'finished' };
     if (!isOnDisk || state === 'crashed') gone.set(run.id, ended);
     return ended;
+  };
+  /** In one process after the other: each pause ends one. Errors: those of the trainer. */
+  const untilEnded = async (run: Active): Promise<RunStateName> => {
+    const isDue = createThrottle(now);
+    for (let resume = run.resume; ; resume = readRun(run.folder) !== null) {
+      await turns.take();
+      const call = callTrainer(host, 'train', { job: run.job, runFolder: run.folder, resume, cacheFolder: `${folders.cache}/encoded` }, { onEvent: onEvent(run, isDue) });
+      run.call = call;
+      bus.emit('run.changed', describe(run, run.state, run.facts, null));
+      if (run.state === 'stopping' || run.state === 'pausing') call.control('stop');
+      try {
+        if (await call.result === 'finished') return 'finished';
+      } finally {
+        await call.gone;
+        run.call = null;
+        turns.leave();
+      }
+      if (run.state !== 'pausing' || isClosing) return 'interrupted';
+      const isWanted = new Promise<boolean>((resolve) => { run.goOn = resolve; });
+      setState('paused');
+      if (!await isWanted) return 'interrupted';
+      run.goOn = null;
+    }
   };
   const runFacts = (run: QueuedRun): RunFacts => readRun(run.folder)?.facts ?? { ...noFacts, total: run.job.train.steps, adapter: run.job.adapter.kind, created: run.created };
   const own = (id: string): Active => {
@@ -171,16 +185,17 @@ export function createQueue(studio: StudioContext, file: QueueFile, describe: De
     pause: (id) => {
       const run = own(id);
       if (run.state !== 'running' && run.state !== 'preparing') return;
-      run.call?.control('pause');
+      // Preparations have nothing to save but their cache.
+      run.call?.control(run.state === 'running' ? 'pause' : 'stop');
       setState('pausing');
     },
     resume: async (id) => {
       const run = own(id);
-      if (run.state !== 'paused' && run.state !== 'pausing') return;
+      if (run.state !== 'paused') return;
       await run.prepare();
-      await turns.take();
-      run.call?.control('resume');
+      if (run.state !== 'paused') return;
       setState('preparing');
+      run.goOn?.(true);
     },
     stop: (id) => {
       if (waiting.some((run) => run.id === id)) {
@@ -191,6 +206,7 @@ export function createQueue(studio: StudioContext, file: QueueFile, describe: De
       const run = own(id);
       run.call?.control('stop');
       setState('stopping');
+      run.goOn?.(false);
     },
     sampleNow: (id) => own(id).call?.control('sample'),
     move: (id, position) => {

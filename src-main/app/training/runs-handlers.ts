@@ -78,6 +78,13 @@ export function createRuns(studio: StudioContext, { project, projectIds, selecti
       .map((one) => Number(/(?:^|[\\/])(\d+)-[^\\/]*$/.exec(one)?.[1] ?? 0));
     return join(parent, `${String(Math.max(0, ...taken) + 1).padStart(3, '0')}-${folderName(name)}`);
   };
+  /** Runs of a project can be told apart: the second of a name is called "name 2". */
+  const freeName = (projectId: string, name: string): string => {
+    const taken = new Set(runsOf(projectId).map((run) => run.name));
+    let free = name;
+    for (let number = 2; taken.has(free); number++) free = `${name} ${number}`;
+    return free;
+  };
   /** The choices of pictures lie outside of the run's folder, which the trainer wants empty. */
   const selectionFile = (folder: string): string => `${folder}.selection.json`;
   const prepare = (projectId: string, file: string) => async (): Promise<void> => writeFileAtomic(file, selectionText(await selectionOf(projectId)));
@@ -117,7 +124,7 @@ export function createRuns(studio: StudioContext, { project, projectIds, selecti
     handlers: {
       'runs.start': async ({ projectId, draft, name }) => {
         const { stored: owner } = project(projectId);
-        const title = name ?? owner.name;
+        const title = freeName(projectId, name ?? owner.name);
         const checked = draftJob(owner, draft, { name: title, device: settings.get().device });
         if (!checked.ok) throw new UserError('job.invalid', `This cannot be trained yet: ${checked.issues[0]?.text ?? ''}`, { issues: checked.issues });
         await selectionOf(projectId);

@@ -13,7 +13,7 @@ export const parts = {
   },
   field: {
     why: (label: string) => `Why: ${label}`, reset: (label: string, value: string) => `Reset ${label} to ${value}`, back: 'Back to the default', default: 'default', on: 'On', off: 'Off', lines: 'One in each line', range: (min: string, max: string) => `${min} to ${max}`, open: (min: string) => `from ${min}`,
-    number: 'Type a number.', whole: 'Type a whole number.', least: (min: string) => `At least ${min}.`, most: (max: string) => `At most ${max}.`,
+    number: 'Type a number.', whole: 'Type a whole number.', least: (typed: string, min: string) => `${typed} is too small: the least is ${min}.`, most: (typed: string, max: string) => `${typed} is too large: the most is ${max}.`,
   },
   wipe: { between: (before: string, after: string) => `Wipe between ${before} and ${after}`, share: (percent: number, label: string) => `${percent} % ${label}` },
   view: { same: 'same', differs: (percent: number) => `differs by ${percent} % or more`, failed: 'The pictures could not be shown.' },
