@@ -1,17 +1,14 @@
 // The studio without its transports: all handlers of the API, and what else an entry needs.
 
-import { existsSync, realpathSync, statfsSync } from 'node:fs';
+import { existsSync, realpathSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 
 import { stringify as tomlText } from 'smol-toml';
 
 import { version } from '../../package.json';
-import { serialQueue } from '../base/async.ts';
 import { UserError } from '../base/errors.ts';
 import type { Project, Settings } from '../contract/api.ts';
-import { say } from '../contract/text.ts';
-import { makeFolder, writeFileAtomic } from '../files/atomic-write.ts';
-import { selectionText } from '../dataset/selection.ts';
+import { makeFolder } from '../files/atomic-write.ts';
 import { appFolders, type AppFolders } from '../files/paths.ts';
 import { createBus } from './bus.ts';
 import { describeCatalog } from './catalog/describe.ts';
@@ -20,6 +17,7 @@ import { recommend } from './catalog/recommend.ts';
 import { createData } from './data/data-handlers.ts';
 import { createDoctor } from './doctor.ts';
 import { createFiles } from './files-handlers.ts';
+import { createForecast } from './forecast.ts';
 import { createIds } from './ids.ts';
 import { createModels } from './models/models-handlers.ts';
 import { dataSettings, draftJob } from './projects/draft-job.ts';
@@ -32,7 +30,7 @@ import { createRuns } from './training/runs-handlers.ts';
 import { openSettings } from './settings.ts';
 import type { Desktop, StudioContext } from './studio-context.ts';
 import { createTasks } from './tasks.ts';
-import { callTrainer } from './trainer/call.ts';
+import { createKeptTrainer } from './trainer/kept-trainer.ts';
 import type { WorkerHost } from './trainer/worker-host.ts';
 
 export interface StudioOptions {
@@ -64,7 +62,8 @@ export function createStudio({ mode, host, assets: givenAssets, desktop, folders
   const secret = settings.get().idSecret;
   const ids = createIds(Buffer.from(secret, 'base64url'));
   void settings.set({ idSecret: secret }).catch(() => {});
-  const context: StudioContext = { version, mode, folders, assets, ids, bus, tasks, settings, host, oneAtATime: serialQueue(), turns: createDeviceTurns(), desktop: desktop ?? null, now };
+  const painter = createKeptTrainer(host);
+  const context: StudioContext = { version, mode, folders, assets, ids, bus, tasks, settings, host, painter, turns: createDeviceTurns(painter.giveBack), desktop: desktop ?? null, now };
   const projectsFolder = join(folders.data, 'projects');
 
   const listed = (): string[] => settings.get().projects.map(({ path }) => path).filter(isProject);
@@ -103,27 +102,6 @@ export function createStudio({ mode, host, assets: givenAssets, desktop, folders
     await settings.set({ projects: [{ path: folder, opened: now() }, ...others].slice(0, 200) });
     return projectOf(folder);
   };
-  const forecastOf = async (projectId: string, draft: Record<string, unknown>) => {
-    const { folder, stored } = project(projectId);
-    const selection = join(folders.cache, 'selections', `${projectId}.json`);
-    await writeFileAtomic(selection, selectionText(await data.selectionOf(projectId)));
-    const checked = draftJob(stored, draft, { device: settings.get().device, selection });
-    if (!checked.ok) throw new UserError('job.invalid', `This cannot be trained yet: ${checked.issues[0]?.text ?? ''}`, { issues: checked.issues });
-    const { body, trained, frozen, device, warnings } = await callTrainer(host, 'forecast', { job: checked.job, runFolder: join(runsFolderOf(folder), 'next'), cacheFolder: join(folders.cache, 'encoded') }).result;
-    const { job } = checked;
-    const amount = body.memory.device ?? body.memory.host;
-    const pictures = await data.included(projectId);
-    return {
-      memory: amount.bytes, memoryParts: body.memory.parts.map((part) => ({ ...part, code: `memory.${part.label.replaceAll(/\W+/g, '-')}` })), memoryFree: amount.free,
-      secondsPerStep: body.seconds?.step ?? null, seconds: body.seconds?.total ?? null,
-      basis: say(`forecast.${body.verdict}${body.seconds ? '.timed' : ''}`, body.seconds ? `${body.text} Times come from a step that was timed just now.` : body.text, { bytes: amount.bytes, free: amount.free }),
-      disk: body.disk.bytes, diskFree: freeAt(folder) ?? body.disk.free, trained, frozen, pictures,
-      epochs: pictures === 0 ? 0 : (job.train.steps * job.train.batch * job.train.accumulate) / pictures,
-      device, warnings: [...warnings, ...body.changes.filter(({ fits }) => fits).map(({ settings: changes }) => say('forecast.would-fit', `It would fit with ${changes.join(', ')}.`, { settings: changes }))],
-      fits: body.verdict === 'fits',
-    };
-  };
-
   const handlers: Handlers = {
     ...createFiles(context, projectsFolder), ...data.handlers, ...models.handlers, ...runs.handlers, ...createResults(context, runs.folderOf),
     'app.info': () => ({
@@ -213,7 +191,7 @@ export function createStudio({ mode, host, assets: givenAssets, desktop, folders
       const job = JSON.parse(JSON.stringify(checked.job)) as Record<string, unknown>;
       return { issues: [], job, toml: tomlText(job) };
     },
-    'job.forecast': ({ projectId, draft }) => forecastOf(projectId, draft),
+    'job.forecast': createForecast(context, { project, data }),
   };
   return {
     context, handlers,
@@ -230,16 +208,7 @@ export function createStudio({ mode, host, assets: givenAssets, desktop, folders
     save: () => runs.queue.save(),
     dispose: async () => {
       await Promise.all([runs.queue.dispose(), tasks.dispose()]);
+      await painter.giveBack();
     },
   };
 }
-
-function freeAt(folder: string): number | null {
-  try {
-    const { bavail, bsize } = statfsSync(folder);
-    return bavail * bsize;
-  } catch {
-    return null;
-  }
-}
-

@@ -1,5 +1,5 @@
 // What the app and a trainer process say to each other: structured clones over the process's own channel. A process does
-// one command and ends; its end is what gives the device back.
+// one command and ends, unless it is kept for the next one; its end is what gives the device back.
 
 import type { Problem } from './api-parts.ts';
 import type { TrainEvent, TrainEventOf } from './events.ts';
@@ -66,8 +66,8 @@ export interface TrainerCommands {
     readonly request: {
       readonly run: string; readonly step?: number; readonly for?: Consumer; readonly merge: boolean;
       readonly dtype?: 'f16' | 'bf16' | 'f32'; readonly out?: string;
-      /** Paint with the trained values and with the file. */
-      readonly picture: boolean;
+      /** Device that paints with the trained values and with the file; without it nothing is painted. */
+      readonly picture?: string;
     };
     readonly result: ExportOutcome;
   };
@@ -76,7 +76,8 @@ export interface TrainerCommands {
   readonly analyze: { readonly request: { readonly run: string }; readonly result: AnalysisFacts };
   readonly inspect: { readonly request: { readonly file: string }; readonly result: { readonly text: string; readonly data: unknown } };
   readonly model: { readonly request: { readonly path: string }; readonly result: ModelFacts };
-  readonly forecast: { readonly request: { readonly job: Job; readonly runFolder: string; readonly cacheFolder: string }; readonly result: ForecastFacts };
+  /** `times`: a step is compiled and timed on the device. */
+  readonly forecast: { readonly request: { readonly job: Job; readonly runFolder: string; readonly cacheFolder: string; readonly times: boolean }; readonly result: ForecastFacts };
   readonly devices: {
     readonly request: Readonly<Record<string, never>>;
     readonly result: readonly { readonly name: string; readonly isUsable: boolean; readonly isSoftware: boolean; readonly hasF16: boolean; readonly text: string }[];
@@ -99,11 +100,17 @@ export type CommandName = keyof TrainerCommands;
 export type RequestOf<Name extends CommandName> = TrainerCommands[Name]['request'];
 export type ResultOf<Name extends CommandName> = TrainerCommands[Name]['result'];
 
+/** Code of an error that no `UserError` tells of. */
+export const UNFORESEEN = 'internal';
+
 /** `stop` saves first where there is something to save. */
 export type ControlAction = 'stop' | 'pause' | 'resume' | 'sample' | 'save';
 
 export type ToTrainer =
-  | { readonly kind: 'start'; readonly command: CommandName; readonly request: unknown }
+  /** With `keep` the process waits for another command after this one, or for its end. */
+  | { readonly kind: 'start'; readonly command: CommandName; readonly request: unknown; readonly keep?: boolean }
+  /** To a process that is kept: stops what it does, and ends. */
+  | { readonly kind: 'end' }
   | { readonly kind: 'control'; readonly action: ControlAction }
   /** To an `ask`; null when that command failed. */
   | { readonly kind: 'answer'; readonly id: number; readonly result: unknown };

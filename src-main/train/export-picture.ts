@@ -2,7 +2,7 @@
 import type { NoiseSettings, Prediction } from '../catalog/define/family.ts';
 import type { TrainEventBody } from '../contract/events.ts';
 import { sizeOf } from '../base/shape.ts';
-import type { Runtime } from '../runtime/runtime.ts';
+import type { ChosenRuntime } from './choose-runtime.ts';
 import { MAGNITUDE, type ExportSource } from './export-source.ts';
 import { valuesInFile } from './export-values.ts';
 import { mergedFile, withWeights, type FileAdapter } from './merged-weights.ts';
@@ -13,7 +13,9 @@ import { readAdapter } from './read-adapter.ts';
 
 export interface PictureOfExport {
   readonly settings: PictureSettings;
-  readonly runtime: Runtime;
+  readonly paints: Pick<ChosenRuntime, 'runtime' | 'compute'>;
+  /** Asked before each step of a picture; ends the export with the error `PAINTING_STOPPED`. */
+  readonly shouldStop?: () => boolean;
   readonly noise: { readonly noise: NoiseSettings; readonly prediction: Prediction };
 }
 
@@ -32,13 +34,13 @@ export function isSmall({ files }: Pick<OpenModel, 'files'>, denoiser: string): 
   return [...(files.get(denoiser)?.tensors.values() ?? [])].reduce((sum, { shape }) => sum + sizeOf(shape), 0) <= SMALL;
 }
 
-/** Pictures are saved beside the file. Errors: those of painting. */
-export async function paintBoth(source: ExportSource, path: string, picture: PictureOfExport, emit: (event: TrainEventBody) => void): Promise<PaintedPair> {
+/** @param file the file as it is written; pictures get names beside `path`. Errors: those of painting. */
+export async function paintBoth(source: ExportSource, file: string, path: string, picture: PictureOfExport, emit: (event: TrainEventBody) => void): Promise<PaintedPair> {
   const phase = (done: number): void => emit({ kind: 'phase', name: 'paint with the file', done, total: 2, unit: 'pictures' });
   phase(0);
   const trained = await paintWith(source, asAdapter(source), picture);
   phase(1);
-  const exported = await paintWith(source, readAdapter(path, source.named), picture);
+  const exported = await paintWith(source, readAdapter(file, source.named), picture);
   phase(2);
   const stem = path.replace(/\.safetensors$/, '');
   const files = { trained: `${stem}.trained.png`, exported: `${stem}.exported.png` };
@@ -55,11 +57,11 @@ export function asAdapter({ layers, axis, values, scale }: ExportSource): FileAd
   };
 }
 
-async function paintWith({ model, baseModel, named }: ExportSource, adapter: FileAdapter, { settings, runtime, noise }: PictureOfExport): Promise<Picture> {
+async function paintWith({ model, baseModel, named }: ExportSource, adapter: FileAdapter, { settings, paints: { runtime, compute }, shouldStop, noise }: PictureOfExport): Promise<Picture> {
   const changes = new Map<string, Float32Array>();
   for await (const { path, merged } of mergedFile(adapter, baseModel, runtime, named.layers)) changes.set(path, merged);
   const painted = withWeights(baseModel, changes);
-  const painter = new Painter({ model, baseModel: painted, runtime, noise, builder: { storedDType: painted.storedDType }, trainsText: false });
+  const painter = new Painter({ model, baseModel: painted, runtime, noise, builder: { compute, storedDType: painted.storedDType }, trainsText: false, ...(shouldStop ? { shouldStop } : {}) });
   try {
     return (await painter.paint(new Map(), [settings]))[0]!;
   } finally {

@@ -16,7 +16,7 @@ interface Result {
 export async function exportWithProof({ merge, picture, ...request }: RequestOf<'export'>, { control, onProgress }: CommandContext): Promise<ExportOutcome> {
   const proof: { ok: boolean; text: string }[] = [];
   const warnings: string[] = [];
-  const result = await exportCommand({ ...request, ...(merge ? { as: EXPORT.merged } : {}), sample: picture }, {
+  const result = await exportCommand({ ...request, ...(merge ? { as: EXPORT.merged } : {}), sample: picture !== undefined, ...(picture === undefined ? {} : { device: picture }) }, {
     shouldStop: control.shouldStop,
     onEvent: (event) => {
       if (event.kind === 'verdict') proof.push({ ok: event.ok, text: event.text });

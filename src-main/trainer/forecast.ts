@@ -27,13 +27,13 @@ function bytesOnDisk(path: string): number {
 }
 
 /** Errors: those of the model, the plan and the data set. */
-export async function forecastFacts({ job, runFolder, cacheFolder }: RequestOf<'forecast'>): Promise<ForecastFacts> {
+export async function forecastFacts({ job, runFolder, cacheFolder, times }: RequestOf<'forecast'>): Promise<ForecastFacts> {
   const { baseModel, model } = openBase(job);
   const { runtime, compute } = await chooseRuntime(job);
   const plan = makePlan(job, model, baseModel, compute);
   const trained = plan.tensors.reduce((sum, { shape }) => sum + sizeOf(shape), 0);
   return {
-    body: await forecastJob({ job, runFolder, cacheFolder, times: true }),
+    body: await forecastJob({ job, runFolder, cacheFolder, times }),
     trained, frozen: plan.frozen, device: runtime.device, warnings: plan.warnings.map(({ code, text, data = {} }) => say(code, text, { ...data })),
   };
 }

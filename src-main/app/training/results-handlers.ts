@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { basename, extname, join } from 'node:path';
 
+import { serialQueue } from '../../base/async.ts';
 import { UserError } from '../../base/errors.ts';
 import { catalogFields } from '../../catalog/index.ts';
 import { axisOfJob, verdictsOnRun } from '../../catalog/programs.ts';
@@ -16,9 +17,10 @@ import { writeFileAtomic } from '../../files/atomic-write.ts';
 import type { Handlers } from '../rpc.ts';
 import { readObject } from '../settings.ts';
 import type { StudioContext } from '../studio-context.ts';
-import { callTrainer } from '../trainer/call.ts';
+import { callTrainer, finished } from '../trainer/call.ts';
 import { chosenStep } from './chosen.ts';
 import { createCompare } from './compare-handlers.ts';
+import { WAITS } from './paintings.ts';
 import { checkpointsOf, readRun } from './run-record.ts';
 
 type ResultMethods = 'runs.magnitude' | keyof typeof compareApi | Extract<keyof Handlers, `export.${string}`>;
@@ -30,7 +32,9 @@ interface StoredExport extends Omit<ExportEntry, 'files' | 'pictures'> {
 }
 
 export function createResults(studio: StudioContext, folderOf: (runId: string) => string): Pick<Handlers, ResultMethods> {
-  const { ids, tasks, host, now, oneAtATime } = studio;
+  const { ids, tasks, host, now, settings, turns } = studio;
+  /** Each adds to a list in a file. */
+  const oneAtATime = serialQueue();
   const exportsFile = (folder: string): string => join(folder, 'exports', 'exports.json');
   const storedExports = (folder: string): StoredExport[] => {
     const list = readObject(exportsFile(folder))['exports'];
@@ -65,7 +69,7 @@ export function createResults(studio: StudioContext, folderOf: (runId: string) =
     'export.options': ({ runId }) => {
       const folder = folderOf(runId);
       const job = jobOf(folder);
-      const isAdapter = job.task === 'adapter' && (job.adapter as Record<string, unknown>)['rank'] !== undefined;
+      const isAdapter = isAdapterJob(job);
       const steps = checkpointsOf(folder).map(({ step }) => step);
       return {
         steps, defaultStep: chosenStep(folder) ?? steps.at(-1) ?? null,
@@ -74,26 +78,31 @@ export function createResults(studio: StudioContext, folderOf: (runId: string) =
         dtypes: ['f16', 'bf16', 'f32'], defaultDtype: job.output.dtype, defaultTool: job.output.for, isAdapter,
       };
     },
-    'export.start': ({ runId, step: wanted, tool, merged, dtype, folderId, picture }) => {
+    'export.start': ({ runId, step: wanted, tool, merged, dtype, folderId, picture: wantsPicture }) => {
       const folder = folderOf(runId);
+      const picture = wantsPicture && !merged && isAdapterJob(jobOf(folder));
       const step = wanted ?? chosenStep(folder) ?? undefined;
       const target = consumerNames.find((name) => name === tool);
       if (!merged && target === undefined) throw new UserError('export.unknown-tool', `There is no program "${tool}" to export for.`, { tool });
       const out = folderId === undefined ? undefined : ids.path(folderId);
-      const taskId = tasks.start({ kind: 'export', subject: runId, label: 'Export', unit: 'steps' }, async ({ signal, progress }) => oneAtATime(async () => {
-        signal.throwIfAborted();
-        const call = callTrainer(host, 'export', {
-          run: folder, merge: merged, picture, ...(step === undefined ? {} : { step }), ...(dtype === undefined ? {} : { dtype }), ...(out === undefined ? {} : { out }),
-          ...(merged || target === undefined ? {} : { for: target satisfies Consumer }),
-        }, { signal, onProgress: (label, done, total) => progress(done, total, say('task.step', label, { label })) });
-        const outcome = await call.result;
-        await call.gone;
-        const entry: StoredExport = {
-          id: createHash('sha256').update(`${folder} ${now()}`).digest('base64url').slice(0, 16), step: outcome.step, tool, merged, dtype: dtype ?? jobOf(folder).output.dtype, time: now(),
-          files: outcome.files, ok: outcome.ok, proof: [...outcome.proof], warnings: [...outcome.warnings], pictures: outcome.pictures,
-        };
-        await writeFileAtomic(exportsFile(folder), `${JSON.stringify({ version: 1, exports: [entry, ...storedExports(folder)] }, null, 1)}\n`);
-      }));
+      const taskId = tasks.start({ kind: 'export', subject: runId, label: picture && turns.isTaken() ? WAITS.training : 'Export', unit: 'steps' }, async ({ signal, progress }) => {
+        const write = (stop: AbortSignal, device: string | null, warnings: readonly string[] = []): Promise<void> => oneAtATime(async () => {
+          stop.throwIfAborted();
+          const outcome = await finished(callTrainer(host, 'export', {
+            run: folder, merge: merged, ...(device === null ? {} : { picture: device }), ...(step === undefined ? {} : { step }), ...(dtype === undefined ? {} : { dtype }), ...(out === undefined ? {} : { out }),
+            ...(merged || target === undefined ? {} : { for: target satisfies Consumer }),
+          }, { signal: stop, onProgress: (label, done, total) => progress(done, total, say('task.step', label, { label })) }));
+          const entry: StoredExport = {
+            id: createHash('sha256').update(`${folder} ${now()}`).digest('base64url').slice(0, 16), step: outcome.step, tool, merged, dtype: dtype ?? jobOf(folder).output.dtype, time: now(),
+            files: outcome.files, ok: outcome.ok, proof: [...outcome.proof], warnings: [...outcome.warnings, ...warnings], pictures: outcome.pictures,
+          };
+          await writeFileAtomic(exportsFile(folder), `${JSON.stringify({ version: 1, exports: [entry, ...storedExports(folder)] }, null, 1)}\n`);
+        });
+        if (!picture) return write(signal, null);
+        const isDone = await turns.between(signal, (stop) => write(stop, settings.get().device), { again: false, onWait: (by) => progress(0, 0, WAITS[by]) });
+        // Who exports wants the file more than the picture, and a training may take all night.
+        if (!isDone) await write(signal, null, ['No picture was painted, because a training began meanwhile.']);
+      });
       return { taskId };
     },
     'export.list': ({ runId }) => ({ exports: storedExports(folderOf(runId)).map(entryOf) }),
@@ -105,6 +114,9 @@ export function createResults(studio: StudioContext, folderOf: (runId: string) =
     },
   };
 }
+
+/** Whether it trains an adapter, and not the weights themselves. */
+const isAdapterJob = ({ task, adapter }: Job): boolean => task === 'adapter' && (adapter as Record<string, unknown>)['rank'] !== undefined;
 
 /** Of a file, or of all files in a folder; 0 when it is gone. */
 function bytesAt(path: string): number {
