@@ -3,6 +3,7 @@
 
 import type { Problem } from './api-parts.ts';
 import type { TrainEvent, TrainEventOf } from './events.ts';
+import type { ExportKind } from './export-kinds.ts';
 import type { Consumer, Job } from './job.ts';
 import type { Text } from './text.ts';
 
@@ -64,7 +65,7 @@ export interface TrainerCommands {
   };
   readonly export: {
     readonly request: {
-      readonly run: string; readonly step?: number; readonly for?: Consumer; readonly merge: boolean;
+      readonly run: string; readonly step?: number; readonly for?: Consumer; readonly as?: ExportKind;
       readonly dtype?: 'f16' | 'bf16' | 'f32'; readonly out?: string;
       /** Device that paints with the trained values and with the file; without it nothing is painted. */
       readonly picture?: string;
