@@ -1,8 +1,8 @@
-// Entry of the trainer process. It is told one command, does it and ends. It also ends, with a checkpoint, when the app
-// that started it is gone.
+// Entry of the trainer process. It is told one command, does it and ends, unless it is kept for the next one. It also ends,
+// with a checkpoint, when the app that started it is gone.
 
 import { UserError } from './base/errors.ts';
-import type { FromTrainer, ToTrainer } from './contract/trainer.ts';
+import { UNFORESEEN, type CommandName, type FromTrainer, type ToTrainer } from './contract/trainer.ts';
 import { useTrials } from './runtime/onnx/device-trials.ts';
 import { commands } from './trainer/commands.ts';
 import { createControl } from './trainer/control.ts';
@@ -18,11 +18,15 @@ const BEAT_MILLISECONDS = 2000;
 const LAST_WORDS_MILLISECONDS = 3000;
 
 const port = (process as NodeJS.Process & { readonly parentPort?: ParentPort }).parentPort;
-const control = createControl();
+let control = createControl();
 /** What the app was asked, until it answers. */
 const asked = new Map<number, (result: unknown) => void>();
 let nextQuestion = 1;
 let isBusy = false;
+/** A command is done already, and this process was kept for another. */
+let isKept = false;
+/** No other command comes after the one that is being done. */
+let isLast = false;
 
 /** Settles once the app has taken it. A message to an app that is gone is dropped. */
 function send(message: FromTrainer): Promise<void> {
@@ -36,9 +40,26 @@ function send(message: FromTrainer): Promise<void> {
   });
 }
 
-async function start({ command, request }: Extract<ToTrainer, { kind: 'start' }>): Promise<void> {
+async function start({ command, request, keep = false }: Extract<ToTrainer, { kind: 'start' }>): Promise<void> {
   isBusy = true;
+  isLast ||= !keep;
+  // What was asked of the command before is not asked of this one.
+  if (isKept) control = createControl();
   const beat = setInterval(() => void send({ kind: 'beat' }), BEAT_MILLISECONDS);
+  const outcome = await outcomeOf(command, request);
+  clearInterval(beat);
+  isKept = !isLast;
+  // Before it is told: the next command may follow at once.
+  isBusy = !isKept;
+  await send(outcome);
+  if (isKept) return;
+  // Libraries may keep threads that would hold the process.
+  setTimeout(() => process.exit(0), LAST_WORDS_MILLISECONDS).unref();
+  if (port) process.exit(0);
+  if (process.connected) process.disconnect();
+}
+
+async function outcomeOf(command: CommandName, request: unknown): Promise<FromTrainer> {
   try {
     const work = commands[command] as (request: unknown, context: unknown) => Promise<unknown>;
     const result = await work(request, {
@@ -47,17 +68,12 @@ async function start({ command, request }: Extract<ToTrainer, { kind: 'start' }>
       onEvent: (event: never) => void send({ kind: 'event', event }),
       onProgress: (label: string, done: number, total: number, unit: string) => void send({ kind: 'progress', label, done, total, unit }),
     });
-    await send({ kind: 'done', result });
+    return { kind: 'done', result };
   } catch (error) {
-    const { code, message, data } = error instanceof UserError ? error : { code: 'internal', message: error instanceof Error ? error.message : String(error), data: {} };
+    const { code, message, data } = error instanceof UserError ? error : { code: UNFORESEEN, message: error instanceof Error ? error.message : String(error), data: {} };
     if (!(error instanceof UserError)) process.stderr.write(`${error instanceof Error ? error.stack ?? error.message : String(error)}\n`);
-    await send({ kind: 'failed', problem: { code, message, details: { ...data } } });
+    return { kind: 'failed', problem: { code, message, details: { ...data } } };
   }
-  clearInterval(beat);
-  // Libraries may keep threads that would hold the process.
-  setTimeout(() => process.exit(0), LAST_WORDS_MILLISECONDS).unref();
-  if (port) process.exit(0);
-  if (process.connected) process.disconnect();
 }
 
 function receive(message: ToTrainer): void {
@@ -65,6 +81,11 @@ function receive(message: ToTrainer): void {
   else if (message.kind === 'answer') {
     asked.get(message.id)?.(message.result);
     asked.delete(message.id);
+  }
+  else if (message.kind === 'end') {
+    isLast = true;
+    if (isBusy) control.act('stop');
+    else process.exit(0);
   }
   else if (!isBusy) void start(message);
 }
@@ -87,4 +108,7 @@ else {
 }
 // A terminal sends Ctrl-C to the whole group; the app decides what happens then and says so.
 process.on('SIGINT', () => {});
-process.on('SIGTERM', () => control.act('stop'));
+process.on('SIGTERM', () => {
+  if (isKept && !isBusy) process.exit(0);
+  control.act('stop');
+});

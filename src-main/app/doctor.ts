@@ -10,7 +10,9 @@ import { writeFileAtomic } from '../files/atomic-write.ts';
 import { readObject } from './settings.ts';
 import type { Handlers } from './rpc.ts';
 import type { StudioContext } from './studio-context.ts';
-import { callTrainer } from './trainer/call.ts';
+import type { TaskContext } from './tasks.ts';
+import { callTrainer, finished } from './trainer/call.ts';
+import { WAITS } from './training/paintings.ts';
 
 type Found = ResultOf<'devices'>[number];
 type DeviceReport = DoctorReport['devices'][number];
@@ -23,12 +25,12 @@ export interface Doctor {
   device(): Output<'app.info'>['device'];
 }
 
-export function createDoctor({ host, tasks, folders, now }: StudioContext): Doctor {
+export function createDoctor({ host, tasks, folders, now, turns }: StudioContext): Doctor {
   const file = join(folders.cache, 'doctor.json');
   const stored = readObject(file) as unknown as Partial<DoctorReport>;
   let report: DoctorReport | null = Array.isArray(stored.devices) && typeof stored.text === 'string' ? stored as DoctorReport : null;
-  const examine = (): string => tasks.start({ kind: 'doctor', subject: null, label: 'Examine devices', unit: 'devices', key: 'doctor' }, async ({ signal, progress }) => {
-    const found = await callTrainer(host, 'devices', {}, { signal }).result;
+  const examineAll = async (signal: AbortSignal, progress: TaskContext['progress']): Promise<void> => {
+    const found = await finished(callTrainer(host, 'devices', {}, { signal, stopsAtOnce: true }));
     const devices: DeviceReport[] = [];
     for (const [index, one] of found.entries()) {
       signal.throwIfAborted();
@@ -39,6 +41,9 @@ export function createDoctor({ host, tasks, folders, now }: StudioContext): Doct
     const ok = devices.every(({ usable, checks }) => !usable || checks.every((check) => check.ok)) && good.length > 0;
     report = { ok, text: ok ? `${good.map(({ label }) => label).join(', ')}: computes rightly.` : 'A device computes wrongly: do not train on it.', time: now(), devices };
     await writeFileAtomic(file, `${JSON.stringify(report, null, 1)}\n`);
+  };
+  const examine = (): string => tasks.start({ kind: 'doctor', subject: null, label: turns.isTaken() ? WAITS.training : 'Examine devices', unit: 'devices', key: 'doctor' }, async ({ signal, progress }) => {
+    await turns.between(signal, (stop) => examineAll(stop, progress), { onWait: (by) => progress(0, 0, WAITS[by]) });
   });
   return {
     run: ({ again }) => ({ report, taskId: again || report === null ? examine() : null }),
@@ -54,7 +59,7 @@ const bare = ({ name, isUsable, isSoftware }: Found): Omit<DeviceReport, 'text' 
 
 async function examineOne(host: StudioContext['host'], found: Found, signal: AbortSignal): Promise<DeviceReport> {
   try {
-    const { text, data } = await callTrainer(host, 'doctor', { device: found.name }, { signal }).result;
+    const { text, data } = await finished(callTrainer(host, 'doctor', { device: found.name }, { signal, stopsAtOnce: true }));
     const [one] = (data as { devices: { comparisons: { dtype: string; gradient: number; ok: boolean }[]; error: string | null }[] }).devices;
     const checks = (one?.comparisons ?? []).map(({ dtype, gradient, ok }) => ({ name: dtype, ok, text: `Gradients differ by up to ${gradient.toExponential(1)}.` }));
     const lines = text.split('\n').filter((line) => line.startsWith(`${found.name}:`));

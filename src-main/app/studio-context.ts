@@ -6,6 +6,7 @@ import type { Ids } from './ids.ts';
 import type { SettingsStore } from './settings.ts';
 import type { Tasks } from './tasks.ts';
 import type { DeviceTurns } from './training/device-turns.ts';
+import type { KeptTrainer } from './trainer/kept-trainer.ts';
 import type { WorkerHost } from './trainer/worker-host.ts';
 
 /** What only a desktop has. */
@@ -26,9 +27,9 @@ export interface StudioContext {
   readonly tasks: Tasks;
   readonly settings: SettingsStore;
   readonly host: WorkerHost;
-  /** Paintings and exports wait for each other: two at once would fill the device. */
-  readonly oneAtATime: <T>(work: () => Promise<T>) => Promise<T>;
-  /** Trainings and paintings do not share the device. */
+  /** The process that paints is kept for a while. */
+  readonly painter: KeptTrainer;
+  /** Nothing that computes on the device shares it. */
   readonly turns: DeviceTurns;
   readonly desktop: Desktop | null;
   /** Milliseconds since 1970; shown and sorted by. */

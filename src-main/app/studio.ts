@@ -6,7 +6,6 @@ import { join, resolve } from 'node:path';
 import { stringify as tomlText } from 'smol-toml';
 
 import { version } from '../../package.json';
-import { serialQueue } from '../base/async.ts';
 import { UserError } from '../base/errors.ts';
 import type { Project, Settings } from '../contract/api.ts';
 import { makeFolder } from '../files/atomic-write.ts';
@@ -31,6 +30,7 @@ import { createRuns } from './training/runs-handlers.ts';
 import { openSettings } from './settings.ts';
 import type { Desktop, StudioContext } from './studio-context.ts';
 import { createTasks } from './tasks.ts';
+import { createKeptTrainer } from './trainer/kept-trainer.ts';
 import type { WorkerHost } from './trainer/worker-host.ts';
 
 export interface StudioOptions {
@@ -62,7 +62,8 @@ export function createStudio({ mode, host, assets: givenAssets, desktop, folders
   const secret = settings.get().idSecret;
   const ids = createIds(Buffer.from(secret, 'base64url'));
   void settings.set({ idSecret: secret }).catch(() => {});
-  const context: StudioContext = { version, mode, folders, assets, ids, bus, tasks, settings, host, oneAtATime: serialQueue(), turns: createDeviceTurns(), desktop: desktop ?? null, now };
+  const painter = createKeptTrainer(host);
+  const context: StudioContext = { version, mode, folders, assets, ids, bus, tasks, settings, host, painter, turns: createDeviceTurns(painter.giveBack), desktop: desktop ?? null, now };
   const projectsFolder = join(folders.data, 'projects');
 
   const listed = (): string[] => settings.get().projects.map(({ path }) => path).filter(isProject);
@@ -209,6 +210,7 @@ export function createStudio({ mode, host, assets: givenAssets, desktop, folders
     dispose: async () => {
       forecasts.dispose();
       await Promise.all([runs.queue.dispose(), tasks.dispose()]);
+      await painter.giveBack();
     },
   };
 }

@@ -17,7 +17,7 @@ const toolSchema = z.strictObject({
 });
 
 const exportSchema = z.strictObject({
-  id: idSchema, step: count, tool: z.string(), merged: z.boolean(), dtype: z.string(), time: z.number(),
+  id: idSchema, step: count, tool: z.string(), merged: z.boolean(), approximate: z.boolean(), dtype: z.string(), time: z.number(),
   files: z.array(z.strictObject({ ...fileSchema.shape, bytes: count })),
   ok: z.boolean(),
   /** What reading the files again has shown. */
@@ -25,6 +25,8 @@ const exportSchema = z.strictObject({
   warnings: z.array(z.string()),
   /** Painted by the trained values and by the file that was written. */
   pictures: z.strictObject({ trained: imageUrlSchema, exported: imageUrlSchema, worstDifference: z.number() }).nullable(),
+  /** `export.workflow` has one. */
+  hasWorkflow: z.boolean(),
 });
 export type ExportEntry = z.infer<typeof exportSchema>;
 
@@ -37,6 +39,8 @@ export const exportApi = {
       steps: z.array(count),
       tools: z.array(toolSchema),
       merged: z.strictObject({ possible: z.boolean(), bytes: count, ...said }),
+      /** The nearest LoRA without magnitudes, which every program reads; null for an adapter that has none. */
+      approximate: z.strictObject(said).nullable(),
       dtypes: z.array(dtypes), defaultDtype: dtypes, defaultTool: z.string(),
       isAdapter: z.boolean(),
       /** The chosen checkpoint, else the last; null without checkpoints. */
@@ -45,15 +49,18 @@ export const exportApi = {
   },
   'export.start': {
     input: z.strictObject({
-      runId: idSchema, step: count.optional(), tool: z.string(), merged: z.boolean().default(false), dtype: dtypes.optional(),
+      runId: idSchema, step: count.optional(), tool: z.string(), merged: z.boolean().default(false), approximate: z.boolean().default(false), dtype: dtypes.optional(),
       /** Folder to write to; the run's own exports if left out. */
       folderId: idSchema.optional(),
-      /** Paint one picture with the trained values and one with the file. */
+      /**
+       * Paint one picture with the trained values and one with the file, of adapters. It waits while a training has the device, and
+       * is left out, with a warning, when one begins meanwhile.
+       */
       picture: z.boolean().default(true),
     }),
     output: startedTaskSchema,
   },
-  /** Newest first. */
+  /** Newest first, with the one that the training ended with. Error `run.bad-job`. */
   'export.list': { input: z.strictObject({ runId: idSchema }), output: z.strictObject({ exports: z.array(exportSchema) }) },
   /** A ComfyUI workflow that loads the file; text to copy or save. */
   'export.workflow': { input: z.strictObject({ runId: idSchema, exportId: idSchema }), output: z.strictObject({ name: z.string(), json: z.string() }) },

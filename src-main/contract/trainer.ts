@@ -1,8 +1,9 @@
 // What the app and a trainer process say to each other: structured clones over the process's own channel. A process does
-// one command and ends; its end is what gives the device back.
+// one command and ends, unless it is kept for the next one; its end is what gives the device back.
 
 import type { Problem } from './api-parts.ts';
 import type { TrainEvent, TrainEventOf } from './events.ts';
+import type { ExportKind } from './export-kinds.ts';
 import type { Consumer, Job } from './job.ts';
 import type { Text } from './text.ts';
 
@@ -64,10 +65,10 @@ export interface TrainerCommands {
   };
   readonly export: {
     readonly request: {
-      readonly run: string; readonly step?: number; readonly for?: Consumer; readonly merge: boolean;
+      readonly run: string; readonly step?: number; readonly for?: Consumer; readonly as?: ExportKind;
       readonly dtype?: 'f16' | 'bf16' | 'f32'; readonly out?: string;
-      /** Paint with the trained values and with the file. */
-      readonly picture: boolean;
+      /** Device that paints with the trained values and with the file; without it nothing is painted. */
+      readonly picture?: string;
     };
     readonly result: ExportOutcome;
   };
@@ -76,6 +77,7 @@ export interface TrainerCommands {
   readonly analyze: { readonly request: { readonly run: string }; readonly result: AnalysisFacts };
   readonly inspect: { readonly request: { readonly file: string }; readonly result: { readonly text: string; readonly data: unknown } };
   readonly model: { readonly request: { readonly path: string }; readonly result: ModelFacts };
+  /** `times`: a step is compiled and timed on the device. */
   readonly forecast: { readonly request: { readonly job: Job; readonly runFolder: string; readonly cacheFolder: string; readonly times: boolean }; readonly result: ForecastFacts };
   readonly devices: {
     readonly request: Readonly<Record<string, never>>;
@@ -99,11 +101,17 @@ export type CommandName = keyof TrainerCommands;
 export type RequestOf<Name extends CommandName> = TrainerCommands[Name]['request'];
 export type ResultOf<Name extends CommandName> = TrainerCommands[Name]['result'];
 
+/** Code of an error that no `UserError` tells of. */
+export const UNFORESEEN = 'internal';
+
 /** `stop` saves first where there is something to save. */
 export type ControlAction = 'stop' | 'pause' | 'sample' | 'save';
 
 export type ToTrainer =
-  | { readonly kind: 'start'; readonly command: CommandName; readonly request: unknown }
+  /** With `keep` the process waits for another command after this one, or for its end. */
+  | { readonly kind: 'start'; readonly command: CommandName; readonly request: unknown; readonly keep?: boolean }
+  /** To a process that is kept: stops what it does, and ends. */
+  | { readonly kind: 'end' }
   | { readonly kind: 'control'; readonly action: ControlAction }
   /** To an `ask`; null when that command failed. */
   | { readonly kind: 'answer'; readonly id: number; readonly result: unknown };

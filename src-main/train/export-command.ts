@@ -51,6 +51,8 @@ export interface ExportRequest {
   readonly out?: string;
   /** Paint a picture with the trained values and with each file; small models if left out. */
   readonly sample?: boolean;
+  /** Where that picture is painted; the processor if left out. */
+  readonly device?: string;
 }
 
 export interface ExportResult {
@@ -74,6 +76,7 @@ interface Task {
   readonly chosen: ChosenRuntime;
   readonly emit: (event: TrainEventBody) => void;
   readonly pause: () => Promise<void>;
+  readonly shouldStop: () => boolean;
   /** For messages: `Step 20` or the file. */
   readonly what: string;
   readonly picture: PictureOfExport | null;
@@ -85,7 +88,7 @@ export async function exportCommand(request: ExportRequest, { onEvent, shouldSto
   checkRequest(request, kind);
   // Merging works in pieces that one thread keeps in its cache, while others read, hash and write.
   const chosen = await chooseRuntime({ train: { device: 'cpu', dtype: 'f32' } }, kind === EXPORT.merged ? 1 : 0);
-  const shared = { request, kind, chosen, emit: onEvent, pause: pauseOf(shouldStop) };
+  const shared = { request, kind, chosen, emit: onEvent, pause: pauseOf(shouldStop), shouldStop };
   if (existsSync(request.run) && statSync(request.run).isFile()) return exportFile(shared);
   const run = openRun(request.run, chosen);
   const { step, path } = checkpointOf(run, request, onEvent);
@@ -96,7 +99,7 @@ export async function exportCommand(request: ExportRequest, { onEvent, shouldSto
   const wantsPicture = request.sample ?? isSmall(baseModel, model.denoiserComponent);
   const task: Task = {
     ...shared, emit, folder, target: request.for ?? job.output.for, dtype: request.dtype ?? job.output.dtype, what: `Step ${step}`,
-    picture: wantsPicture ? pictureOfRun(run) : null,
+    picture: wantsPicture ? { ...pictureOfRun(run, await paintsWith(request)), shouldStop } : null,
   };
   const saved = openSavedValues(path);
   if (run.plan.layers.length === 0) return exportWeights(run, saved, step, task);
@@ -104,6 +107,8 @@ export async function exportCommand(request: ExportRequest, { onEvent, shouldSto
   const values = new Map(run.plan.tensors.map(({ name }) => [name, saved(name)]));
   return exportSource(sourceOfRun(run, values, step), step, task);
 }
+
+const paintsWith = ({ device = 'cpu' }: ExportRequest): Promise<ChosenRuntime> => chooseRuntime({ train: { device: device as 'cpu', dtype: 'auto' } });
 
 /** The step that was asked for, else the one that was marked as the best, which is told, else the last. Error: `run.no-checkpoint`. */
 function checkpointOf(run: OpenRun, { step }: ExportRequest, emit: (event: TrainEventBody) => void): { step: number; path: string } {
@@ -152,7 +157,7 @@ function pauseOf(shouldStop: () => boolean): () => Promise<void> {
 }
 
 async function exportFile(shared: Omit<Task, 'target' | 'folder' | 'dtype' | 'what' | 'picture'>): Promise<ExportResult> {
-  const { request, chosen } = shared;
+  const { request, shouldStop } = shared;
   const source = sourceOfFile(request.run, request.base!, request.axis);
   const folder = request.out ? resolve(request.out) : join(resolve(request.run), '..', `${source.stem}-exports`);
   await makeFolder(folder);
@@ -164,7 +169,7 @@ async function exportFile(shared: Omit<Task, 'target' | 'folder' | 'dtype' | 'wh
   const settings = { prompt: wantsPicture ? (await source.facts()).trigger : '', negative: '', seed: 0, sampler: defaultSampler, steps: 20, guidance: 7, width: side, height: side };
   return exportSource(source, null, {
     ...shared, folder, target: request.for ?? 'all', dtype: request.dtype ?? 'f16', what: basename(request.run),
-    picture: wantsPicture ? { settings, runtime: chosen.runtime, noise: noiseOf(job, model) } : null,
+    picture: wantsPicture ? { settings, paints: await paintsWith(request), shouldStop, noise: noiseOf(job, model) } : null,
   });
 }
 

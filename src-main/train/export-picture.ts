@@ -2,7 +2,7 @@
 import type { Model, NoiseSettings, Prediction } from '../catalog/define/family.ts';
 import type { TrainEventBody } from '../contract/events.ts';
 import { sizeOf } from '../base/shape.ts';
-import type { Runtime } from '../runtime/runtime.ts';
+import type { ChosenRuntime } from './choose-runtime.ts';
 import { MAGNITUDE, type ExportSource } from './export-source.ts';
 import { valuesInFile } from './export-values.ts';
 import { mergedFile, withWeights, type FileAdapter } from './merged-weights.ts';
@@ -14,7 +14,9 @@ import { readAdapter } from './read-adapter.ts';
 
 export interface PictureOfExport {
   readonly settings: PictureSettings;
-  readonly runtime: Runtime;
+  readonly paints: Pick<ChosenRuntime, 'runtime' | 'compute'>;
+  /** Asked before each step of a picture; ends the export with the error `PAINTING_STOPPED`. */
+  readonly shouldStop?: () => boolean;
   readonly noise: { readonly noise: NoiseSettings; readonly prediction: Prediction };
 }
 
@@ -33,15 +35,15 @@ export function isSmall({ files }: Pick<OpenModel, 'files'>, denoiser: string): 
   return [...(files.get(denoiser)?.tensors.values() ?? [])].reduce((sum, { shape }) => sum + sizeOf(shape), 0) <= SMALL;
 }
 
-/** Pictures are saved beside the file. Errors: those of painting. */
-export async function paintBoth(source: ExportSource, path: string, picture: PictureOfExport, emit: (event: TrainEventBody) => void): Promise<PaintedPair> {
+/** @param file the file as it is written; pictures get names beside `path`. Errors: those of painting. */
+export async function paintBoth(source: ExportSource, file: string, path: string, picture: PictureOfExport, emit: (event: TrainEventBody) => void): Promise<PaintedPair> {
   const { model, baseModel, named } = source;
   const withAdapter = (adapter: FileAdapter) => async (): Promise<OpenModel> => {
     const changes = new Map<string, Float32Array>();
-    for await (const { path: weight, merged } of mergedFile(adapter, baseModel, picture.runtime, named.layers)) changes.set(weight, merged);
+    for await (const { path: weight, merged } of mergedFile(adapter, baseModel, picture.paints.runtime, named.layers)) changes.set(weight, merged);
     return withWeights(baseModel, changes);
   };
-  return paintPair(model, [withAdapter(asAdapter(source)), withAdapter(readAdapter(path, named))], path, picture, emit);
+  return paintPair(model, [withAdapter(asAdapter(source)), withAdapter(readAdapter(file, named))], path, picture, emit);
 }
 
 /**
@@ -79,8 +81,8 @@ export function asAdapter({ layers, axis, values, scale }: ExportSource): FileAd
   };
 }
 
-async function paintWith(model: Model, baseModel: OpenModel, { settings, runtime, noise }: PictureOfExport): Promise<Picture> {
-  const painter = new Painter({ model, baseModel, runtime, noise, builder: { storedDType: baseModel.storedDType }, trainsText: false });
+async function paintWith(model: Model, baseModel: OpenModel, { settings, paints: { runtime, compute }, shouldStop, noise }: PictureOfExport): Promise<Picture> {
+  const painter = new Painter({ model, baseModel, runtime, noise, builder: { compute, storedDType: baseModel.storedDType }, trainsText: false, ...(shouldStop ? { shouldStop } : {}) });
   try {
     return (await painter.paint(new Map(), [settings]))[0]!;
   } finally {

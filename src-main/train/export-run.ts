@@ -34,7 +34,7 @@ export async function exportRun(run: OpenRun, shown: ReadonlyMap<string, DeviceT
   if (run.plan.layers.length > 0) {
     const source = sourceOfRun(run, values, job.train.steps);
     const wantsPicture = job.preview.prompts.length > 0 && isSmall(baseModel, model.denoiserComponent);
-    const picture = wantsPicture ? pictureOfRun(run) : null;
+    const picture = wantsPicture ? pictureOfRun(run, { runtime: run.runtime, compute: 'f32' }) : null;
     return (await exportAdapter(source, { for: job.output.for, dtype: job.output.dtype, folder: folder.exports, picture }, emit)).files;
   }
   const target = join(folder.exports, 'model');
@@ -58,8 +58,8 @@ const noScale = (path: string, scale: number): string =>
   + `give it to the program that uses "${basename(path)}", or train from a model folder, whose vae/config.json states it.`;
 
 /** The first preview of a run, to be painted with an exported file. */
-export function pictureOfRun({ job, model, runtime }: Pick<OpenRun, 'job' | 'model' | 'runtime'>): PictureOfExport {
-  return { settings: previewPictures({ job, model })[0]!, runtime, noise: noiseOf(job, model) };
+export function pictureOfRun({ job, model }: Pick<OpenRun, 'job' | 'model'>, paints: PictureOfExport['paints']): PictureOfExport {
+  return { settings: previewPictures({ job, model })[0]!, paints, noise: noiseOf(job, model) };
 }
 
 export interface AdapterExport {
@@ -134,8 +134,9 @@ async function writeAndProve(source: ExportSource, held: ExportSource, one: OneF
       emit(verdict);
       return null;
     }
+    // Before the file gets its name: one that was stopped here was not exported.
+    const pictures = one.picture === null ? null : await paintBoth(source, unproved, path, one.picture, emit);
     await renameOver(unproved, path);
-    const pictures = one.picture === null ? null : await paintBoth(source, path, one.picture, emit);
     await writeFileAtomic(`${path}.proof.json`, `${JSON.stringify({ ...verdict.data, text: verdict.text, file: basename(path), pictures: picturesOf(pictures), layers: layersOf(proof) }, null, 1)}\n`);
     await writeBeside(path, programs, await source.facts(), written.metadata, one.picture?.settings ?? null);
     emit(verdict);

@@ -1,6 +1,5 @@
 // An export as the studio asks for it, with the verdicts that prove it.
 
-import { EXPORT } from '../contract/export-kinds.ts';
 import type { ExportOutcome, RequestOf } from '../contract/trainer.ts';
 import { exportCommand } from '../train/export-command.ts';
 import type { CommandContext } from './commands.ts';
@@ -9,14 +8,15 @@ import type { CommandContext } from './commands.ts';
 interface Result {
   readonly step?: number;
   readonly files: readonly string[];
+  readonly svdError?: number;
   readonly proofs?: readonly { readonly pictures: { readonly trained: string; readonly exported: string; readonly worst: number } | null }[];
 }
 
 /** Errors: those of exporting. */
-export async function exportWithProof({ merge, picture, ...request }: RequestOf<'export'>, { control, onProgress }: CommandContext): Promise<ExportOutcome> {
+export async function exportWithProof({ picture, ...request }: RequestOf<'export'>, { control, onProgress }: CommandContext): Promise<ExportOutcome> {
   const proof: { ok: boolean; text: string }[] = [];
   const warnings: string[] = [];
-  const result = await exportCommand({ ...request, ...(merge ? { as: EXPORT.merged } : {}), sample: picture }, {
+  const result = await exportCommand({ ...request, sample: picture !== undefined, ...(picture === undefined ? {} : { device: picture }) }, {
     shouldStop: control.shouldStop,
     onEvent: (event) => {
       if (event.kind === 'verdict') proof.push({ ok: event.ok, text: event.text });
@@ -24,7 +24,9 @@ export async function exportWithProof({ merge, picture, ...request }: RequestOf<
       else if (event.kind === 'phase') onProgress(event.name, event.done, event.total, event.unit);
     },
   });
-  const { step = 0, files, proofs = [] } = result.data as Result;
+  const { step = 0, files, proofs = [], svdError } = result.data as Result;
+  // How much an approximation leaves out is no verdict: it is as large as was asked for.
+  if (svdError !== undefined) warnings.push(result.text.split('\n').at(-1)!);
   if (proof.length === 0) proof.push({ ok: result.ok, text: result.text.split('\n').at(-1) ?? '' });
   const painted = proofs.find(({ pictures }) => pictures !== null)?.pictures ?? null;
   return {

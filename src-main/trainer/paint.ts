@@ -1,7 +1,11 @@
-// Pictures for comparing: with what runs learnt, with adapters, or with base models alone.
+// Pictures for comparing: with what runs learnt, with adapters, or with base models alone. A process that is kept answers one
+// request after the other: the model stays open and compiled, and what was merged last stays at hand for other strengths.
+
+import { statSync } from 'node:fs';
 
 import { UserError } from '../base/errors.ts';
 import type { PaintRequest, RequestOf } from '../contract/trainer.ts';
+import { listCheckpoints } from '../train/checkpoint.ts';
 import { chooseRuntime, type ChosenRuntime } from '../train/choose-runtime.ts';
 import { PaintingSession, subjectOfAdapters, subjectOfRun, type PaintingSubject } from '../train/painting-session.ts';
 import { PAINTING_STOPPED, savePicture, type PictureSettings } from '../train/picture.ts';
@@ -9,6 +13,7 @@ import type { CommandContext } from './commands.ts';
 
 /** What a process that paints keeps open between two requests. */
 let kept: { readonly device: string; readonly chosen: ChosenRuntime; readonly session: PaintingSession } | null = null;
+let lastSubject: { readonly key: string; readonly subject: PaintingSubject } | null = null;
 let control: CommandContext['control'] | null = null;
 
 /** Each picture is written as soon as it is there; those that share their weights are painted one after the other. */
@@ -17,8 +22,8 @@ export async function paint({ pictures, device }: RequestOf<'paint'>, context: C
   control = context.control;
   let done = 0;
   onProgress('open the model', 0, pictures.length, 'pictures');
-  const { chosen, session } = await openSession(device);
   try {
+    const { chosen, session } = await openSession(device);
     for (const sources of sourcesOf(pictures)) {
       const subject = openSubject(sources[0]![0]!, chosen);
       for (const group of sources) {
@@ -36,6 +41,7 @@ export async function paint({ pictures, device }: RequestOf<'paint'>, context: C
     }
   } catch (error) {
     if (error instanceof UserError && error.code === PAINTING_STOPPED) throw new UserError('sample.stopped', 'Painting was stopped; pictures that were done are kept.');
+    lastSubject = null;
     throw error;
   }
   return null;
@@ -61,6 +67,22 @@ function grouped(pictures: readonly PaintRequest[], keyOf: (picture: PaintReques
   return [...alike.values()];
 }
 
-function openSubject({ run, step, base = '', adapters = [] }: PaintRequest, chosen: ChosenRuntime): PaintingSubject {
-  return run === undefined ? subjectOfAdapters(base, adapters, chosen) : subjectOfRun(run, step, chosen);
+function openSubject(request: PaintRequest, chosen: ChosenRuntime): PaintingSubject {
+  const { run, step, base = '', adapters = [] } = request;
+  const key = JSON.stringify([run, step, base, adapters, stampsOf(request)]);
+  if (lastSubject?.key === key) return lastSubject.subject;
+  // The weights of two would stand in memory.
+  lastSubject = null;
+  const subject = run === undefined ? subjectOfAdapters(base, adapters, chosen) : subjectOfRun(run, step, chosen);
+  lastSubject = { key, subject };
+  return subject;
+}
+
+/** Files may be replaced under their names while the process is kept. */
+function stampsOf({ run, step, base, adapters = [] }: PaintRequest): unknown[] {
+  const own = run === undefined ? [base!, ...adapters] : [`${run}/job.json`, ...listCheckpoints(`${run}/checkpoints`).filter((saved) => saved.step === step).map(({ path }) => path)];
+  return own.map((path) => {
+    const facts = statSync(path, { throwIfNoEntry: false });
+    return facts && [facts.mtimeMs, facts.size];
+  });
 }

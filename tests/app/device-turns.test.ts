@@ -27,10 +27,10 @@ describe('pictures', () => {
   test('wait while a training has the device', async () => {
     const [turns, painting] = [createDeviceTurns(), work()];
     await turns.take();
-    let waits = 0;
-    const all = turns.between(new AbortController().signal, () => waits++, painting.do);
+    const waits: string[] = [];
+    const all = turns.between(new AbortController().signal, painting.do, { onWait: (by) => waits.push(by) });
     await turn();
-    expect([waits, painting.begun]).toEqual([1, []]);
+    expect([waits, painting.begun, turns.isFree()]).toEqual([['training'], [], false]);
     turns.leave();
     await turn();
     expect(painting.begun).toEqual(['begun']);
@@ -40,7 +40,8 @@ describe('pictures', () => {
 
   test('stop for a training that begins, which waits for that, and go on after it', async () => {
     const [turns, painting] = [createDeviceTurns(), work()];
-    const all = turns.between(new AbortController().signal, () => {}, painting.do);
+    const all = turns.between(new AbortController().signal, painting.do);
+    await turn();
     await turns.take();
     expect([painting.begun, turns.isTaken()]).toEqual([['begun', 'stopped'], true]);
     await turn();
@@ -56,10 +57,51 @@ describe('pictures', () => {
     const turns = createDeviceTurns();
     const stop = new AbortController();
     await turns.take();
-    const waiting = turns.between(stop.signal, () => {}, async () => {});
+    const waiting = turns.between(stop.signal, async () => {});
     stop.abort(new Error('cancelled'));
     await expect(waiting).rejects.toThrow('cancelled');
     turns.leave();
-    await expect(turns.between(new AbortController().signal, () => {}, async () => { throw new Error('disk full'); })).rejects.toThrow('disk full');
+    await expect(turns.between(new AbortController().signal, async () => { throw new Error('disk full'); })).rejects.toThrow('disk full');
+  });
+});
+
+describe('work on the device', () => {
+  const never = new AbortController().signal;
+
+  test('takes turns in order, and who waits is told why and may leave', async () => {
+    const [turns, first, second] = [createDeviceTurns(), work(), work()];
+    const one = turns.between(never, first.do);
+    const [waits, stop]: [string[], AbortController] = [[], new AbortController()];
+    const two = turns.between(stop.signal, second.do, { onWait: (by) => waits.push(by) });
+    await turn();
+    expect([first.begun, second.begun, waits]).toEqual([['begun'], [], ['work']]);
+    stop.abort(new Error('cancelled'));
+    await expect(two).rejects.toThrow('cancelled');
+    first.finish();
+    expect(await one).toBe(true);
+    expect(second.begun).toEqual([]);
+  });
+
+  test('that is not begun again says that a training stopped it', async () => {
+    const [turns, forecast] = [createDeviceTurns(), work()];
+    const asked = turns.between(never, forecast.do, { again: false });
+    await turn();
+    await turns.take();
+    expect(await asked).toBe(false);
+    turns.leave();
+    await turn();
+    expect(forecast.begun).toEqual(['begun', 'stopped']);
+  });
+
+  test('what is kept between turns goes before a training and before work of another kind', async () => {
+    const said: string[] = [];
+    const turns = createDeviceTurns(async () => { await turn(); said.push('given back'); });
+    const told = (name: string) => async (): Promise<void> => void said.push(name);
+    await turns.between(never, told('painted'), { keeps: true });
+    await turns.between(never, told('painted'), { keeps: true });
+    expect(said).toEqual(['painted', 'painted']);
+    await turns.between(never, told('examined'));
+    await turns.take();
+    expect(said).toEqual(['painted', 'painted', 'given back', 'examined', 'given back']);
   });
 });

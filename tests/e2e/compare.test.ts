@@ -86,9 +86,11 @@ describe.skipIf(program === undefined)('comparing', () => {
     await go('Export');
     await expect.poll(() => choice('Step').inputValue()).toBe('5');
     await main.getByRole('button', { name: 'Export', exact: true }).click();
-    await main.getByText('.safetensors').first().waitFor();
-    const { exports: [file] } = await handlers['export.list']({ runId: decomposed });
-    expect(file).toMatchObject({ ok: true, step: 5, merged: false });
+    await main.getByRole('region', { name: 'Export of step 5' }).getByRole('button', { name: 'Workflow for ComfyUI' }).waitFor();
+    // The one that was asked for comes before the one that the training ended with.
+    const { exports: [file, atEnd] } = await handlers['export.list']({ runId: decomposed });
+    expect(file).toMatchObject({ ok: true, step: 5, merged: false, hasWorkflow: true });
+    expect(atEnd).toMatchObject({ ok: true, step: 10, merged: false });
 
     await go('Library');
     await page.getByRole('tab', { name: 'Adapters' }).click();

@@ -105,10 +105,13 @@ describe.skipIf(program === undefined)('the studio in the browser', () => {
     await page.getByRole('navigation').getByText('Export').click();
     await page.getByLabel('For').selectOption('comfyui').catch(async () => page.getByRole('combobox').nth(1).selectOption('comfyui'));
     await page.getByRole('main').getByRole('button', { name: 'Export', exact: true }).click();
-    await page.getByText('.safetensors').first().waitFor({ timeout: 60_000 });
     const [run] = (await home.studio.handlers['projects.open']({ id: projectId })).runs;
-    const { exports } = await home.studio.handlers['export.list']({ runId: run!.id });
-    expect(exports).toMatchObject([{ ok: true, tool: 'comfyui' }]);
+    const exportsNow = async () => (await home.studio.handlers['export.list']({ runId: run!.id })).exports;
+    // The training ended with one of its own.
+    await expect.poll(async () => (await exportsNow()).length, { timeout: 60_000 }).toBe(2);
+    await expect.poll(() => page.getByText('.safetensors').count()).toBeGreaterThan(1);
+    const exports = await exportsNow();
+    expect(exports).toMatchObject([{ ok: true, tool: 'comfyui' }, { ok: true }]);
     expect(existsSync(exports[0]!.files[0]!.path)).toBe(true);
     expect(complaints).toEqual([]);
   });

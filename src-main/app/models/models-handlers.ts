@@ -112,7 +112,7 @@ export function createModels(studio: StudioContext, exportFolders: () => readonl
         // An adapter at strength 0 is the base model.
         const wanted = [request([], 1), strength === 0 ? request([], 1) : request([adapter], strength)] as const;
         const [baseUrl, adaptedUrl] = wanted.map(({ out }) => (existsSync(out) ? ids.image(out) : null)) as [string | null, string | null];
-        return { baseUrl, adaptedUrl, taskId: paintMissing(studio, id, wanted) };
+        return { baseUrl, adaptedUrl, taskId: paintMissing(studio, id, wanted, [base]) };
       },
     },
   };

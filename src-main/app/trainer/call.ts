@@ -10,6 +10,8 @@ export interface CallListeners {
   readonly onProgress?: (label: string, done: number, total: number) => void;
   /** Asks for an orderly stop when it is aborted. */
   readonly signal?: AbortSignal;
+  /** Ends the process instead: for commands that leave nothing unfinished. */
+  readonly stopsAtOnce?: boolean;
 }
 
 export interface TrainerCall<Result> {
@@ -29,7 +31,7 @@ const ASKED_MILLISECONDS = 60 * 1000;
 const STOP_MILLISECONDS = 5 * 60 * 1000;
 
 export function callTrainer<Name extends CommandName>(
-  host: WorkerHost, command: Name, request: RequestOf<Name>, { onEvent, onProgress, signal }: CallListeners = {},
+  host: WorkerHost, command: Name, request: RequestOf<Name>, { onEvent, onProgress, signal, stopsAtOnce = false }: CallListeners = {},
 ): TrainerCall<ResultOf<Name>> {
   const worker = host.start(command);
   let heardAt = Date.now();
@@ -57,7 +59,7 @@ export function callTrainer<Name extends CommandName>(
       worker.kill();
     }, 5000);
     watch.unref();
-    const stop = (): void => control('stop');
+    const stop = (): void => (stopsAtOnce ? worker.kill() : control('stop'));
     signal?.addEventListener('abort', stop);
     worker.onMessage((message: FromTrainer) => {
       heardAt = Date.now();
@@ -79,13 +81,36 @@ export function callTrainer<Name extends CommandName>(
       // All that follows is without effect when the command had its end before.
       if (said !== null && !isSilent) resolve(said.result as ResultOf<Name>);
       else reject(isSilent
-        ? new UserError('trainer.silent', 'The trainer did not answer any more and was ended: resume from the last checkpoint.')
-        : new UserError('trainer.crashed', `The trainer process ended by itself (${by ?? `code ${code}`}): resume from the last checkpoint. If it happens again, lower the batch or the resolution, or choose another device.`, { code, signal: by }));
+        ? new UserError('trainer.silent', command === 'train' ? 'The trainer did not answer any more and was ended: resume from the last checkpoint.' : `The process that ${DOES[command]} did not answer any more and was ended: try it again.`, { command })
+        : new UserError('trainer.crashed', crashText(command, by ?? `code ${code}`), { command, code, signal: by }));
     });
   });
   // Whoever does not look at the result has looked at `gone`.
   result.catch(() => {});
   worker.send({ kind: 'start', command, request });
-  if (signal?.aborted) control('stop');
+  if (signal?.aborted) {
+    if (stopsAtOnce) worker.kill();
+    else control('stop');
+  }
   return { result, gone, control, kill: () => worker.kill() };
+}
+
+/** Result of a call whose process is gone, so that the device is free for the next one. */
+export async function finished<Result>({ result, gone }: TrainerCall<Result>): Promise<Result> {
+  try {
+    return await result;
+  } finally {
+    await gone;
+  }
+}
+
+/** What a process of each command was doing, for the sentence that tells of its end. */
+const DOES: Readonly<Record<CommandName, string>> = {
+  train: 'trains', export: 'exports', paint: 'paints', analyze: 'measures layers', inspect: 'reads the file', model: 'reads the model', forecast: 'makes the forecast',
+  devices: 'looks for devices', trial: 'tries a device', doctor: 'examines a device', tag: 'writes tags',
+};
+
+function crashText(command: CommandName, how: string): string {
+  if (command === 'train') return `The trainer process ended by itself (${how}): resume from the last checkpoint. If it happens again, lower the batch or the resolution, or choose another device.`;
+  return `The process that ${DOES[command]} ended by itself (${how}): try it again. If it happens again, there may be too little memory: close other programs, or choose another device in the settings.`;
 }

@@ -1,19 +1,21 @@
 // What a draft would need, worked out by a trainer. One for each project: whoever asks again has other settings, and what was
-// being worked out for the old ones ends at once, so that dragging a slider does not fill the machine.
+// being worked out for the old ones ends at once, so that dragging a slider does not fill the machine. A step is timed on the
+// device for it, unless something else is at work there: then all but the times is said at once.
 
 import { statfsSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { UserError } from '../../base/errors.ts';
 import type { Draft, Output } from '../../contract/api.ts';
-import { say } from '../../contract/text.ts';
+import { say, type Text } from '../../contract/text.ts';
+import type { ForecastFacts, RequestOf } from '../../contract/trainer.ts';
 import { writeFileAtomic } from '../../files/atomic-write.ts';
 import { selectionText, type Selection } from '../../dataset/selection.ts';
 import { draftJob } from '../projects/draft-job.ts';
 import { runsFolderOf, type StoredProject } from '../projects/project-file.ts';
 import type { Handlers } from '../rpc.ts';
 import type { StudioContext } from '../studio-context.ts';
-import { callTrainer } from '../trainer/call.ts';
+import { callTrainer, finished } from '../trainer/call.ts';
 
 export interface ForecastNeeds {
   readonly project: (projectId: string) => { readonly folder: string; readonly stored: StoredProject };
@@ -33,6 +35,13 @@ export function createForecasts({ host, folders, settings, turns }: StudioContex
     atWork.get(projectId)?.abort(new UserError(code, text, { projectId }));
     atWork.delete(projectId);
   };
+  const factsOf = async (request: Omit<RequestOf<'forecast'>, 'times'>, signal: AbortSignal): Promise<ForecastFacts & { readonly isTimed: boolean }> => {
+    const ask = async (times: boolean, stop: AbortSignal): Promise<ForecastFacts & { readonly isTimed: boolean }> =>
+      ({ ...await finished(callTrainer(host, 'forecast', { ...request, times }, { signal: stop, stopsAtOnce: true })), isTimed: times });
+    let timed: Awaited<ReturnType<typeof ask>> | null = null;
+    if (turns.isFree()) await turns.between(signal, async (stop) => { timed = await ask(true, stop); }, { again: false });
+    return timed ?? ask(false, signal);
+  };
   const forecast = async (projectId: string, draft: Draft, signal: AbortSignal): Promise<Output<'job.forecast'>> => {
     const { folder, stored } = project(projectId);
     const selection = join(folders.cache, 'selections', `${projectId}.json`);
@@ -41,16 +50,13 @@ export function createForecasts({ host, folders, settings, turns }: StudioContex
     if (!checked.ok) throw new UserError('job.invalid', `This cannot be trained yet: ${checked.issues[0]?.text ?? ''}`, { issues: checked.issues });
     const { job } = checked;
     signal.throwIfAborted();
-    // A step is timed on the device, where no training may be disturbed.
-    const call = callTrainer(host, 'forecast', { job, runFolder: join(runsFolderOf(folder), 'next'), cacheFolder: join(folders.cache, 'encoded'), times: !turns.isTaken() });
-    signal.addEventListener('abort', call.kill);
-    const { body, trained, frozen, device, warnings } = await call.result;
+    const { body, trained, frozen, device, warnings, isTimed } = await factsOf({ job, runFolder: join(runsFolderOf(folder), 'next'), cacheFolder: join(folders.cache, 'encoded') }, signal);
     const amount = body.memory.device ?? body.memory.host;
     const pictures = await included(projectId);
     return {
       memory: amount.bytes, memoryParts: body.memory.parts.map((part) => ({ ...part, code: `memory.${part.label.replaceAll(/\W+/g, '-')}` })), memoryFree: amount.free,
       secondsPerStep: body.seconds?.step ?? null, seconds: body.seconds?.total ?? null,
-      basis: say(`forecast.${body.verdict}${body.seconds ? '.timed' : ''}`, body.seconds ? `${body.text} Times come from a step that was timed just now.` : body.text, { bytes: amount.bytes, free: amount.free }),
+      basis: basisOf(body, isTimed),
       disk: body.disk.bytes, diskFree: freeAt(folder) ?? body.disk.free, trained, frozen, pictures,
       epochs: pictures === 0 ? 0 : (job.train.steps * job.train.batch * job.train.accumulate) / pictures,
       device, warnings: [...warnings], verdict: body.verdict, isRefused: body.verdict === 'too-large' && job.train.checkResources,
@@ -80,6 +86,14 @@ export function createForecasts({ host, folders, settings, turns }: StudioContex
       for (const projectId of [...atWork.keys()]) stop(projectId, 'forecast.stopped', 'The forecast was stopped.');
     },
   };
+}
+
+function basisOf({ memory, seconds, verdict, text }: ForecastFacts['body'], isTimed: boolean): Text {
+  const { bytes, free } = memory.device ?? memory.host;
+  const facts = { bytes, free };
+  if (seconds) return say(`forecast.${verdict}.timed`, `${text} Times come from a step that was timed just now.`, facts);
+  if (!isTimed) return say(`forecast.${verdict}.busy`, `${text} No step was timed, because something else computes on the device now.`, facts);
+  return say(`forecast.${verdict}`, text, facts);
 }
 
 function freeAt(folder: string): number | null {

@@ -10,8 +10,7 @@ import { defaultSampler, type Job } from '../../contract/job.ts';
 import { say } from '../../contract/text.ts';
 import type { PaintRequest } from '../../contract/trainer.ts';
 import type { StudioContext } from '../studio-context.ts';
-import type { TaskContext } from '../tasks.ts';
-import { callTrainer } from '../trainer/call.ts';
+import { callTrainer, finished } from '../trainer/call.ts';
 import { checkpointsOf } from './run-record.ts';
 
 export interface PaintingNeeds {
@@ -37,43 +36,35 @@ export function createPaintings(studio: StudioContext, { folderOf, jobOf }: Pain
     }));
     const wanted = items.map((item) => requestOf(item, runs.get(item.runId)!));
     const files = wanted.map(({ out }) => (existsSync(out) ? out : null));
-    return { files, taskId: onlyMade ? null : paintMissing(studio, items[0]!.runId, wanted) };
+    return { files, taskId: onlyMade ? null : paintMissing(studio, items[0]!.runId, wanted, [...runs.values()].map(({ job }) => job.base.model)) };
   };
 }
 
-/** Label of a task that a training keeps waiting. */
-const WAITS = say('task.waits', 'Waits until the training pauses or ends');
+/** Labels of a task that waits for the device. */
+export const WAITS = {
+  training: say('task.waits', 'Waits until the training pauses or ends'),
+  work: say('task.waits-turn', 'Waits until the device is free'),
+};
 
-/** Starts painting what is not there yet; it waits while a training has the device; the id of the task, or null when nothing is missing. */
-export function paintMissing({ tasks, host, settings, oneAtATime, turns }: StudioContext, subject: string, wanted: readonly PaintRequest[]): string | null {
+/**
+ * Starts painting what is not there yet; it waits while a training has the device; the id of the task, or null when nothing is
+ * missing.
+ * @param models what is painted with: a process that has painted with the same goes on
+ */
+export function paintMissing({ tasks, painter, settings, turns }: StudioContext, subject: string, wanted: readonly PaintRequest[], models: readonly string[]): string | null {
   const missing = [...new Map(wanted.filter(({ out }) => !existsSync(out)).map((picture) => [picture.out, picture])).values()];
   if (missing.length === 0) return null;
-  const key = `render ${missing.map(({ out }) => out).join(' ')}`;
-  const waits = (progress: TaskContext['progress']) => (): void => progress(0, missing.length, WAITS);
-  return tasks.start({ kind: 'render', subject, label: turns.isTaken() ? WAITS : 'Paint', unit: 'pictures', key }, ({ signal, progress }) => turns.between(signal, waits(progress), (stop) => inTurn(oneAtATime, stop, async () => {
-    // Another task may have painted some of them while this one waited.
-    const left = missing.filter(({ out }) => !existsSync(out));
-    if (left.length === 0) return;
-    const before = missing.length - left.length;
-    const call = callTrainer(host, 'paint', { pictures: left, device: settings.get().device }, { signal: stop, onProgress: (label, done) => progress(before + done, missing.length, say('task.step', label, { label })) });
-    try {
-      await call.result;
-    } finally {
-      await call.gone;
-    }
-  })));
-}
-
-/** Who is stopped before its turn comes leaves at once. */
-function inTurn(oneAtATime: StudioContext['oneAtATime'], stop: AbortSignal, work: () => Promise<void>): Promise<void> {
-  return new Promise((resolve, reject) => {
-    let hasBegun = false;
-    stop.addEventListener('abort', () => { if (!hasBegun) reject(stop.reason as Error); });
-    oneAtATime(async () => {
-      stop.throwIfAborted();
-      hasBegun = true;
-      await work();
-    }).then(resolve, reject);
+  const label = turns.isTaken() ? WAITS.training : 'Paint';
+  return tasks.start({ kind: 'render', subject, label, unit: 'pictures', key: `render ${missing.map(({ out }) => out).join(' ')}` }, async ({ signal, progress }) => {
+    await turns.between(signal, async (stop) => {
+      // Another task may have painted some of them while this one waited.
+      const left = missing.filter(({ out }) => !existsSync(out));
+      if (left.length === 0) return;
+      const before = missing.length - left.length;
+      const { device } = settings.get();
+      const host = await painter.for(JSON.stringify([device, [...new Set(models)].toSorted()]));
+      await finished(callTrainer(host, 'paint', { pictures: left, device }, { signal: stop, onProgress: (text, done) => progress(before + done, missing.length, say('task.step', text, { label: text })) }));
+    }, { keeps: true, onWait: (by) => progress(0, missing.length, WAITS[by]) });
   });
 }
 

@@ -1,47 +1,35 @@
 // The part of the API about what runs learnt: analysis and exports; comparing stands beside it.
 
 import { createHash } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
-import { basename, extname, join } from 'node:path';
+import { readFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
 
+import { serialQueue } from '../../base/async.ts';
 import { UserError } from '../../base/errors.ts';
 import { catalogFields } from '../../catalog/index.ts';
 import { axisOfJob, verdictsOnRun } from '../../catalog/programs.ts';
 import type { compareApi } from '../../contract/api-compare.ts';
-import type { Analysis, ExportEntry } from '../../contract/api.ts';
+import type { Analysis } from '../../contract/api.ts';
+import { EXPORT } from '../../contract/export-kinds.ts';
 import { consumers as consumerNames, type Consumer, type Job } from '../../contract/job.ts';
 import { parseJob } from '../../contract/parse-job.ts';
 import { say } from '../../contract/text.ts';
-import { writeFileAtomic } from '../../files/atomic-write.ts';
 import type { Handlers } from '../rpc.ts';
 import { readObject } from '../settings.ts';
 import type { StudioContext } from '../studio-context.ts';
-import { callTrainer } from '../trainer/call.ts';
+import { callTrainer, finished } from '../trainer/call.ts';
 import { chosenStep } from './chosen.ts';
 import { createCompare } from './compare-handlers.ts';
+import { WAITS } from './paintings.ts';
+import { addExport, bytesAt, exportEntry, exportsOf, isAdapterJob, workflowOf, type StoredExport } from './run-exports.ts';
 import { checkpointsOf, readRun } from './run-record.ts';
 
 type ResultMethods = 'runs.magnitude' | keyof typeof compareApi | Extract<keyof Handlers, `export.${string}`>;
 
-/** An export as it is kept in the run's folder. */
-interface StoredExport extends Omit<ExportEntry, 'files' | 'pictures'> {
-  readonly files: readonly string[];
-  readonly pictures: { readonly trained: string; readonly exported: string; readonly worstDifference: number } | null;
-}
-
 export function createResults(studio: StudioContext, folderOf: (runId: string) => string): Pick<Handlers, ResultMethods> {
-  const { ids, tasks, host, now, oneAtATime } = studio;
-  const exportsFile = (folder: string): string => join(folder, 'exports', 'exports.json');
-  const storedExports = (folder: string): StoredExport[] => {
-    const list = readObject(exportsFile(folder))['exports'];
-    return Array.isArray(list) ? list as StoredExport[] : [];
-  };
-  const entryOf = (entry: StoredExport): ExportEntry => ({
-    ...entry,
-    files: entry.files.filter((file) => existsSync(file)).map((file) => ({ ...ids.ref(file), bytes: bytesAt(file) })),
-    pictures: entry.pictures && existsSync(entry.pictures.trained) && existsSync(entry.pictures.exported)
-      ? { trained: ids.image(entry.pictures.trained), exported: ids.image(entry.pictures.exported), worstDifference: entry.pictures.worstDifference } : null,
-  });
+  const { ids, tasks, host, now, settings, turns } = studio;
+  /** Each adds to a list in a file. */
+  const oneAtATime = serialQueue();
   const jobOf = (folder: string): Job => {
     const record = readRun(folder);
     const result = record && parseJob(record.job, catalogFields());
@@ -65,58 +53,57 @@ export function createResults(studio: StudioContext, folderOf: (runId: string) =
     'export.options': ({ runId }) => {
       const folder = folderOf(runId);
       const job = jobOf(folder);
-      const isAdapter = job.task === 'adapter' && (job.adapter as Record<string, unknown>)['rank'] !== undefined;
+      const isAdapter = isAdapterJob(job);
       const steps = checkpointsOf(folder).map(({ step }) => step);
       return {
         steps, defaultStep: chosenStep(folder) ?? steps.at(-1) ?? null,
         tools: isAdapter ? verdictsOnRun(axisOfJob(job)).map(({ alternatives, ...verdict }) => ({ ...verdict, alternatives: [...alternatives] })) : [],
         merged: { possible: true, bytes: bytesAt(job.base.model), ...say('export.merged', 'The base model with everything merged in: exact in every program, and as large as the model.') },
+        approximate: isAdapter && axisOfJob(job) !== null ? say('export.approximate', 'The nearest LoRA without magnitudes, of twice the rank: every program reads it, and it leaves out a part of the change, which is measured and told.') : null,
         dtypes: ['f16', 'bf16', 'f32'], defaultDtype: job.output.dtype, defaultTool: job.output.for, isAdapter,
       };
     },
-    'export.start': ({ runId, step: wanted, tool, merged, dtype, folderId, picture }) => {
+    'export.start': ({ runId, step: wanted, tool, merged: wantsMerged, approximate, dtype, folderId, picture: wantsPicture }) => {
       const folder = folderOf(runId);
+      // Whoever trained the weights themselves has nothing but a model to write.
+      const merged = wantsMerged || !isAdapterJob(jobOf(folder));
+      const picture = wantsPicture && !merged;
       const step = wanted ?? chosenStep(folder) ?? undefined;
       const target = consumerNames.find((name) => name === tool);
       if (!merged && target === undefined) throw new UserError('export.unknown-tool', `There is no program "${tool}" to export for.`, { tool });
       const out = folderId === undefined ? undefined : ids.path(folderId);
-      const taskId = tasks.start({ kind: 'export', subject: runId, label: 'Export', unit: 'steps' }, async ({ signal, progress }) => oneAtATime(async () => {
-        signal.throwIfAborted();
-        const call = callTrainer(host, 'export', {
-          run: folder, merge: merged, picture, ...(step === undefined ? {} : { step }), ...(dtype === undefined ? {} : { dtype }), ...(out === undefined ? {} : { out }),
-          ...(merged || target === undefined ? {} : { for: target satisfies Consumer }),
-        }, { signal, onProgress: (label, done, total) => progress(done, total, say('task.step', label, { label })) });
-        const outcome = await call.result;
-        await call.gone;
-        const entry: StoredExport = {
-          id: createHash('sha256').update(`${folder} ${now()}`).digest('base64url').slice(0, 16), step: outcome.step, tool, merged, dtype: dtype ?? jobOf(folder).output.dtype, time: now(),
-          files: outcome.files, ok: outcome.ok, proof: [...outcome.proof], warnings: [...outcome.warnings], pictures: outcome.pictures,
-        };
-        await writeFileAtomic(exportsFile(folder), `${JSON.stringify({ version: 1, exports: [entry, ...storedExports(folder)] }, null, 1)}\n`);
-      }));
+      const taskId = tasks.start({ kind: 'export', subject: runId, label: picture && turns.isTaken() ? WAITS.training : 'Export', unit: 'steps' }, async ({ signal, progress }) => {
+        const write = (stop: AbortSignal, device: string | null, warnings: readonly string[] = []): Promise<void> => oneAtATime(async () => {
+          stop.throwIfAborted();
+          const outcome = await finished(callTrainer(host, 'export', {
+            run: folder, ...(merged ? { as: EXPORT.merged } : approximate ? { as: EXPORT.plain } : {}), ...(device === null ? {} : { picture: device }), ...(step === undefined ? {} : { step }), ...(dtype === undefined ? {} : { dtype }), ...(out === undefined ? {} : { out }),
+            ...(merged || target === undefined ? {} : { for: target satisfies Consumer }),
+          }, { signal: stop, onProgress: (label, done, total) => progress(done, total, say('task.step', label, { label })) }));
+          const entry: StoredExport = {
+            id: createHash('sha256').update(`${folder} ${now()}`).digest('base64url').slice(0, 16), step: outcome.step, tool, merged, approximate: approximate && !merged, dtype: dtype ?? jobOf(folder).output.dtype, time: now(),
+            files: outcome.files, ok: outcome.ok, proof: [...outcome.proof], warnings: [...outcome.warnings, ...warnings], pictures: outcome.pictures,
+          };
+          await addExport(folder, entry);
+        });
+        if (!picture) return write(signal, null);
+        const isDone = await turns.between(signal, (stop) => write(stop, settings.get().device), { again: false, onWait: (by) => progress(0, 0, WAITS[by]) });
+        // Who exports wants the file more than the picture, and a training may take all night.
+        if (!isDone) await write(signal, null, ['No picture was painted, because a training began meanwhile.']);
+      });
       return { taskId };
     },
-    'export.list': ({ runId }) => ({ exports: storedExports(folderOf(runId)).map(entryOf) }),
+    'export.list': ({ runId }) => {
+      const folder = folderOf(runId);
+      return { exports: exportsOf(folder, jobOf(folder)).map((entry) => exportEntry(entry, ids)) };
+    },
     'export.workflow': ({ runId, exportId }) => {
-      const entry = storedExports(folderOf(runId)).find(({ id }) => id === exportId);
-      const file = entry?.files.map(workflowBeside).find((path) => path !== null);
-      if (!file) throw new UserError('export.no-workflow', 'This export has no workflow: export an adapter for ComfyUI with a picture.', { exportId });
+      const folder = folderOf(runId);
+      const entry = exportsOf(folder, jobOf(folder)).find(({ id }) => id === exportId);
+      const file = entry ? workflowOf(entry) : null;
+      if (file === null) throw new UserError('export.no-workflow', 'This export has no workflow: export an adapter for ComfyUI with a picture.', { exportId });
       return { name: basename(file), json: readFileSync(file, 'utf8') };
     },
   };
-}
-
-/** Of a file, or of all files in a folder; 0 when it is gone. */
-function bytesAt(path: string): number {
-  const facts = statSync(path, { throwIfNoEntry: false });
-  if (!facts?.isDirectory()) return facts?.size ?? 0;
-  return readdirSync(path).reduce((sum, name) => sum + bytesAt(join(path, name)), 0);
-}
-
-/** Workflows are written beside the adapter under its name. */
-function workflowBeside(file: string): string | null {
-  const stem = file.slice(0, file.length - extname(file).length);
-  return existsSync(`${stem}.workflow.json`) ? `${stem}.workflow.json` : null;
 }
 
 interface StoredSummary {

@@ -1,0 +1,83 @@
+// What a run has written for other programs: the exports that were asked for, and the one that its training ended with.
+
+import { existsSync, readdirSync, statSync } from 'node:fs';
+import { extname, join } from 'node:path';
+
+import type { ExportEntry } from '../../contract/api.ts';
+import type { TrainEvent } from '../../contract/events.ts';
+import type { Job } from '../../contract/job.ts';
+import { writeFileAtomic } from '../../files/atomic-write.ts';
+import type { Ids } from '../ids.ts';
+import { readObject } from '../settings.ts';
+import { readRunEvents } from './run-record.ts';
+
+/** An export as it is kept in the run's folder. */
+export interface StoredExport extends Omit<ExportEntry, 'files' | 'pictures' | 'hasWorkflow' | 'approximate'> {
+  readonly approximate?: boolean;
+  readonly files: readonly string[];
+  readonly pictures: { readonly trained: string; readonly exported: string; readonly worstDifference: number } | null;
+}
+
+const fileOf = (folder: string): string => join(folder, 'exports', 'exports.json');
+/** Id of the export that a training ends with. */
+const AT_END = 'at-end';
+
+/** Newest first. */
+export function exportsOf(folder: string, job: Job): StoredExport[] {
+  const atEnd = exportAtEnd(readRunEvents(folder), job);
+  return [...asked(folder), ...(atEnd === null ? [] : [atEnd])].toSorted((a, b) => b.time - a.time);
+}
+
+function asked(folder: string): StoredExport[] {
+  const list = readObject(fileOf(folder))['exports'];
+  return Array.isArray(list) ? list as StoredExport[] : [];
+}
+
+export const addExport = (folder: string, entry: StoredExport): Promise<void> =>
+  writeFileAtomic(fileOf(folder), `${JSON.stringify({ version: 1, exports: [entry, ...asked(folder)] }, null, 1)}\n`);
+
+/** Exports that were asked for later tell their verdicts to the same log, behind the end. */
+function exportAtEnd(events: readonly TrainEvent[], job: Job): StoredExport | null {
+  const at = events.findLastIndex(({ kind }) => kind === 'finished');
+  const end = events[at];
+  if (end?.kind !== 'finished' || end.files.length === 0) return null;
+  const begun = events.findLastIndex(({ kind }, index) => kind === 'started' && index < at);
+  const verdicts = events.slice(begun + 1, at).filter((event) => event.kind === 'verdict');
+  const painted = verdicts.findLast(({ name }) => name === 'export-picture')?.data;
+  return {
+    id: AT_END, step: end.step, tool: job.output.for, merged: !isAdapterJob(job), approximate: false, dtype: job.output.dtype, time: end.time, files: end.files,
+    ok: verdicts.every(({ name, ok }) => name !== 'export' || ok),
+    proof: verdicts.flatMap(({ name, ok, text }) => (name === 'export' || name === 'export-picture' ? [{ ok, text }] : [])), warnings: [],
+    pictures: painted === undefined ? null : { trained: String(painted['trained']), exported: String(painted['exported']), worstDifference: Number(painted['worst']) / 255 },
+  };
+}
+
+/** As a window gets it. */
+export function exportEntry(entry: StoredExport, ids: Ids): ExportEntry {
+  const { pictures } = entry;
+  return {
+    ...entry,
+    // Lists from before there were approximations do not tell.
+    approximate: entry.approximate ?? false,
+    files: entry.files.filter((file) => existsSync(file)).map((file) => ({ ...ids.ref(file), bytes: bytesAt(file) })),
+    pictures: pictures && existsSync(pictures.trained) && existsSync(pictures.exported)
+      ? { trained: ids.image(pictures.trained), exported: ids.image(pictures.exported), worstDifference: pictures.worstDifference } : null,
+    hasWorkflow: workflowOf(entry) !== null,
+  };
+}
+
+/** Whether a job trains an adapter, and not the weights themselves. */
+export const isAdapterJob = ({ task, adapter }: Job): boolean => task === 'adapter' && (adapter as Record<string, unknown>)['rank'] !== undefined;
+
+/** Of a file, or of all files in a folder; 0 when it is gone. */
+export function bytesAt(path: string): number {
+  const facts = statSync(path, { throwIfNoEntry: false });
+  if (!facts?.isDirectory()) return facts?.size ?? 0;
+  return readdirSync(path).reduce((sum, name) => sum + bytesAt(join(path, name)), 0);
+}
+
+/** Workflows are written beside the adapter under its name; null where there is none. */
+export function workflowOf({ files }: StoredExport): string | null {
+  const beside = files.map((file) => `${file.slice(0, file.length - extname(file).length)}.workflow.json`);
+  return beside.find((path) => existsSync(path)) ?? null;
+}
