@@ -9,6 +9,7 @@ import { parse as parseYaml } from 'yaml';
 import { UserError } from '../base/errors.ts';
 import { importers } from '../catalog/importers/index.ts';
 import type { Raw } from '../catalog/define/imported-settings.ts';
+import { issueLine } from '../contract/issue.ts';
 import { parseJob, type CatalogFields } from '../contract/parse-job.ts';
 import { writeFileAtomic } from '../files/atomic-write.ts';
 import { readError } from '../files/file-errors.ts';
@@ -41,7 +42,7 @@ export async function importSettings(file: string, catalog: CatalogFields): Prom
   const named = found.beside?.(raw) ?? null;
   const { job, left, notes } = found.convert(raw, named === null ? null : await readBeside(file, named));
   const result = parseJob(job, catalog);
-  return { label: found.label, job, left, notes: [...notes, ...(result.ok ? [] : result.issues.map((issue) => `Not yet a valid job: ${issue}`))], isValid: result.ok };
+  return { label: found.label, job, left, notes: [...notes, ...(result.ok ? [] : result.issues.map((found) => `Not yet a valid job: ${issueLine(found)}`))], isValid: result.ok };
 }
 
 /** The job as text with everything that is to be said about it as its comment. Errors: those of `importSettings`, `files.is-there`, `files.*`. */

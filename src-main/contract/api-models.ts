@@ -157,7 +157,7 @@ export const modelsApi = {
   'job.validate': {
     input: ofDraft,
     output: z.strictObject({
-      issues: z.array(z.strictObject({ path: z.string(), text: z.string() })),
+      issues: z.array(z.strictObject({ path: z.string(), ...said })),
       /** Every default filled in; null with issues. */
       job: z.record(z.string(), z.unknown()).nullable(),
       /** The same as a .toml file. */
