@@ -20,19 +20,20 @@ const built = join(root, 'out', 'main');
  * double the memory of merging a large checkpoint and spare hardly any time.
  */
 const engine = JSON.parse(readFileSync(join(root, 'src-main', 'app', 'trainer', 'engine-process.json'), 'utf8'));
+const engineArguments = [...engine.nodeArguments, ...engine.v8Flags];
 const engineEnv = { ...engine.environment, ...process.env };
 const bin = (...parts) => join(root, 'node_modules', ...parts);
 
 const commands = {
   demo: async (args) => {
     await build();
-    return run([...engine.arguments, join(built, 'cli.js'), 'demo', ...args], { env: engineEnv });
+    return run([...engineArguments, join(built, 'cli.js'), 'demo', ...args], { env: engineEnv });
   },
   adora: async (args) => {
     await build();
     // npm changes to the project folder; paths on the command line are meant from where the user stands.
     const env = engine.environmentIsNotFor.includes(args[0]) ? process.env : engineEnv;
-    return run([...engine.arguments, join(built, 'cli.js'), ...args], { cwd: process.env['INIT_CWD'] ?? process.cwd(), env });
+    return run([...engineArguments, join(built, 'cli.js'), ...args], { cwd: process.env['INIT_CWD'] ?? process.cwd(), env });
   },
   /** The desktop app; without Electron's program the same studio in the browser. */
   start: async (args) => {
@@ -40,7 +41,7 @@ const commands = {
     const electron = electronProgram();
     if (electron !== null) return run([root, ...args], { program: electron, env: engineEnv });
     process.stderr.write('The program of Electron is not here (npx install-electron gets it; it needs Node 22.12 or newer), so the studio opens in the browser.\n');
-    return run([...engine.arguments, join(built, 'cli.js'), 'serve', ...args], { env: engineEnv });
+    return run([...engineArguments, join(built, 'cli.js'), 'serve', ...args], { env: engineEnv });
   },
   /** Installers for this system into out/packages. Electron-builder is large and needed by few, so it is fetched by npx when it is used. */
   package: async (args) => {
@@ -50,7 +51,7 @@ const commands = {
   /** Runs tools/<name>.ts. */
   tool: async ([name = '', ...args]) => {
     await build();
-    return run([...engine.arguments, join(built, 'tools', `${name}.js`), ...args], { env: engineEnv });
+    return run([...engineArguments, join(built, 'tools', `${name}.js`), ...args], { env: engineEnv });
   },
   build: async () => {
     await build();

@@ -3,6 +3,7 @@
 
 import { UserError } from './base/errors.ts';
 import { UNFORESEEN, type CommandName, type FromTrainer, type ToTrainer } from './contract/trainer.ts';
+import type { Text } from './contract/text.ts';
 import { useTrials } from './runtime/onnx/device-trials.ts';
 import { commands } from './trainer/commands.ts';
 import { createControl } from './trainer/control.ts';
@@ -66,7 +67,7 @@ async function outcomeOf(command: CommandName, request: unknown): Promise<FromTr
       control,
       onSaid: (result: unknown) => void send({ kind: 'said', result }),
       onEvent: (event: never) => void send({ kind: 'event', event }),
-      onProgress: (label: string, done: number, total: number, unit: string) => void send({ kind: 'progress', label, done, total, unit }),
+      onProgress: (label: Text, done: number, total: number, unit: string) => void send({ kind: 'progress', label, done, total, unit }),
     });
     return { kind: 'done', result };
   } catch (error) {

@@ -8,20 +8,24 @@ const key = 'adora.locale';
 export type { Messages };
 
 /** 'de-AT' falls back to 'de', everything unknown to English. */
-function languageFor(locale: string | null): Language {
-  const found = languages[locale ?? ''] ?? languages[(locale ?? '').split('-')[0] ?? ''] ?? languages['en'];
-  if (found === undefined) throw new Error('Internal error: English is missing');
-  return found;
+function languageFor(locale: string | null): [tag: string, language: Language] {
+  for (const tag of [locale ?? '', (locale ?? '').split('-')[0] ?? '', 'en']) {
+    const found = languages[tag];
+    if (found !== undefined) return [tag, found];
+  }
+  throw new Error('Internal error: English is missing');
 }
 
-const language = languageFor(localStorage.getItem(key));
+const [tag, language] = languageFor(localStorage.getItem(key));
+// Screen readers speak the page in it.
+document.documentElement.lang = tag;
 export const t: Messages = language.texts;
 /** What the app says; undefined: as the app says it. */
 export const sentences: Sentences | undefined = language.sentences;
 
 /** Keeps the choice; true when the page shows another language now than it would after loading again. */
 export function rememberLocale(locale: string): boolean {
-  const before = languageFor(localStorage.getItem(key));
+  const [before] = languageFor(localStorage.getItem(key));
   localStorage.setItem(key, locale);
-  return languageFor(locale) !== before;
+  return languageFor(locale)[0] !== before;
 }

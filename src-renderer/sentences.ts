@@ -1,6 +1,8 @@
 // What the app says (errors, verdicts, labels of settings and tasks), in the language of the window. English is written by the app
 // itself; another language has a table by the codes that come along, and what it lacks stays English.
 
+import { phaseCode, verdictCode } from '../src-main/contract/said-codes.ts';
+
 type Data = Readonly<Record<string, unknown>>;
 /** By code; labels of settings also have `<code>.help`, `<code>.why` and `<code>.unit`. A function gets the sentence's data. */
 export type Sentences = Readonly<Record<string, string | ((data: Data) => string)>>;
@@ -25,7 +27,8 @@ function translated(value: unknown, sentences: Sentences): unknown {
   const given = value as Data;
   const code = codeOf(given);
   return Object.fromEntries(Object.entries(given).map(([key, own]) => {
-    const part = PARTS[key];
+    // A phase is called by its name; other names are names.
+    const part = key === 'name' && given['kind'] === 'phase' ? '' : PARTS[key];
     // Beside a sentence a label is a name.
     const isName = /label/i.test(key) && ('text' in given || 'message' in given);
     if (code !== null && part !== undefined && !isName && typeof own === 'string') return [key, sentence(sentences, `${code}${part}`, dataOf(given), own)];
@@ -34,9 +37,10 @@ function translated(value: unknown, sentences: Sentences): unknown {
 }
 
 /** Events of a run are lines of its log, whose kind and name are the code. */
-function codeOf({ code, kind, name, ok, verdict }: Data): string | null {
+function codeOf({ code, kind, name, ok, about, verdict }: Data): string | null {
   if (typeof code === 'string') return code;
-  if (kind === 'verdict' && typeof name === 'string') return `verdict.${name}.${ok === true ? 'holds' : 'fails'}`;
+  if (kind === 'verdict' && typeof name === 'string') return verdictCode(name, ok === true, typeof about === 'string' ? about : undefined);
+  if (kind === 'phase' && typeof name === 'string') return phaseCode(name);
   return kind === 'forecast' && typeof verdict === 'string' ? `forecast.${verdict}` : null;
 }
 

@@ -9,6 +9,8 @@ import { parse as parseYaml } from 'yaml';
 import { UserError } from '../base/errors.ts';
 import { importers } from '../catalog/importers/index.ts';
 import type { Raw } from '../catalog/define/imported-settings.ts';
+import { issueLine } from '../contract/issue.ts';
+import { say, type Text } from '../contract/text.ts';
 import { parseJob, type CatalogFields } from '../contract/parse-job.ts';
 import { writeFileAtomic } from '../files/atomic-write.ts';
 import { readError } from '../files/file-errors.ts';
@@ -29,7 +31,7 @@ export interface ImportedJob {
   /** Settings without a counterpart, as `name = value`. */
   readonly left: readonly string[];
   /** What was computed, what has to be filled in, what is not valid yet. */
-  readonly notes: readonly string[];
+  readonly notes: readonly Text[];
   readonly isValid: boolean;
 }
 
@@ -41,16 +43,17 @@ export async function importSettings(file: string, catalog: CatalogFields): Prom
   const named = found.beside?.(raw) ?? null;
   const { job, left, notes } = found.convert(raw, named === null ? null : await readBeside(file, named));
   const result = parseJob(job, catalog);
-  return { label: found.label, job, left, notes: [...notes, ...(result.ok ? [] : result.issues.map((issue) => `Not yet a valid job: ${issue}`))], isValid: result.ok };
+  return { label: found.label, job, left, notes: [...notes, ...(result.ok ? [] : result.issues.map((wrong) => say('import.not-valid', `Not yet a valid job: ${issueLine(wrong)}`, { issue: wrong })))], isValid: result.ok };
 }
 
 /** The job as text with everything that is to be said about it as its comment. Errors: those of `importSettings`, `files.is-there`, `files.*`. */
 export async function importCommand({ file, to, force = false }: ImportRequest, catalog: CatalogFields): Promise<{ text: string; data: unknown }> {
   const { label, job, left, notes, isValid } = await importSettings(file, catalog);
-  const lines = [...notes, ...(left.length === 0 ? [] : ['No counterpart:', ...left.map((line) => `  ${line}`)])];
+  const said = notes.map(({ text }) => text);
+  const lines = [...said, ...(left.length === 0 ? [] : ['No counterpart:', ...left.map((line) => `  ${line}`)])];
   const comment = [`Imported from settings of ${label}.`, ...lines].map((line) => `# ${line.replaceAll(/[\r\n]+/g, ' ')}`).join('\n');
   const text = `${comment}\n\n${tomlText(job)}\n`;
-  const data = { out: to ?? null, from: label, job, left, notes, isValid };
+  const data = { out: to ?? null, from: label, job, left, notes: said, isValid };
   if (to === undefined) return { text, data };
   refuseSources(to, [file]);
   refuseExisting(to, force);

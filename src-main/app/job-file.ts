@@ -6,6 +6,7 @@ import { dirname, extname, resolve } from 'node:path';
 import { parse as parseToml } from 'smol-toml';
 
 import { UserError } from '../base/errors.ts';
+import { issueLine } from '../contract/issue.ts';
 import type { Job } from '../contract/job.ts';
 import { parseJob, type CatalogFields } from '../contract/parse-job.ts';
 import { withPlaces } from '../contract/recipe.ts';
@@ -33,7 +34,7 @@ export async function readRaw(path: string): Promise<unknown> {
 export function checkedJob(raw: unknown, path: string, catalog: CatalogFields, overrides: Overrides): { job: Job; notes: readonly string[] } {
   const result = parseJob(withOverrides(raw, overrides), catalog);
   if (result.ok) return result;
-  const { issues } = result;
+  const issues = result.issues.map(issueLine);
   const list = issues.length === 1 ? ` ${issues[0]}` : issues.map((issue) => `\n  ${issue}`).join('');
   throw new UserError('job.invalid', `The job ${path} cannot be used:${list}`, { path, issues });
 }

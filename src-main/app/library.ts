@@ -29,7 +29,7 @@ export interface Library {
 }
 
 /** Counts up when entries of the cache mean something else. */
-const CACHE_VERSION = 2;
+const CACHE_VERSION = 3;
 
 interface Cached {
   readonly stamp: string;

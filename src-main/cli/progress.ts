@@ -105,7 +105,8 @@ function startedText(event: TrainEventOf<'started'>): string {
 }
 
 function phaseText(event: TrainEventOf<'phase'>): string {
-  return event.total === 0 ? event.name : `${event.name}  ${event.done}/${event.total} ${event.unit}`;
+  const name = event.about === undefined ? event.name : `${event.name} ${event.about}`;
+  return event.total === 0 ? name : `${name}  ${event.done}/${event.total} ${event.unit}`;
 }
 
 function stepText(event: TrainEventOf<'step'>): string {

@@ -4,6 +4,7 @@ import { z } from 'zod';
 
 import { byId, fileSchema, idSchema, nothing, taskSchema, count } from './api-parts.ts';
 import { devices } from './job.ts';
+import { said } from './text.ts';
 
 export const settingsSchema = z.strictObject({
   /** Folders in which checkpoints and adapters are looked for; in the browser also where files may be picked. */
@@ -17,14 +18,14 @@ export const settingsSchema = z.strictObject({
 export type Settings = z.infer<typeof settingsSchema>;
 
 export const deviceReportSchema = z.strictObject({
-  name: z.string(), label: z.string(), usable: z.boolean(),
+  name: z.string(), usable: z.boolean(),
   /** The doctor's sentence about it. */
-  text: z.string(),
-  checks: z.array(z.strictObject({ name: z.string(), ok: z.boolean(), text: z.string() })),
+  ...said,
+  checks: z.array(z.strictObject({ name: z.string(), ok: z.boolean(), ...said })),
 });
 
 export const doctorReportSchema = z.strictObject({
-  ok: z.boolean(), text: z.string(), time: z.number(), devices: z.array(deviceReportSchema),
+  ok: z.boolean(), ...said, time: z.number(), devices: z.array(deviceReportSchema),
 });
 export type DoctorReport = z.infer<typeof doctorReportSchema>;
 
@@ -44,7 +45,7 @@ export const appApi = {
       mode: z.enum(['desktop', 'browser']),
       platform: z.string(),
       /** What trainings compute with; null until the trainer has been asked (a few seconds after the start). */
-      device: z.strictObject({ name: z.string(), label: z.string() }).nullable(),
+      device: z.string().nullable(),
       /** Where projects are made unless told otherwise; text. */
       projectsFolder: z.string(),
       cacheFolder: z.string(),

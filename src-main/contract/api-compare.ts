@@ -41,10 +41,10 @@ export const compareApi = {
   },
   /** The checkpoint that exports take unless told otherwise; null goes back to the last one. Error: `run.no-step`. */
   'runs.choose': { input: z.strictObject({ runId: idSchema, step: count.nullable() }), output: nothing },
-  /** Settings in which runs differ; one value for each run, null where it has no such setting. */
+  /** Settings in which runs differ, by their paths in the catalog; one value for each run, null where it has no such setting. */
   'runs.differences': {
     input: z.strictObject({ runIds: z.array(idSchema).min(1).max(8) }),
-    output: z.strictObject({ rows: z.array(z.strictObject({ path: z.string(), label: z.string(), values: z.array(z.string().nullable()) })) }),
+    output: z.strictObject({ rows: z.array(z.strictObject({ path: z.string(), values: z.array(z.string().nullable()) })) }),
   },
   /**
    * Overfit canary: how far pictures of a style prompt and of one off the set changed against the base model, for each saved

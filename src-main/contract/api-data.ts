@@ -3,7 +3,7 @@
 import { z } from 'zod';
 
 import { count, idSchema, imageUrlSchema, nothing, startedTaskSchema } from './api-parts.ts';
-import { said } from './text.ts';
+import { said, textSchema } from './text.ts';
 
 export const itemFlags = [
   'duplicate-exact', 'duplicate-near', 'too-small', 'blurred', 'over-exposed', 'under-exposed', 'border',
@@ -66,7 +66,7 @@ const target = z.union([
 const change = z.strictObject({
   /** Pictures that changed. */
   changed: count,
-  undo: z.string().nullable(), redo: z.string().nullable(),
+  undo: textSchema.nullable(), redo: textSchema.nullable(),
 });
 
 const edit = <Shape extends z.ZodRawShape>(shape: Shape) =>

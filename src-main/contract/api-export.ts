@@ -3,7 +3,7 @@
 import { z } from 'zod';
 
 import { count, fileSchema, idSchema, imageUrlSchema, startedTaskSchema } from './api-parts.ts';
-import { said } from './text.ts';
+import { said, textSchema } from './text.ts';
 
 const toolSchema = z.strictObject({
   /** Id for export.start, as comfyui. */
@@ -21,8 +21,8 @@ const exportSchema = z.strictObject({
   files: z.array(z.strictObject({ ...fileSchema.shape, bytes: count })),
   ok: z.boolean(),
   /** What reading the files again has shown. */
-  proof: z.array(z.strictObject({ ok: z.boolean(), text: z.string() })),
-  warnings: z.array(z.string()),
+  proof: z.array(z.strictObject({ ok: z.boolean(), ...said })),
+  warnings: z.array(textSchema),
   /** Painted by the trained values and by the file that was written. */
   pictures: z.strictObject({ trained: imageUrlSchema, exported: imageUrlSchema, worstDifference: z.number() }).nullable(),
   /** `export.workflow` has one. */

@@ -4,16 +4,16 @@ import { z } from 'zod';
 
 import { byId, count, idSchema, imageUrlSchema, nothing } from './api-parts.ts';
 import { draftSchema } from './api-projects.ts';
-import { said, textSchema } from './text.ts';
+import { factSchema, said, textSchema } from './text.ts';
 
 const modelSchema = z.strictObject({
   id: idSchema, name: z.string(), path: z.string(), bytes: count,
   layout: z.enum(['folder', 'single-file']),
   /** As the family names itself; null when no family knows it. */
-  family: z.string().nullable(), label: z.string(),
+  family: z.string().nullable(),
   isStarter: z.boolean(),
-  /** False: it can be looked at but not trained; `text` says why. */
-  usable: z.boolean(), text: z.string(),
+  /** False: it can be looked at but not trained; `reason` says why. */
+  usable: z.boolean(), reason: textSchema.nullable(),
 });
 export type ModelEntry = z.infer<typeof modelSchema>;
 
@@ -28,12 +28,12 @@ const adapterSchema = z.strictObject({
 export type AdapterEntry = z.infer<typeof adapterSchema>;
 
 /** Rows of a table for people. */
-const facts = z.array(z.strictObject({ label: z.string(), value: z.string() }));
+const facts = z.array(factSchema);
 
 const inspection = z.strictObject({
   facts,
   /** Adapters: one row a layer. */
-  layers: z.array(z.strictObject({ path: z.string(), rank: z.number().nullable(), shape: z.string(), norm: z.number().nullable() })),
+  layers: z.array(z.strictObject({ path: z.string(), rank: z.number().nullable(), hasMagnitudes: z.boolean(), norm: z.number().nullable() })),
   metadata: z.array(z.strictObject({ key: z.string(), value: z.string() })),
   /** Adapters: what each program makes of the file. */
   programs: z.array(z.strictObject({ id: z.string(), label: z.string(), layout: z.string(), /** Null: nothing tells. */ exact: z.boolean().nullable(), ...said })),
@@ -74,11 +74,13 @@ export type SettingDescription = z.infer<typeof settingSchema>;
 const choiceSchema = z.strictObject({ id: z.string(), code: said.code, label: z.string(), help: z.string() });
 
 const recipeSchema = z.strictObject({
-  id: idSchema, name: z.string(), text: z.string(), isOwn: z.boolean(),
+  id: idSchema, name: z.string(), isOwn: z.boolean(),
+  /** What it is for. The user's own words have no code. */
+  code: said.code.nullable(), text: z.string(),
 });
 
 const openedRecipe = z.strictObject({
-  draft: draftSchema, notes: z.array(z.string()),
+  draft: draftSchema, notes: z.array(textSchema),
   /** The other trainer whose settings these were; null for a job of our own. */
   from: z.string().nullable(),
   /** Its settings that have no counterpart. */
@@ -157,7 +159,7 @@ export const modelsApi = {
   'job.validate': {
     input: ofDraft,
     output: z.strictObject({
-      issues: z.array(z.strictObject({ path: z.string(), text: z.string() })),
+      issues: z.array(z.strictObject({ path: z.string(), ...said })),
       /** Every default filled in; null with issues. */
       job: z.record(z.string(), z.unknown()).nullable(),
       /** The same as a .toml file. */

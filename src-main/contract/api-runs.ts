@@ -2,7 +2,7 @@
 
 import { z } from 'zod';
 
-import { count, idSchema, imageUrlSchema, nothing } from './api-parts.ts';
+import { count, idSchema, imageUrlSchema, nothing, problemSchema } from './api-parts.ts';
 import { trainEventSchema } from './events.ts';
 
 export const runStates = [
@@ -36,7 +36,7 @@ export const runSchema = z.strictObject({
   /** Position in the queue from 1; null when it does not wait. */
   queue: count.nullable(),
   /** Why it failed or crashed. */
-  problem: z.strictObject({ code: z.string(), message: z.string() }).nullable(),
+  problem: problemSchema.nullable(),
 });
 export type Run = z.infer<typeof runSchema>;
 

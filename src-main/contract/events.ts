@@ -45,7 +45,8 @@ export const trainEventSchema = z.discriminatedUnion('kind', [
     /** Settings that would make it fit, each alone, and together the last. Empty when it fits. */
     changes: z.array(z.strictObject({ settings: z.array(z.string()), values: z.record(z.string(), z.union([z.number(), z.boolean(), z.string()])).default({}), host: z.number(), device: z.number().nullable(), fits: z.boolean() })),
   }),
-  event('phase', { name: z.string(), done: count, total: count, unit: z.string() }),
+  /** `about`: what it is done with or to, where there are several. */
+  event('phase', { name: z.string(), about: z.string().optional(), done: count, total: count, unit: z.string() }),
   event('step', {
     step, total: step,
     loss: measured,
@@ -68,7 +69,7 @@ export const trainEventSchema = z.discriminatedUnion('kind', [
   event('sample', { step, file: z.string(), prompt: z.string(), seed: z.number() }),
   event('checkpoint', { step, path: z.string() }),
   event('verdict', {
-    name: z.string(), step: step.optional(), ok: z.boolean(), text: z.string(), data: z.record(z.string(), z.unknown()),
+    name: z.string(), about: z.string().optional(), step: step.optional(), ok: z.boolean(), text: z.string(), data: z.record(z.string(), z.unknown()),
   }),
   /** Bytes: of the process, and of the device where it can be known. */
   event('memory', { step, rss: count, peakRss: count, device: count.optional() }),

@@ -1,7 +1,9 @@
 // A Field describes one setting of a catalog choice: it drives the form in the window, the check of a job
 // file and its documentation.
 
+import { issue, issueAt, type JobIssue } from './issue.ts';
 import { suggestion } from './nearest.ts';
+import { say, type Text } from './text.ts';
 
 interface FieldText {
   readonly label: string;
@@ -67,40 +69,39 @@ export function defaultSettings<F extends Fields>(fields: F): SettingsOf<F> {
 
 /**
  * Checks raw settings against `fields`: defaults filled in, types and ranges checked, unknown keys refused with
- * the nearest known name. `where` (for example `optimizer`) starts every message. The key `kind`, which names
+ * the nearest known name. `where` (for example `optimizer`) starts every path. The key `kind`, which names
  * the choice itself, is skipped. With issues the returned settings hold the default of each bad value.
  */
 export function parseSettings<F extends Fields>(
   fields: F, raw: Readonly<Record<string, unknown>>, where: string,
-): { settings: SettingsOf<F>; issues: string[] } {
+): { settings: SettingsOf<F>; issues: JobIssue[] } {
   const settings: Record<string, SettingValue> = defaultSettings(fields);
-  const issues: string[] = [];
+  const issues: JobIssue[] = [];
   for (const [key, value] of Object.entries(raw)) {
     if (key === 'kind') continue;
     const field = Object.hasOwn(fields, key) ? fields[key] : undefined;
     if (field === undefined) {
-      issues.push(`${where}.${key}: unknown setting.${suggestion(key, Object.keys(fields))}`);
+      issues.push(issue(`${where}.${key}`, 'unknown-setting', `unknown setting.${suggestion(key, Object.keys(fields))}`, { key, known: Object.keys(fields) }));
       continue;
     }
     const problem = checkField(field, value);
     if (problem === null) settings[key] = value as SettingValue;
-    else issues.push(`${where}.${key}: ${problem}`);
+    else issues.push(issueAt(`${where}.${key}`, problem));
   }
   return { settings: settings as SettingsOf<F>, issues };
 }
 
 /** Says what is wrong with `value` for `field`, or null. */
-export function checkField(field: Field, value: unknown): string | null {
+export function checkField(field: Field, value: unknown): Text | null {
   switch (field.kind) {
     case 'number': return checkNumber(field, value);
     case 'choice': {
       const values = field.options.map((option) => option.value);
       if (typeof value === 'string' && values.includes(value)) return null;
-      return `must be one of ${values.join(', ')}, not ${show(value)}.`
-        + (typeof value === 'string' ? nearOnly(value, values) : '');
+      return say('job.not-one-of', `must be one of ${values.join(', ')}, not ${show(value)}.${typeof value === 'string' ? nearOnly(value, values) : ''}`, { value: show(value), values });
     }
-    case 'flag': return typeof value === 'boolean' ? null : `must be true or false, not ${show(value)}.`;
-    case 'text': return typeof value === 'string' ? null : `must be text, not ${show(value)}.`;
+    case 'flag': return typeof value === 'boolean' ? null : say('job.no-flag', `must be true or false, not ${show(value)}.`, { value: show(value) });
+    case 'text': return typeof value === 'string' ? null : say('job.no-text', `must be text, not ${show(value)}.`, { value: show(value) });
     default: return field satisfies never;
   }
 }
@@ -119,12 +120,12 @@ export function fieldJsonSchema(field: Field): Record<string, unknown> {
   }
 }
 
-function checkNumber(field: NumberField, value: unknown): string | null {
+function checkNumber(field: NumberField, value: unknown): Text | null {
   const unit = field.unit === undefined ? '' : ` ${field.unit}`;
-  if (typeof value !== 'number' || !Number.isFinite(value)) return `must be a number, not ${show(value)}.`;
-  if (field.integer === true && !Number.isInteger(value)) return `must be a whole number, not ${value}.`;
-  if (value < field.min) return `${value}${unit} is below the smallest allowed value ${field.min}${unit}.`;
-  if (value > field.max) return `${value}${unit} is above the largest allowed value ${field.max}${unit}.`;
+  if (typeof value !== 'number' || !Number.isFinite(value)) return say('job.no-number', `must be a number, not ${show(value)}.`, { value: show(value) });
+  if (field.integer === true && !Number.isInteger(value)) return say('job.not-whole', `must be a whole number, not ${value}.`, { value });
+  if (value < field.min) return say('job.too-small', `${value}${unit} is below the smallest allowed value ${field.min}${unit}.`, { value, least: field.min, unit });
+  if (value > field.max) return say('job.too-large', `${value}${unit} is above the largest allowed value ${field.max}${unit}.`, { value, most: field.max, unit });
   return null;
 }
 

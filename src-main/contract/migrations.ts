@@ -1,6 +1,7 @@
 // Old job files keep working: one numbered step per version of the schema.
 
 import { show } from './fields.ts';
+import { issue, type JobIssue } from './issue.ts';
 
 export const jobVersion = 1;
 
@@ -59,17 +60,17 @@ export const migrations: readonly Migration[] = [
 ];
 
 /** Brings a raw job to the current version. `notes` says what was changed; `issue` why it cannot be read. */
-export function migrateJob(raw: RawJob): { job: RawJob; notes: string[]; issue: string | null } {
+export function migrateJob(raw: RawJob): { job: RawJob; notes: string[]; issue: JobIssue | null } {
   const version = raw['version'];
   if (version === undefined) {
-    return { job: raw, notes: [], issue: `version: missing. Write version: ${jobVersion} at the top of the job.` };
+    return { job: raw, notes: [], issue: issue('version', 'no-version', `missing. Write version: ${jobVersion} at the top of the job.`, { version: jobVersion }) };
   }
   if (typeof version !== 'number' || !Number.isInteger(version) || version < 0) {
-    return { job: raw, notes: [], issue: `version: must be a whole number, not ${show(version)}.` };
+    return { job: raw, notes: [], issue: issue('version', 'not-whole', `must be a whole number, not ${show(version)}.`, { value: show(version) }) };
   }
   if (version > jobVersion) {
-    const text = `version: ${version} was written by a newer Adora; this one reads up to version ${jobVersion}.`;
-    return { job: raw, notes: [], issue: `${text} Update Adora.` };
+    const text = `${version} was written by a newer Adora; this one reads up to version ${jobVersion}. Update Adora.`;
+    return { job: raw, notes: [], issue: issue('version', 'newer', text, { version, known: jobVersion }) };
   }
   let job = raw;
   const notes: string[] = [];

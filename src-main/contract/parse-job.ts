@@ -3,6 +3,7 @@
 import { z } from 'zod';
 
 import { fieldJsonSchema, parseSettings, show, type Fields, type SettingValue } from './fields.ts';
+import { issue, type JobIssue } from './issue.ts';
 import { choiceSections, jobSchema, type ChoiceSection, type Job } from './job.ts';
 import { migrateJob, type RawJob } from './migrations.ts';
 import { suggestion } from './nearest.ts';
@@ -17,21 +18,21 @@ export interface CatalogFields extends Readonly<Record<ChoiceSection, Readonly<R
 
 export type JobResult =
   | { readonly ok: true; readonly job: Job; readonly notes: readonly string[] }
-  | { readonly ok: false; readonly issues: readonly string[] };
+  | { readonly ok: false; readonly issues: readonly JobIssue[] };
 
 /**
  * Checks a raw job, migrates it to the current version and fills in every default. With `catalog`, kinds are
- * checked too and their settings completed. Each issue reads `path: what is wrong, what to do`.
+ * checked too and their settings completed.
  */
 export function parseJob(raw: unknown, catalog?: CatalogFields): JobResult {
   if (typeof raw !== 'object' || raw === null || Array.isArray(raw)) {
-    return { ok: false, issues: [`a job is an object with the keys ${Object.keys(jobSchema.shape).join(', ')}.`] };
+    return { ok: false, issues: [issue('', 'no-object', `a job is an object with the keys ${Object.keys(jobSchema.shape).join(', ')}.`, { keys: Object.keys(jobSchema.shape) })] };
   }
   const migrated = migrateJob(raw as Record<string, unknown>);
   if (migrated.issue !== null) return { ok: false, issues: [migrated.issue] };
   const parsed = jobSchema.safeParse(migrated.job, { reportInput: true });
   if (!parsed.success) {
-    const issues = parsed.error.issues.flatMap(issueTexts);
+    const issues = parsed.error.issues.flatMap(issuesOf);
     return { ok: false, issues: [...issues, ...(catalog === undefined ? [] : choiceIssues(migrated.job, catalog, issues))] };
   }
   const issues = relations(parsed.data);
@@ -74,7 +75,7 @@ export function jobJsonSchema(catalog?: CatalogFields): Record<string, unknown> 
 const sectionNames = Object.keys(choiceSections) as ChoiceSection[];
 
 /** Fills in the settings of the catalog kinds; what is wrong is added to `issues`. */
-function completed(job: Job, catalog: CatalogFields, issues: string[]): Job {
+function completed(job: Job, catalog: CatalogFields, issues: JobIssue[]): Job {
   const result: Job = { ...job };
   const complete = <Section extends ChoiceSection>(section: Section): Job[Section] => completeSection(section, job[section], catalog, issues);
   result.adapter = decided(complete('adapter'), catalog.adapterFor?.[job.output.for] ?? {});
@@ -86,10 +87,10 @@ function completed(job: Job, catalog: CatalogFields, issues: string[]): Job {
 }
 
 /** What is wrong with the catalog choices of a job that is no whole job: nobody wants to hear of it only the next time. */
-function choiceIssues(raw: RawJob, catalog: CatalogFields, known: readonly string[]): string[] {
+function choiceIssues(raw: RawJob, catalog: CatalogFields, known: readonly JobIssue[]): JobIssue[] {
   const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value);
-  const named = new Set(known.map((issue) => issue.slice(0, issue.indexOf(':'))));
-  const issues: string[] = [];
+  const named = new Set(known.map(({ path }) => path));
+  const issues: JobIssue[] = [];
   for (const section of sectionNames) {
     const value = raw[section] ?? {};
     const schema = jobSchema.shape[section].unwrap();
@@ -105,15 +106,15 @@ function choiceIssues(raw: RawJob, catalog: CatalogFields, known: readonly strin
   return issues;
 }
 
-function checkObjective(kind: string, { objectives }: CatalogFields, issues: string[]): void {
+function checkObjective(kind: string, { objectives }: CatalogFields, issues: JobIssue[]): void {
   if (kind !== 'auto' && !objectives.includes(kind)) issues.push(unknownKind('objective.kind', kind, ['auto', ...objectives]));
 }
 
-function checkSampler(sampler: string, { samplers }: CatalogFields, issues: string[]): void {
+function checkSampler(sampler: string, { samplers }: CatalogFields, issues: JobIssue[]): void {
   if (!samplers.includes(sampler)) issues.push(unknownKind('preview.sampler', sampler, samplers));
 }
 
-function completeSection<Section extends ChoiceSection>(section: Section, value: Job[Section], catalog: CatalogFields, issues: string[]): Job[Section] {
+function completeSection<Section extends ChoiceSection>(section: Section, value: Job[Section], catalog: CatalogFields, issues: JobIssue[]): Job[Section] {
   const kinds = catalog[section];
   const fields = Object.hasOwn(kinds, value.kind) ? kinds[value.kind] : undefined;
   if (fields === undefined) {
@@ -124,10 +125,9 @@ function completeSection<Section extends ChoiceSection>(section: Section, value:
   const own = Object.fromEntries(Object.entries(value).filter(([key]) => !common.includes(key)));
   const parsed = parseSettings(fields, own, section);
   // A misspelt common key lands among the settings, so they are offered as names too.
-  issues.push(...parsed.issues.map((text) => {
-    const key = text.slice(section.length + 1, text.indexOf(':'));
-    const isUnknown = !Object.hasOwn(fields, key);
-    return isUnknown ? `${section}.${key}: unknown key.${suggestion(key, [...common, ...Object.keys(fields)])}` : text;
+  issues.push(...parsed.issues.map((found) => {
+    const key = found.path.slice(section.length + 1);
+    return Object.hasOwn(fields, key) ? found : unknownKey(found.path, key, [...common, ...Object.keys(fields)]);
   }));
   return { ...value, ...parsed.settings };
 }
@@ -137,59 +137,65 @@ const decided = (adapter: Job['adapter'], choices: Readonly<Record<string, Setti
   ...adapter, ...Object.fromEntries(Object.entries(choices).filter(([key]) => adapter[key] === 'auto')),
 });
 
-function unknownKind(path: string, kind: string, known: readonly string[]): string {
-  return `${path}: '${kind}' is not known.${suggestion(kind, known)}`;
-}
+const unknownKind = (path: string, kind: string, known: readonly string[]): JobIssue =>
+  issue(path, 'unknown-kind', `'${kind}' is not known.${suggestion(kind, known)}`, { kind, known });
+
+const unknownKey = (path: string, key: string, known: readonly string[]): JobIssue =>
+  issue(path, 'unknown-key', `unknown key.${suggestion(key, known)}`, { key, known });
 
 /** Conditions between keys. */
-function relations(job: Job): string[] {
-  const issues: string[] = [];
+function relations(job: Job): JobIssue[] {
+  const issues: JobIssue[] = [];
   const { noise, schedule, train } = job;
   if (noise.maxTimestep !== undefined && noise.maxTimestep < noise.minTimestep) {
-    issues.push('noise.maxTimestep: must not be below noise.minTimestep.');
+    issues.push(issue('noise.maxTimestep', 'timesteps', 'must not be below noise.minTimestep.'));
   }
   if (schedule.warmup >= train.steps && schedule.warmup > 0) {
-    issues.push(`schedule.warmup: ${schedule.warmup} steps of warm-up must be fewer than train.steps (${train.steps}).`);
+    issues.push(issue('schedule.warmup', 'warmup', `${schedule.warmup} steps of warm-up must be fewer than train.steps (${train.steps}).`, { warmup: schedule.warmup, steps: train.steps }));
   }
   if (job.adapter.from !== undefined && job.task !== 'adapter') {
-    issues.push(`adapter.from: goes with task = "adapter", not "${job.task}"; leave it out.`);
+    issues.push(issue('adapter.from', 'from-task', `goes with task = "adapter", not "${job.task}"; leave it out.`, { task: job.task }));
   }
   if (job.data.folders.every((folder) => folder.regularization)) {
-    issues.push('data.folders: every folder is a regularization folder; at least one must hold images to learn from.');
+    issues.push(issue('data.folders', 'only-regularization', 'every folder is a regularization folder; at least one must hold images to learn from.'));
   }
   return issues;
 }
 
-function issueTexts(issue: z.core.$ZodIssue): string[] {
-  const path = pathText(issue.path);
-  if (issue.code === 'unrecognized_keys') {
-    const known = knownKeys(issue.path);
-    return issue.keys.map((key) => `${path === '' ? key : `${path}.${key}`}: unknown key.${suggestion(key, known)}`);
+function issuesOf(found: z.core.$ZodIssue): JobIssue[] {
+  const path = pathText(found.path);
+  if (found.code === 'unrecognized_keys') {
+    const known = knownKeys(found.path);
+    return found.keys.map((key) => unknownKey(path === '' ? key : `${path}.${key}`, key, known));
   }
-  if (issue.code === 'invalid_value') {
-    const nearest = typeof issue.input === 'string' ? suggestion(issue.input, issue.values.map(String)) : '';
+  const value = show(found.input);
+  if (found.code === 'invalid_value') {
+    const nearest = typeof found.input === 'string' ? suggestion(found.input, found.values.map(String)) : '';
     const hint = nearest.startsWith(' Did') ? nearest : '';
-    const values = issue.values.map(String);
-    return [`${path}: must be ${values.length > 1 ? 'one of ' : ''}${values.join(', ')}, not ${show(issue.input)}.${hint}`];
+    const values = found.values.map(String);
+    return [issue(path, 'not-one-of', `must be ${values.length > 1 ? 'one of ' : ''}${values.join(', ')}, not ${value}.${hint}`, { value, values })];
   }
-  if (issue.input === undefined && issue.code === 'invalid_type') return [`${path}: missing.`];
-  if (issue.code === 'invalid_union') {
-    const inner = issue.errors.flat();
+  if (found.input === undefined && found.code === 'invalid_type') return [issue(path, 'missing', 'missing.')];
+  if (found.code === 'invalid_union') {
+    const inner = found.errors.flat();
     // Of the kind that was given, but not of its range: the other kinds are of no interest.
     const near = inner.find(({ code }) => code !== 'invalid_type' && code !== 'invalid_value');
-    if (near) return [`${path}: ${near.message.replace(/^./, (letter) => letter.toLowerCase())}; found ${show(issue.input)}.`];
+    if (near) return [wrongValue(path, near.message, value)];
     const wanted = [...new Set(inner.flatMap(wantedBy))];
-    return [`${path}: must be ${wanted.slice(0, -1).join(', ')}${wanted.length > 1 ? ' or ' : ''}${wanted.at(-1)}, not ${show(issue.input)}.`];
+    return [issue(path, 'does-not-fit', `must be ${wanted.slice(0, -1).join(', ')}${wanted.length > 1 ? ' or ' : ''}${wanted.at(-1)}, not ${value}.`, { value, wanted })];
   }
-  return [`${path}: ${issue.message.replace(/^./, (letter) => letter.toLowerCase())}; found ${show(issue.input)}.`];
+  return [wrongValue(path, found.message, value)];
 }
 
+const wrongValue = (path: string, message: string, value: string): JobIssue =>
+  issue(path, 'wrong-value', `${message.replace(/^./, (letter) => letter.toLowerCase())}; found ${value}.`, { value, wanted: message });
+
 /** What one kind of a union would have taken, in words. */
-function wantedBy(issue: z.core.$ZodIssue): string[] {
-  if (issue.code === 'invalid_value') return issue.values.map((value) => `'${String(value)}'`);
-  if (issue.code !== 'invalid_type') return [];
+function wantedBy(found: z.core.$ZodIssue): string[] {
+  if (found.code === 'invalid_value') return found.values.map((value) => `'${String(value)}'`);
+  if (found.code !== 'invalid_type') return [];
   const names: Readonly<Record<string, string>> = { int: 'a whole number', string: 'text', boolean: 'true or false', tuple: 'a list', array: 'a list', object: 'a group of keys' };
-  return [names[issue.expected] ?? `a ${issue.expected}`];
+  return [names[found.expected] ?? `a ${found.expected}`];
 }
 
 function pathText(path: readonly PropertyKey[]): string {

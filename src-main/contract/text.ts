@@ -12,3 +12,7 @@ export type Text = z.infer<typeof textSchema>;
 
 /** A `Text` in the order in which one writes it. */
 export const say = (code: string, text: string, data: Record<string, unknown> = {}): Text => ({ code, data, text });
+
+/** A row of a table: the text is its head. A plain value is a name, or what a file says of itself. */
+export const factSchema = z.strictObject({ ...said, value: z.union([z.string(), textSchema]) });
+export type Fact = z.infer<typeof factSchema>;

@@ -5,7 +5,7 @@ import type { Problem } from './api-parts.ts';
 import type { TrainEvent, TrainEventOf } from './events.ts';
 import type { ExportKind } from './export-kinds.ts';
 import type { Consumer, Job } from './job.ts';
-import type { Text } from './text.ts';
+import type { Fact, Text } from './text.ts';
 
 /** A picture to paint, with what a run has learnt up to `step`, or with adapters on a base model. */
 export interface PaintRequest {
@@ -29,8 +29,8 @@ export interface ExportOutcome {
   readonly ok: boolean;
   readonly step: number;
   readonly files: readonly string[];
-  readonly proof: readonly { readonly ok: boolean; readonly text: string }[];
-  readonly warnings: readonly string[];
+  readonly proof: readonly ({ readonly ok: boolean } & Text)[];
+  readonly warnings: readonly Text[];
   readonly pictures: { readonly trained: string; readonly exported: string; readonly worstDifference: number } | null;
 }
 
@@ -75,18 +75,18 @@ export interface TrainerCommands {
   /** Progress counts the pictures that are written. */
   readonly paint: { readonly request: { readonly pictures: readonly PaintRequest[]; readonly device: string }; readonly result: null };
   readonly analyze: { readonly request: { readonly run: string }; readonly result: AnalysisFacts };
-  readonly inspect: { readonly request: { readonly file: string }; readonly result: { readonly text: string; readonly data: unknown } };
+  readonly inspect: { readonly request: { readonly file: string }; readonly result: { readonly data: unknown; readonly facts: readonly Fact[] } };
   readonly model: { readonly request: { readonly path: string }; readonly result: ModelFacts };
   /** `times`: a step is compiled and timed on the device. */
   readonly forecast: { readonly request: { readonly job: Job; readonly runFolder: string; readonly cacheFolder: string; readonly times: boolean }; readonly result: ForecastFacts };
   readonly devices: {
     readonly request: Readonly<Record<string, never>>;
-    readonly result: readonly { readonly name: string; readonly isUsable: boolean; readonly isSoftware: boolean; readonly hasF16: boolean; readonly text: string }[];
+    readonly result: readonly ({ readonly name: string; readonly isUsable: boolean; readonly isSoftware: boolean; readonly hasF16: boolean } & Text)[];
   };
   /** Tries one device in this process, which may end of it; `said` tells what is known so far. */
   readonly trial: { readonly request: { readonly device: string }; readonly result: unknown };
   /** Examines one device in this process. */
-  readonly doctor: { readonly request: { readonly device: string }; readonly result: { readonly text: string; readonly data: unknown; readonly ok: boolean } };
+  readonly doctor: { readonly request: { readonly device: string }; readonly result: { readonly data: unknown; readonly ok: boolean; /** One for each device. */ readonly verdicts: readonly Text[] } };
   readonly tag: {
     readonly request: {
       readonly model: string; readonly csv: string; readonly pictures: readonly string[];
@@ -120,7 +120,7 @@ export type FromTrainer =
   /** Every few seconds, between two calls of the device. */
   | { readonly kind: 'beat' }
   | { readonly kind: 'event'; readonly event: TrainEvent }
-  | { readonly kind: 'progress'; readonly label: string; readonly done: number; readonly total: number; readonly unit: string }
+  | { readonly kind: 'progress'; readonly label: Text; readonly done: number; readonly total: number; readonly unit: string }
   /** What is known of the result so far: it counts when the process ends before it is done. */
   | { readonly kind: 'said'; readonly result: unknown }
   /** A command in another trainer process, for a process that cannot start one itself. */

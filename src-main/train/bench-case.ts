@@ -6,6 +6,7 @@ import { adapters } from '../catalog/adapters/index.ts';
 import { catalogFields } from '../catalog/index.ts';
 import { detectModel } from '../catalog/families/index.ts';
 import type { Model } from '../catalog/define/family.ts';
+import { issueLine } from '../contract/issue.ts';
 import { parseJob } from '../contract/parse-job.ts';
 import type { Job } from '../contract/job.ts';
 import { assert, UserError } from '../base/errors.ts';
@@ -132,7 +133,7 @@ function jobOf({ adapter, checkpointing }: BenchCase, model: string, device: str
     version: 1, base: { model }, data: { folders: [{ path: '.' }] },
     adapter: { kind: adapter, rank: 16, alpha: 16 }, train: { device, dtype, checkpointing },
   }, catalogFields());
-  assert(result.ok, `the job of a benchmark is valid: ${result.ok ? '' : result.issues.join(' ')}`);
+  assert(result.ok, `the job of a benchmark is valid: ${result.ok ? '' : result.issues.map(issueLine).join(' ')}`);
   return result.job;
 }
 

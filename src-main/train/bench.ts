@@ -46,7 +46,7 @@ export async function benchCommand(request: BenchRequest, context: BenchContext,
   else {
     for (let round = 0; round < request.rounds; round++) {
       for (const [index, name] of names.entries()) {
-        context.onEvent({ kind: 'phase', name: `measure ${name}`, done: round * names.length + index, total: request.rounds * names.length, unit: 'cases' });
+        context.onEvent({ kind: 'phase', name: 'measure', about: name, done: round * names.length + index, total: request.rounds * names.length, unit: 'cases' });
         if (context.shouldStop()) throw stopped();
         // The same signal reaches the other process, which then ends without a result.
         measured.push(await measureApart(name, request, options.entry).catch((error: unknown) => {

@@ -31,7 +31,7 @@ export async function chooseRuntime({ train }: { readonly train: Pick<Job['train
 /** `auto`: the first real accelerator, else the CPU. A software adapter is taken only when it is named. */
 export async function chooseDevice(wanted: string, emit: (event: TrainEventBody) => void = () => {}): Promise<FoundDevice> {
   if (wanted === cpuDevice.name) return cpuDevice;
-  const found = await findDevices((name, done, total) => emit({ kind: 'phase', name: `try the device ${name}`, done, total, unit: 'devices' }));
+  const found = await findDevices((name, done, total) => emit({ kind: 'phase', name: 'try the device', about: name, done, total, unit: 'devices' }));
   if (wanted === 'auto') return found.find((device) => device !== cpuDevice && device.isUsable && !device.isSoftware) ?? cpuDevice;
   const device = found.find(({ name }) => name === wanted);
   if (device?.isUsable) return device;

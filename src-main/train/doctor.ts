@@ -9,6 +9,7 @@ import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { UserError } from '../base/errors.ts';
 import type { TrainEventBody } from '../contract/events.ts';
+import { say, type Text } from '../contract/text.ts';
 import { evaluate } from '../graph/evaluate.ts';
 import { findDevices, type FoundDevice } from '../runtime/onnx/find-devices.ts';
 import { graphicsMemory } from '../runtime/onnx/graphics-memory.ts';
@@ -39,6 +40,12 @@ export interface DeviceReport extends FoundDevice {
   readonly error: string | null;
 }
 
+/** The verdict on a device that was examined. */
+function verdictOf({ name, isSoftware, hasF16, ok }: DeviceReport): Text {
+  const types = name === 'cpu' ? 'f32' : hasF16 ? 'f32 and f16' : 'f32';
+  return say(ok ? 'doctor.right' : 'doctor.wrong', `${ok ? 'computes right' : 'COMPUTES WRONG, do not train on it'} (${types}${isSoftware ? '; emulated on the CPU, never chosen by itself' : ''})`, { device: name, isSoftware, f16: hasF16 && name !== 'cpu' });
+}
+
 interface Context {
   readonly onEvent: (event: TrainEventBody) => void;
 }
@@ -48,19 +55,19 @@ const GIBIBYTE = 2 ** 30;
 const ALLOWED = { f32: 1e-3, f16: 5e-2 } as const;
 
 /** @param entry path of this program's entry, to start it again. Errors: `device.missing`. `ok` is false when a usable device computes wrongly. */
-export async function doctorCommand({ device }: DoctorRequest, { onEvent }: Context, entry: string): Promise<{ text: string; data: unknown; ok: boolean }> {
-  const found = await findDevices((name, done, total) => onEvent({ kind: 'phase', name: `try the device ${name}`, done, total, unit: 'devices' }));
+export async function doctorCommand({ device }: DoctorRequest, { onEvent }: Context, entry: string): Promise<{ text: string; data: unknown; ok: boolean; verdicts: Text[] }> {
+  const found = await findDevices((name, done, total) => onEvent({ kind: 'phase', name: 'try the device', about: name, done, total, unit: 'devices' }));
   const wanted = device === 'auto' ? found : found.filter(({ name }) => name === device);
   if (wanted.length === 0) throw new UserError('device.missing', `The device "${device}" is not among those of this build: ${found.map(({ name }) => name).join(', ')}.`, { device });
   const reports: DeviceReport[] = [];
   for (const [index, one] of wanted.entries()) {
-    onEvent({ kind: 'phase', name: `examine ${one.name}`, done: index, total: wanted.length, unit: 'devices' });
+    onEvent({ kind: 'phase', name: 'examine', about: one.name, done: index, total: wanted.length, unit: 'devices' });
     if (!one.isUsable) reports.push({ ...one, comparisons: [], ok: false, error: null });
     else reports.push(device === 'auto' ? await examineApart(one, entry) : await examine(one));
   }
   const system = await systemFacts();
   const ok = reports.every((report) => !report.isUsable || report.ok) && reports.some((report) => report.ok);
-  return { text: [...Object.entries(system).map(([name, value]) => `${name}: ${value}`), '', ...reports.flatMap(describe)].join('\n'), data: { system, devices: reports }, ok };
+  return { text: [...Object.entries(system).map(([name, value]) => `${name}: ${value}`), '', ...reports.flatMap(describe)].join('\n'), data: { system, devices: reports }, ok, verdicts: reports.map((report) => (report.isUsable ? verdictOf(report) : textOf(report))) };
 }
 
 async function examine(device: FoundDevice): Promise<DeviceReport> {
@@ -138,10 +145,12 @@ async function systemFacts(): Promise<Record<string, string>> {
   };
 }
 
-function describe({ name, isUsable, isSoftware, hasF16, text, comparisons, ok, error }: DeviceReport): string[] {
+const textOf = ({ code, data, text }: Text): Text => ({ code, data, text });
+
+function describe(report: DeviceReport): string[] {
+  const { name, isUsable, text, comparisons, error } = report;
   if (!isUsable) return [`${name}: not usable, ${text}`];
-  const types = name === 'cpu' ? 'f32' : hasF16 ? 'f32 and f16' : 'f32';
-  const head = `${name}: ${ok ? 'computes right' : 'COMPUTES WRONG, do not train on it'} (${types}${isSoftware ? '; emulated on the CPU, never chosen by itself' : ''})`;
+  const head = `${name}: ${verdictOf(report).text}`;
   const rows = comparisons.map((one) => `  ${one.dtype}: prediction off by ${one.prediction.toExponential(1)}, gradients by up to ${one.gradient.toExponential(1)} (allowed ${ALLOWED[one.dtype]})${one.ok ? '' : `, worst ${one.worst}`}`);
   return [head, ...rows, ...(error ? [`  ${error}`] : [])];
 }

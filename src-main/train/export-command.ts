@@ -232,7 +232,7 @@ async function writeDiff(path: string, differences: readonly Difference[], metad
   const text = ok
     ? `The differences of ${differences.length} weights were read again: they are what was learnt, to ${percent(overall)} of the change (${percent(worst)} in the worst).`
     : `No file was left, because its element type takes ${percent(overall)} of the change: use --dtype f32.`;
-  emit({ kind: 'verdict', name: 'export', ok, text, data: { file: path, layers: differences.length, overall, worst, dtype, programs: programs.map((program) => ({ program, label: consumers[program].label, ok })) } });
+  emit({ kind: 'verdict', name: 'export', about: 'differences', ok, text, data: { file: path, layers: differences.length, overall, worst, dtype, programs: programs.map((program) => ({ program, label: consumers[program].label, ok })) } });
   if (!ok) return { text: [`${task.what}:`, text].join('\n'), data: { files: [], overall, worst }, ok };
   await writeFileAtomic(`${path}.proof.json`, `${JSON.stringify({ file: basename(path), text, ok, overall, worst, dtype, programs }, null, 1)}\n`);
   return { text: [`${task.what}:`, path, text].join('\n'), data: { files: [path], overall, worst }, ok };
@@ -278,7 +278,7 @@ async function writeMerged(base: Pick<OpenRun, 'baseModel' | 'model'>, weights: 
   const text = `${proofText(changed, merged.proof)}${missing}`;
   const data = { file: path, changed, overall, worst: worst?.error ?? 0, worstLayer: worst?.path ?? '', compared };
   await writeFileAtomic(`${path}.proof.json`, `${JSON.stringify({ ...data, file: basename(path), ok: true, text, pictures: picturesOf(pictures), layers: Object.fromEntries(layers.map(({ path: layer, error }) => [layer, error])) }, null, 1)}\n`);
-  emit({ kind: 'verdict', name: 'export', ok: true, text: `The merged model was read again: ${text}`, data });
+  emit({ kind: 'verdict', name: 'export', about: 'merged', ok: true, text: `The merged model was read again: ${text}`, data: { ...data, elsewhere } });
   if (pictures) emit(pictureVerdict(path, pictures));
   return {
     text: [`${what}: the merged model is in ${path}`, ...lines].join('\n'), ok: true,

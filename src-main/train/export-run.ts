@@ -153,7 +153,7 @@ export const ALLOWED: Readonly<Record<FileDType, number>> = { f32: 1e-5, f16: 5e
 const proofSettings = ({ dtype, held, layout, pause }: OneFile, emit: Emit): ProofSettings => ({
   isSame: held === undefined,
   allowed: ({ path }) => ALLOWED[dtype] + 1.01 * (held?.errors.get(path) ?? 0),
-  onProgress: (done, total) => emit({ kind: 'phase', name: `prove ${layout}`, done, total, unit: 'layers' }),
+  onProgress: (done, total) => emit({ kind: 'phase', name: 'prove', about: layout, done, total, unit: 'layers' }),
   ...(pause ? { pause } : {}),
 });
 

@@ -1,6 +1,6 @@
 // What an adapter file tells about itself: kind, family, ranks, axis, norms, trigger words, how it was trained, who reads it exactly.
 import type { Shape } from '../base/shape.ts';
-import { say } from '../contract/text.ts';
+import { say, type Text } from '../contract/text.ts';
 import { axisOfHeader, familyOfHeader, isDora } from '../catalog/adapter-header.ts';
 import { consumers } from '../catalog/consumers/index.ts';
 import { ALTERED, type Program } from '../catalog/define/format.ts';
@@ -8,13 +8,9 @@ import { verdictsOnFile } from '../catalog/programs.ts';
 import { shown } from '../files/safetensors-header.ts';
 import { DOWN, MAGNITUDE, UP } from '../nn/low-rank.ts';
 import { foldMiddle } from './adapter-tools/tucker.ts';
+import { told, type InspectResult, type Told } from './inspect-facts.ts';
 import { productNorm } from './low-rank-norms.ts';
 import { scaleOf, type AdapterFile } from './read-adapter.ts';
-
-export interface InspectResult {
-  readonly text: string;
-  readonly data: unknown;
-}
 
 interface LayerFacts {
   readonly module: string;
@@ -45,19 +41,25 @@ export function inspectAdapter(adapter: AdapterFile): InspectResult {
     const unread = layers.find(({ module }) => !looksFor(verdict.id, module));
     return unread && verdict.exact ? { ...verdict, exact: false, ...say('program.unread', `Does not look for names such as ${shown(unread.module)}.`, { module: unread.module }) } : verdict;
   });
+  const kind = hasMagnitudes ? 'DoRA' : 'LoRA';
+  const noFamily = say('inspect.no-family', 'a family of models that the file does not tell');
+  const frequent = tags.slice(0, MOST_TAGS).map(({ tag, count }) => `${shown(tag)} (${count})`);
+  const [head, ...rows] = [
+    told('adapter', `${kind} in the layout ${format.label}`, layersText(layers, ranks, hasMagnitudes, axis), { kind, layout: format.label }),
+    told('family', 'for', family ?? noFamily, {}, `for ${family ?? noFamily.text}`),
+    ...(unknown.length > 0 ? [told('unknown', 'unknown tensors', say('inspect.unknown.first', `${unknown.length}, first ${shown(unknown[0]!)}`, { count: unknown.length, first: unknown[0] }), {}, `${unknown.length} tensors are unknown, first ${shown(unknown[0]!)}`)] : []),
+    ...normsRow(layers, hasMagnitudes),
+    told('trigger', 'trigger words', say('inspect.trigger.words', `${trigger ?? 'none stated'}${frequent.length > 0 ? `; frequent tags: ${frequent.join(', ')}` : ''}`, { trigger, frequent })),
+    ...training.map(({ label, value }) => told(label.replaceAll(' ', '-'), label, value)),
+  ];
   const text = [
-    `${hasMagnitudes ? 'DoRA' : 'LoRA'} in the layout ${format.label}: ${layers.length} layers (${componentsText(layers)}), ${ranksText(ranks)}${hasMagnitudes ? `, magnitudes per ${axis ?? 'output or input, which the file does not say (--axis)'}` : ''}`,
-    `  for ${family ?? 'a family of models that the file does not tell'}`,
-    ...(unknown.length > 0 ? [`  ${unknown.length} tensors are unknown, first ${shown(unknown[0]!)}`] : []),
-    ...normsText(layers, hasMagnitudes),
-    `  trigger words: ${trigger ?? 'none stated'}${tags.length > 0 ? `; frequent tags: ${tags.slice(0, MOST_TAGS).map(({ tag, count }) => `${shown(tag)} (${count})`).join(', ')}` : ''}`,
-    ...training.map(({ label, value }) => `  ${label}: ${value}`),
+    head!.line, ...rows.map(({ line }) => `  ${line}`),
     ...programs.map(({ label, exact, text: verdict }) => `  ${label}: ${exact ? 'exact. ' : ''}${verdict}`),
   ];
-  const rows = layers.map(({ module, rank, norm, magnitude }) =>
+  const layerRows = layers.map(({ module, rank, norm, magnitude }) =>
     `  ${shown(module)}  rank ${rank}, ‖change‖ ${norm?.toPrecision(3) ?? 'incomplete'}${magnitude ? `, magnitudes ${magnitude.least.toPrecision(3)} to ${magnitude.most.toPrecision(3)}` : ''}`);
   return {
-    text: [...text, ...rows].join('\n'),
+    text: [...text, ...layerRows].join('\n'), facts: [head!, ...rows].map(({ fact }) => fact),
     data: {
       what: 'adapter', layout, isDora: hasMagnitudes, axis, family, ranks: ranks.map(({ value }) => value), rankCounts: ranks.map(({ value, count }) => ({ rank: value, layers: count })), layers: layers.map(({ magnitude, ...layer }) => ({ ...layer, magnitude: magnitude && { shape: magnitude.shape, least: magnitude.least, most: magnitude.most } })),
       trigger, tags: tags.slice(0, 100), training: Object.fromEntries(training.map(({ label, value }) => [label, value])), programs, unknown, metadata: Object.fromEntries(metadata),
@@ -98,17 +100,26 @@ const ranksText = (ranks: readonly { value: number; count: number }[]): string =
   (ranks.length === 1 ? `rank ${ranks[0]!.value}` : `ranks ${ranks.map(({ value, count }) => `${value} (${count} layers)`).join(', ')}`);
 
 /** Text encoders by any layout's names; everything else belongs to the denoiser. */
+const isOfText = ({ module }: LayerFacts): boolean => /^(?:lora_te|text_encoder)/.test(module);
+
 function componentsText(layers: readonly LayerFacts[]): string {
-  const text = layers.filter(({ module }) => /^(?:lora_te|text_encoder)/.test(module)).length;
+  const text = layers.filter(isOfText).length;
   return text === 0 ? 'none in text encoders' : `${text} in text encoders`;
 }
 
-function normsText(layers: readonly LayerFacts[], isDora: boolean): string[] {
+function layersText(layers: readonly LayerFacts[], ranks: readonly { value: number; count: number }[], hasMagnitudes: boolean, axis: string | null): Text {
+  const text = `${layers.length} layers (${componentsText(layers)}), ${ranksText(ranks)}${hasMagnitudes ? `, magnitudes per ${axis ?? 'output or input, which the file does not say (--axis)'}` : ''}`;
+  return say('inspect.adapter.layers', text, { layers: layers.length, inTextEncoders: layers.filter(isOfText).length, ranks: [...ranks], hasMagnitudes, axis });
+}
+
+function normsRow(layers: readonly LayerFacts[], isDora: boolean): Told[] {
   const known = layers.flatMap(({ norm, module }) => (norm === null ? [] : [{ norm, module }])).sort((a, b) => a.norm - b.norm);
   const [least, most] = [known[0], known.at(-1)];
   if (!least || !most) return [];
   const what = isDora ? 'size of B·A, the change before magnitudes' : 'size of the change';
-  return [`  ${what}, ‖·‖ per layer: ${least.norm.toPrecision(3)} to ${most.norm.toPrecision(3)}, half of them above ${known[known.length >> 1]!.norm.toPrecision(3)}; largest in ${shown(most.module)}`];
+  const middle = known[known.length >> 1]!.norm;
+  const text = `${least.norm.toPrecision(3)} to ${most.norm.toPrecision(3)}, half of them above ${middle.toPrecision(3)}; largest in ${shown(most.module)}`;
+  return [told('norms', `${what}, ‖·‖ per layer`, say('inspect.norms.range', text, { least: least.norm, most: most.norm, middle, largest: most.module }), { isDora })];
 }
 
 /** By its layers, else by what the file says. */

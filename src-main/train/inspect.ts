@@ -4,11 +4,13 @@ import { join } from 'node:path';
 import { UserError } from '../base/errors.ts';
 import { showShape, sizeOf } from '../base/shape.ts';
 import { detectModel } from '../catalog/families/index.ts';
+import { say } from '../contract/text.ts';
 import { shown } from '../files/safetensors-header.ts';
 import { openWeights } from '../files/sharded.ts';
 import type { WeightFile } from '../files/weight-file.ts';
 import { listCheckpoints } from './checkpoint.ts';
-import { inspectAdapter, type InspectResult } from './inspect-adapter.ts';
+import { inspectAdapter } from './inspect-adapter.ts';
+import { told, type InspectResult, type Told } from './inspect-facts.ts';
 import { openModel } from './open-model.ts';
 import { readRunJob } from './open-run.ts';
 import { adapterOfFile, adapterPath } from './read-adapter.ts';
@@ -31,7 +33,7 @@ export async function inspectCommand({ file: named, tensors }: InspectRequest): 
   const found = adapter ? inspectAdapter(adapter) : inspectCheckpoint(file, weights);
   if (!tensors) return found;
   const lines = [...weights.tensors].map(([name, { dtype, shape }]) => `  ${shown(name)}  ${dtype} ${showShape(shape)}`);
-  return { text: [found.text, ...lines].join('\n'), data: { ...(found.data as object), tensors: Object.fromEntries(weights.tensors) } };
+  return { ...found, text: [found.text, ...lines].join('\n'), data: { ...(found.data as object), tensors: Object.fromEntries(weights.tensors) } };
 }
 
 const WANTED = 'give a checkpoint or adapter (.safetensors), a model folder, or the folder of a run';
@@ -88,18 +90,21 @@ const isComponent = (folder: string): boolean => {
   }
 };
 
+/** The first line is the head of the others. */
+const together = (rows: readonly Told[]): Pick<InspectResult, 'text' | 'facts'> =>
+  ({ text: rows.map(({ line }, at) => (at === 0 ? line : `  ${line}`)).join('\n'), facts: rows.map(({ fact }) => fact) });
+
 function inspectRun(folder: string): InspectResult {
   const job = readRunJob(folder);
   const checkpoints = listCheckpoints(join(folder, 'checkpoints')).map(({ step }) => step);
   const exportsFolder = join(folder, 'exports');
   const exported = existsSync(exportsFolder) ? readdirSync(exportsFolder) : [];
   const what = job.task === 'adapter' ? job.adapter.kind : job.task;
-  const text = [
-    `Run "${shown(job.name)}": ${what} on ${shown(job.base.model)}, ${job.train.steps} steps`,
-    `  checkpoints: ${checkpoints.join(', ') || 'none yet'}`,
-    `  exports: ${exported.map(shown).join(', ') || 'none yet'}`,
-  ].join('\n');
-  return { text, data: { what: 'run', name: job.name, kind: what, steps: job.train.steps, checkpoints, exports: exported } };
+  const none = say('inspect.none', 'none yet');
+  return { ...together([
+    told('run', `Run "${shown(job.name)}"`, say('inspect.run.what', `${what} on ${shown(job.base.model)}, ${job.train.steps} steps`, { what, model: job.base.model, steps: job.train.steps }), { name: job.name }),
+    told('checkpoints', 'checkpoints', checkpoints.join(', ') || none), told('exports', 'exports', exported.map(shown).join(', ') || none),
+  ]), data: { what: 'run', name: job.name, kind: what, steps: job.train.steps, checkpoints, exports: exported } };
 }
 
 function inspectModel(path: string): InspectResult {
@@ -109,9 +114,11 @@ function inspectModel(path: string): InspectResult {
     const all = [...tensors.values()];
     return { name, tensors: all.length, parameters: all.reduce((sum, { shape }) => sum + sizeOf(shape), 0), dtypes: [...new Set(all.map(({ dtype }) => dtype))] };
   });
-  const lines = parts.map(({ name, parameters, dtypes }) => `  ${name}: ${parameters.toLocaleString('en')} parameters, ${dtypes.join(', ')}`);
-  const noise = files.has('scheduler') ? [`  predicts ${model.noise.prediction === 'v_prediction' ? 'v' : 'the noise (epsilon)'}${model.noise.zeroTerminalSnr ? ', zero terminal SNR' : ''}`] : [];
-  return { text: [`Model: ${model.label}`, ...lines, ...noise].join('\n'), data: { what: 'model', label: model.label, family: model.family, parts } };
+  const rows = parts.map(({ name, parameters, dtypes }) => told('part', name, say('inspect.part.size', `${parameters.toLocaleString('en')} parameters, ${dtypes.join(', ')}`, { parameters, dtypes }), { name }));
+  const { prediction, zeroTerminalSnr } = model.noise;
+  const predicts = say('inspect.predicts.what', `${prediction === 'v_prediction' ? 'v' : 'the noise (epsilon)'}${zeroTerminalSnr ? ', zero terminal SNR' : ''}`, { prediction, zeroTerminalSnr });
+  const noise = files.has('scheduler') ? [told('predicts', 'predicts', predicts, {}, `predicts ${predicts.text}`)] : [];
+  return { ...together([told('model', 'Model', model.label), ...rows, ...noise]), data: { what: 'model', label: model.label, family: model.family, parts } };
 }
 
 /** A base model in one file; any other weights with the reason why they are none. */
@@ -121,8 +128,9 @@ function inspectCheckpoint(path: string, weights: WeightFile): InspectResult {
     return inspectModel(path);
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
-    const { text, data } = inspectWeights(weights);
-    return { text: `${text}\n  no base model: ${error.message}`, data: { ...(data as object), reason: error.message } };
+    const { text, data, facts } = inspectWeights(weights);
+    const { fact, line } = told('no-base', 'no base model', say(error.code, error.message, { ...error.data }));
+    return { text: `${text}\n  ${line}`, data: { ...(data as object), reason: error.message }, facts: [...facts, fact] };
   }
 }
 
@@ -133,6 +141,7 @@ function inspectWeights({ tensors, metadata }: WeightFile): InspectResult {
   const state = metadata.get('adora.checkpoint');
   const what = state === undefined ? 'weights' : 'checkpoint of a run';
   const step = state === undefined ? null : (JSON.parse(state) as { step: number }).step;
-  const text = `${what === 'weights' ? 'Weights' : `Checkpoint of a run, step ${step}`}: ${all.length} tensors, ${parameters.toLocaleString('en')} numbers, ${dtypes.join(', ')}`;
-  return { text, data: { what, step, tensors: all.length, parameters, dtypes } };
+  const size = say('inspect.weights.size', `${all.length} tensors, ${parameters.toLocaleString('en')} numbers, ${dtypes.join(', ')}`, { tensors: all.length, parameters, dtypes });
+  const row = what === 'weights' ? told('weights', 'Weights', size) : told('checkpoint', `Checkpoint of a run, step ${step}`, size, { step });
+  return { ...together([row]), data: { what, step, tensors: all.length, parameters, dtypes } };
 }

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { UserError } from '../base/errors.ts';
 import { catalogFields } from '../catalog/index.ts';
+import { issueLine } from '../contract/issue.ts';
 import type { Job } from '../contract/job.ts';
 import { parseJob } from '../contract/parse-job.ts';
 import { jobFileOf } from '../files/run-files.ts';
@@ -22,7 +23,7 @@ export function readRunJob(path: string): Job {
   try {
     const result = parseJob(JSON.parse(readFileSync(file, 'utf8')), catalogFields());
     if (result.ok) return result.job;
-    issue = result.issues.join(' ');
+    issue = result.issues.map(issueLine).join(' ');
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error;
   }

@@ -1,6 +1,8 @@
 // The commands of a trainer process. Engine code is loaded by the command that needs it.
 
-import type { TrainEvent, TrainEventBody } from '../contract/events.ts';
+import type { TrainEvent, TrainEventBody, TrainEventOf } from '../contract/events.ts';
+import { phaseCode } from '../contract/said-codes.ts';
+import { say, type Text } from '../contract/text.ts';
 import type { CommandName, RequestOf, ResultOf } from '../contract/trainer.ts';
 import type { Control } from './control.ts';
 
@@ -9,14 +11,17 @@ export interface CommandContext {
   readonly onEvent: (event: TrainEvent) => void;
   /** What is known of the result, in case that this process breaks off. */
   readonly onSaid: (result: unknown) => void;
-  readonly onProgress: (label: string, done: number, total: number, unit: string) => void;
+  readonly onProgress: (label: Text, done: number, total: number, unit: string) => void;
 }
 
 type Commands = { readonly [Name in CommandName]: (request: RequestOf<Name>, context: CommandContext) => Promise<ResultOf<Name>> };
 
+export const phaseText = ({ name, about }: Pick<TrainEventOf<'phase'>, 'name' | 'about'>): Text =>
+  (about === undefined ? say(phaseCode(name), name) : say(phaseCode(name), `${name} ${about}`, { about }));
+
 /** Phases become progress; other events of commands that do not train say nothing to a window. */
 const phases = ({ onProgress }: CommandContext) => (event: TrainEventBody): void => {
-  if (event.kind === 'phase') onProgress(event.name, event.done, event.total, event.unit);
+  if (event.kind === 'phase') onProgress(phaseText(event), event.done, event.total, event.unit);
 };
 
 export const commands: Commands = {
@@ -43,6 +48,6 @@ export const commands: Commands = {
   },
   doctor: async ({ device }, context) => (await import('../train/doctor.ts')).doctorCommand({ device }, { onEvent: phases(context) }, ''),
   tag: async (request, context) => (await import('../train/tagger.ts')).tagPictures(request, {
-    onProgress: (done, total) => context.onProgress('tag', done, total, 'pictures'), shouldStop: context.control.shouldStop,
+    onProgress: (done, total) => context.onProgress(phaseText({ name: 'tag' }), done, total, 'pictures'), shouldStop: context.control.shouldStop,
   }),
 };

@@ -9,7 +9,7 @@ import { listCheckpoints } from '../train/checkpoint.ts';
 import { chooseRuntime, type ChosenRuntime } from '../train/choose-runtime.ts';
 import { PaintingSession, subjectOfAdapters, subjectOfRun, type PaintingSubject } from '../train/painting-session.ts';
 import { PAINTING_STOPPED, savePicture, type PictureSettings } from '../train/picture.ts';
-import type { CommandContext } from './commands.ts';
+import { phaseText, type CommandContext } from './commands.ts';
 
 /** What a process that paints keeps open between two requests. */
 let kept: { readonly device: string; readonly chosen: ChosenRuntime; readonly session: PaintingSession } | null = null;
@@ -21,7 +21,7 @@ export async function paint({ pictures, device }: RequestOf<'paint'>, context: C
   const { onProgress } = context;
   control = context.control;
   let done = 0;
-  onProgress('open the model', 0, pictures.length, 'pictures');
+  onProgress(phaseText({ name: 'open the model' }), 0, pictures.length, 'pictures');
   try {
     const { chosen, session } = await openSession(device);
     for (const sources of sourcesOf(pictures)) {
@@ -35,7 +35,7 @@ export async function paint({ pictures, device }: RequestOf<'paint'>, context: C
           };
           if (context.control.shouldStop()) throw new UserError(PAINTING_STOPPED, 'Painting was stopped.');
           await savePicture(request.out, await session.paint(subject, weights, settings), settings);
-          onProgress('paint', ++done, pictures.length, 'pictures');
+          onProgress(phaseText({ name: 'paint' }), ++done, pictures.length, 'pictures');
         }
       }
     }

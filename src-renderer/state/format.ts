@@ -1,4 +1,6 @@
-// Numbers as people read them. The locale is the browser's.
+// Numbers and names as people read them. The locale is the browser's.
+import { t } from '../messages.ts';
+
 const units = ['B', 'kB', 'MB', 'GB', 'TB'];
 
 export function bytes(value: number): string {
@@ -12,10 +14,10 @@ export function bytes(value: number): string {
 }
 
 export function duration(seconds: number): string {
-  if (seconds < 1) return 'under 1 s';
-  if (seconds < 90) return `${Math.round(seconds)} s`;
+  if (seconds < 1) return t.parts.time.moment;
+  if (seconds < 90) return t.parts.time.seconds(Math.round(seconds));
   const minutes = Math.round(seconds / 60);
-  return minutes < 90 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+  return minutes < 90 ? t.parts.time.minutes(minutes) : t.parts.time.hours(Math.floor(minutes / 60), minutes % 60);
 }
 
 export const compact = (value: number): string => new Intl.NumberFormat(undefined, { notation: 'compact', maximumFractionDigits: 1 }).format(value);
@@ -36,3 +38,6 @@ export function show(value: unknown): string {
   if (typeof value === 'boolean') return value ? 'on' : 'off';
   return typeof value === 'number' ? short(value) : typeof value === 'string' ? value : JSON.stringify(value);
 }
+
+/** A device as people call it; one without words of its own keeps its name. */
+export const deviceName = (name: string): string => (t.settings.devices as Record<string, string>)[name] ?? name;

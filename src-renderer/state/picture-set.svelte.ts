@@ -240,7 +240,7 @@ export class PictureSet {
   }
 
   #tell(change: Change): void {
-    this.undo = change.undo;
-    this.redo = change.redo;
+    this.undo = change.undo?.text ?? null;
+    this.redo = change.redo?.text ?? null;
   }
 }

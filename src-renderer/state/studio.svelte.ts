@@ -216,6 +216,15 @@ export class Studio {
     return new Promise((resolve) => { this.picking = { kind, many, title, done: (files) => { this.picking = null; resolve(files); } }; });
   }
 
+  modelName({ id, name }: { readonly id: string; readonly name: string }): string {
+    return id === this.info?.starterModelId ? t.library.starter : name;
+  }
+
+  /** What a run trains, by the kind that its log has. */
+  adapterName(kind: string): string {
+    return kind === 'full' ? t.train.wholeWeights : this.catalog?.adapters.find(({ id }) => id === kind)?.label ?? kind;
+  }
+
   async goOn(wanted: boolean): Promise<void> {
     await this.attempt(wanted ? 'runs.goOn' : 'runs.forget', {});
     await this.reloadProject();

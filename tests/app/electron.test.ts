@@ -26,7 +26,7 @@ const electron = vi.hoisted(() => {
   return {
     emitter, windows, opened: [] as string[], schemes: [] as unknown[], handled: new Map<string, (request: { url: string; method: string }) => Promise<Response>>(),
     ipcMain: { ...emitter(), handlers: new Map<string, Listener>() }, app: { ...emitter(), quits: 0 }, powerMonitor: emitter(), blockers: new Set<number>(), permissions: {} as Record<string, Listener>,
-    ports: null as unknown as { port1: unknown; port2: unknown }, forked: [] as string[],
+    ports: null as unknown as { port1: unknown; port2: unknown }, forked: [] as { entry: string; options: { execArgv?: string[] } }[],
   };
 });
 
@@ -46,8 +46,8 @@ vi.mock('electron', () => ({
     port1 = electron.ports.port1;
     port2 = electron.ports.port2;
   },
-  utilityProcess: { fork: (entry: string) => {
-    electron.forked.push(entry);
+  utilityProcess: { fork: (entry: string, _args: string[], options: { execArgv?: string[] }) => {
+    electron.forked.push({ entry, options });
     return Object.assign(electron.emitter(), { postMessage: () => {}, kill: () => true });
   } },
   BrowserWindow: class {
@@ -114,7 +114,7 @@ describe('the window', () => {
   test('goes nowhere else and opens only known sites, outside', () => {
     openWindow('/preload.cjs', true);
     const { webContents } = electron.windows[0]!;
-    for (const event of ['will-navigate', 'will-redirect']) {
+    for (const event of ['will-navigate', 'will-frame-navigate', 'will-redirect']) {
       const preventDefault = vi.fn<(...given: unknown[]) => void>();
       webContents.tell(event, { preventDefault, url: 'https://evil.example/' });
       expect(preventDefault).toHaveBeenCalledTimes(1);
@@ -178,11 +178,20 @@ test('no sleep while a training works; a checkpoint on suspend; quitting waits f
   expect(electron.blockers.size).toBe(0);
   electron.powerMonitor.tell('suspend');
   expect(save).toHaveBeenCalledTimes(1);
+  // Windows tells the window only.
+  const window = electron.emitter();
+  electron.app.tell('browser-window-created', {}, window);
+  window.tell('query-session-end', {});
+  expect(save).toHaveBeenCalledTimes(2);
+  // Other systems wait for the quit that saves.
+  const wait = vi.fn<(...given: unknown[]) => void>();
+  electron.powerMonitor.tell('shutdown', { preventDefault: wait });
+  expect([wait.mock.calls.length, electron.app.quits]).toEqual([1, 1]);
   const preventDefault = vi.fn<(...given: unknown[]) => void>();
   electron.app.tell('before-quit', { preventDefault });
-  expect([preventDefault.mock.calls.length, electron.app.quits]).toEqual([1, 0]);
+  expect([preventDefault.mock.calls.length, electron.app.quits]).toEqual([1, 1]);
   finish();
-  await vi.waitFor(() => expect(electron.app.quits).toBe(1));
+  await vi.waitFor(() => expect(electron.app.quits).toBe(2));
   const again = vi.fn<(...given: unknown[]) => void>();
   electron.app.tell('before-quit', { preventDefault: again });
   expect(again).not.toHaveBeenCalled();
@@ -190,5 +199,7 @@ test('no sleep while a training works; a checkpoint on suspend; quitting waits f
 
 test('trainers are utility processes', () => {
   utilityHost('/out/main/trainer.js').start('train');
-  expect(electron.forked).toEqual(['/out/main/trainer.js']);
+  expect(electron.forked[0]!.entry).toBe('/out/main/trainer.js');
+  // V8 is set up before Node reads its arguments, and takes its flags from Chromium's switch alone.
+  expect(electron.forked[0]!.options.execArgv).toEqual(['--js-flags=--single-threaded-gc']);
 });

@@ -7,13 +7,13 @@ import type { CommandName } from '../../src-main/contract/trainer.ts';
 import { folderOfFile } from '../files/temporary.ts';
 
 const entry = join(folderOfFile(), 'tells.mjs');
-writeFileSync(entry, `process.send({ kind: 'progress', label: JSON.stringify([process.execArgv, process.env]), done: 0, total: 0 });`);
+writeFileSync(entry, `process.send({ kind: 'progress', label: { code: 'x', data: {}, text: JSON.stringify([process.execArgv, process.env]) }, done: 0, total: 0 });`);
 
 /** How a trainer of that command is started from an app with this environment. */
 function started(command: CommandName, around: NodeJS.ProcessEnv): Promise<[string[], NodeJS.ProcessEnv]> {
   return new Promise((resolve) => {
     forkHost(entry, around).start(command).onMessage((message) => {
-      if (message.kind === 'progress') resolve(JSON.parse(message.label) as [string[], NodeJS.ProcessEnv]);
+      if (message.kind === 'progress') resolve(JSON.parse(message.label.text) as [string[], NodeJS.ProcessEnv]);
     });
   });
 }

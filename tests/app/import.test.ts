@@ -7,6 +7,8 @@ import { readJobFile } from '../../src-main/app/job-file.ts';
 import { catalogFields } from '../../src-main/catalog/index.ts';
 import { refusalOf, temporaryFolder } from '../files/temporary.ts';
 
+const textsOf = (notes: readonly { readonly text: string }[]): string => notes.map(({ text }) => text).join('\n');
+
 const folder = join(import.meta.dirname, 'imports');
 const fields = catalogFields();
 const read = async (name: string) => importSettings(join(folder, name), fields);
@@ -31,8 +33,8 @@ describe('kohya', () => {
       'conv_dim = 8 (one rank holds for all layers)', 'network_args rank_dropout = "0.1"', 'ip_noise_gamma = 0.05', 'scale_weight_norms = 9', 'an_option_from_the_future = "yes"', 'optimizer_args amsgrad = "True"',
       'datasets bucket_no_upscale = true', 'subsets class_tokens = "drawing"',
     ]);
-    expect(notes.join('\n')).toMatch(/0\.00005, 2e-?5|0\.00005, 0\.00002/);
-    expect(notes.join('\n')).toMatch(/AdamW8bit becomes adamw[^]*\d settings about caches/);
+    expect(textsOf(notes)).toMatch(/0\.00005, 2e-?5|0\.00005, 0\.00002/);
+    expect(textsOf(notes)).toMatch(/AdamW8bit becomes adamw[^]*\d settings about caches/);
   });
 
   test('of its window: zero is the general rate, and settings of other kinds of adapters do not count', async () => {
@@ -49,7 +51,7 @@ describe('kohya', () => {
     expect(job['adapter']).not.toHaveProperty('textEncoder');
     expect(job['train']).not.toHaveProperty('steps');
     expect(left).toEqual(['lr_scheduler = polynomial (the job has a constant rate)', 'bucket_no_upscale = true', 'multires_noise_iterations = 6']);
-    expect(notes.join('\n')).toMatch(/counts 8 epochs[^]*rises over 10 % of all steps/);
+    expect(textsOf(notes)).toMatch(/counts 8 epochs[^]*rises over 10 % of all steps/);
   });
 
   const convert = async (settings: object) => {
@@ -61,7 +63,7 @@ describe('kohya', () => {
   test('what is left out counts as in the scripts: rank 4, alpha 1, 1600 steps, one shape', async () => {
     const { job, notes } = await convert({ network_module: 'networks.lora', pretrained_model_name_or_path: 'a.safetensors', train_data_dir: 'x', learning_rate: 1e-4 });
     expect(job).toMatchObject({ adapter: { kind: 'lora', rank: 4, alpha: 1, textEncoder: true, textEncoderLearningRate: 1e-4 }, train: { steps: 1600, batch: 1, clip: 1 }, data: { buckets: { enabled: false } } });
-    expect(notes.join('\n')).toMatch(/network_dim is not given[^]*network_alpha is not given and counts as 1[^]*1600, the default/);
+    expect(textsOf(notes)).toMatch(/network_dim is not given[^]*network_alpha is not given and counts as 1[^]*1600, the default/);
   });
   test.each([[{ network_train_unet_only: true }], [{ text_encoder_lr: 0 }], [{ cache_text_encoder_outputs: true }]])('the text encoders stay as they are with %j', async (more) => {
     const { job } = await convert({ network_module: 'networks.lora', network_dim: 8, learning_rate: 1e-4, ...more });
@@ -70,7 +72,7 @@ describe('kohya', () => {
   test('DoRA without a word about its axis has that of LyCORIS today', async () => {
     const { job, notes } = await convert({ network_module: 'lycoris.kohya', network_dim: 8, network_args: 'dora_wd=True algo=lora' });
     expect(job['adapter']).toMatchObject({ kind: 'dora', axis: 'output', alpha: 1, targets: 'linear+conv' });
-    expect(notes.join('\n')).toContain('since April 2025');
+    expect(textsOf(notes)).toContain('since April 2025');
   });
   test('Prodigy keeps its own arguments, and the defaults of its library', async () => {
     const { job, left } = await convert({ network_module: 'networks.lora', unet_lr: 1, optimizer_type: 'Prodigy', optimizer_args: ['decouple=True', 'weight_decay=0.5', 'betas=0.9,0.99', 'use_bias_correction=True', 'd_coef=2', 'growth_rate=1.02'] });
@@ -84,7 +86,7 @@ describe('kohya', () => {
   test('a data set that is not there is told', async () => {
     const file = join(temporaryFolder(), 'a.toml');
     copyFileSync(join(folder, 'kohya-scripts.toml'), file);
-    expect((await importSettings(file, fields)).notes.join('\n')).toMatch(/dataset_config was not found/);
+    expect(textsOf((await importSettings(file, fields)).notes)).toMatch(/dataset_config was not found/);
   });
 });
 
@@ -107,7 +109,7 @@ describe('OneTrainer', () => {
       'concepts image.enable_random_rotate = true', 'concepts type = PRIOR_PREDICTION ("pictures/prior")', 'resolution = 1024,1280 (the job has the first)',
       'mae_strength = 0.2', 'perturbation_noise_weight = 0.1', 'masked_training = true', 'an_option_from_the_future = 3', 'optimizer.growth_rate = 1.02',
     ]);
-    expect(notes.join('\n')).toMatch(/lora_alpha is not given and counts as 1[^]*|counts 40 epochs/);
+    expect(textsOf(notes)).toMatch(/lora_alpha is not given and counts as 1[^]*|counts 40 epochs/);
   });
 
   test("a preset, which leaves most out, counts with OneTrainer's defaults", async () => {
@@ -138,7 +140,7 @@ describe('ai-toolkit', () => {
       'datasets resolution = 512, 768 (the job has the largest)', 'datasets.mask_path = "/masks"', 'network.conv = 16 (one rank holds for all layers)', 'network.conv_alpha = 16 (one alpha holds for all layers)',
       'train.content_or_style = style (the job draws timesteps evenly)', 'train.an_option_from_the_future = [1,2]',
     ]);
-    expect(notes.join('\n')).toMatch(/counts as 1 with prodigy/);
+    expect(textsOf(notes)).toMatch(/counts as 1 with prodigy/);
   });
 
   test("what is left out counts with ai-toolkit's defaults: rank 4, alpha 1", async () => {
@@ -186,7 +188,7 @@ describe('adora import', () => {
     writeFileSync(file, `config:\n  name: x\n  process:\n    - network: {type: lora, linear: 4, linear_alpha: 4}\n      train: {optimizer: ${optimizer}, lr: 1e-4}\n`);
     const { job, notes } = await importSettings(file, fields);
     expect(job['optimizer']).toMatchObject({ kind: 'adamw', learningRate: 1e-4 });
-    expect(notes.join('\n')).toContain(`${optimizer} becomes adamw with states in full precision`);
+    expect(textsOf(notes)).toContain(`${optimizer} becomes adamw with states in full precision`);
   });
   test('prints the job where no file is named', async () => {
     const { text, data } = await importCommand({ file: join(folder, 'ai-toolkit.yaml') }, fields);

@@ -6,6 +6,7 @@ import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 
 import type { RenderItem } from '../../src-main/contract/api.ts';
+import { say } from '../../src-main/contract/text.ts';
 import { judgeCanary, pictureDistance } from '../../src-main/contract/canary.ts';
 import type { FromTrainer, PaintRequest } from '../../src-main/contract/trainer.ts';
 import { encodePng } from '../../src-main/files/images.ts';
@@ -25,7 +26,7 @@ const host = standInHost(({ command, request }): FromTrainer[] => {
     mkdirSync(dirname(picture.out), { recursive: true });
     writeFileSync(picture.out, greys[greyOf(picture)]!);
   }
-  return [{ kind: 'progress', label: 'paint', done: pictures.length, total: pictures.length, unit: 'pictures' }, { kind: 'done', result: null }];
+  return [{ kind: 'progress', label: say('phase.paint', 'paint'), done: pictures.length, total: pictures.length, unit: 'pictures' }, { kind: 'done', result: null }];
 });
 
 let home: Home;
@@ -170,7 +171,7 @@ describe('runs beside each other', () => {
     const byPath = new Map(rows.map((row) => [row.path, row]));
     expect(byPath.get('adapter.kind')!.values[1]).toBe('lora');
     expect(byPath.get('adapter.axis')?.values[1] ?? null).toBeNull();
-    expect(byPath.get('train.steps')!.label).toBe('Training: Steps');
+    expect(byPath.get('train.steps')!.values[1]).toBe('7');
     expect((await handlers['runs.differences']({ runIds: [a, a] })).rows).toEqual([]);
     expect(JSON.stringify(rows)).not.toContain(home.folder);
   });
@@ -243,12 +244,12 @@ test('what runs have exported is in the library at once', async () => {
 
 test('a file is inspected: facts without what has a table of its own', async () => {
   const verdict = { id: 'comfyui', label: 'ComfyUI', layout: 'kohya', exact: null, code: 'program.other-names', data: {}, text: 'Not checked.' };
-  const text = 'LoRA in the layout kohya: 1 layers, rank 4\n  trigger words: ink\n  ComfyUI: Not checked.\n  lora_unet_x  rank 4, ‖change‖ 0.5';
+  const facts = [{ ...say('inspect.adapter', 'LoRA in the layout kohya'), value: say('inspect.adapter.layers', '1 layers, rank 4') }, { ...say('inspect.trigger', 'trigger words'), value: 'ink' }];
   const layers = [{ module: 'lora_unet_x', rank: 4, norm: 0.5, magnitude: null }];
-  const other = openHome(standInHost(() => [{ kind: 'done', result: { text, data: { what: 'adapter', layers, metadata: { title: 'x' }, programs: [verdict] } } }]), home.folder);
+  const other = openHome(standInHost(() => [{ kind: 'done', result: { facts, data: { what: 'adapter', layers, metadata: { title: 'x' }, programs: [verdict] } } }]), home.folder);
   expect(await other.studio.handlers['adapters.inspect']({ id: other.studio.context.ids.of('x.safetensors') })).toEqual({
-    facts: [{ label: 'LoRA in the layout kohya', value: '1 layers, rank 4' }, { label: 'trigger words', value: 'ink' }],
-    layers: [{ path: 'lora_unet_x', rank: 4, shape: '', norm: 0.5 }], metadata: [{ key: 'title', value: 'x' }], programs: [verdict],
+    facts,
+    layers: [{ path: 'lora_unet_x', rank: 4, hasMagnitudes: false, norm: 0.5 }], metadata: [{ key: 'title', value: 'x' }], programs: [verdict],
   });
   await other.studio.dispose();
 });

@@ -7,6 +7,7 @@ import sharp from 'sharp';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 
 import { editTags } from '../../src-main/app/data/edit-tags.ts';
+import { say } from '../../src-main/contract/text.ts';
 import { prepareDataset } from '../../src-main/dataset/index.ts';
 import { findDuplicates } from '../../src-main/dataset/duplicates.ts';
 import { readSelection, selectionText, type Choice } from '../../src-main/dataset/selection.ts';
@@ -143,7 +144,7 @@ describe('edits', () => {
     const before = readFileSync(file, 'utf8');
     const fresh = join(pictures, 'small.txt');
     const target = await ids('000001.png', 'small.png');
-    expect(await handlers['data.setCaption']({ projectId, target, caption: 'one,\n two' })).toMatchObject({ changed: 2, undo: 'Change caption' });
+    expect(await handlers['data.setCaption']({ projectId, target, caption: 'one,\n two' })).toMatchObject({ changed: 2, undo: say('edit.caption', 'Change caption') });
     expect([readFileSync(file, 'utf8'), readFileSync(fresh, 'utf8')]).toEqual(['one, two\n', 'one, two\n']);
     expect((await named('small.png')).tags).toEqual(['one', 'two']);
     expect(await handlers['data.undo']({ projectId })).toMatchObject({ changed: 2, undo: null, redo: 'Change caption' });

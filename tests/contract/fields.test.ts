@@ -1,5 +1,6 @@
 import { describe, expect, expectTypeOf, test } from 'vitest';
 
+import { issueLine } from '../../src-main/contract/issue.ts';
 import { defaultSettings, defineFields, parseSettings, type SettingsOf } from '../../src-main/contract/fields.ts';
 
 const fields = defineFields({
@@ -44,7 +45,7 @@ describe('parseSettings', () => {
   ])('%j is refused', (raw, message) => {
     const { issues, settings } = parseSettings(fields, raw, 'adapter');
     expect(issues).toHaveLength(1);
-    expect(issues[0]).toContain(message);
+    expect(issueLine(issues[0]!)).toContain(message);
     expect(settings).toEqual(defaultSettings(fields));
   });
 });

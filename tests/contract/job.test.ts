@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 
+import { issueLine } from '../../src-main/contract/issue.ts';
 import { defineFields } from '../../src-main/contract/fields.ts';
 import { jobSchema } from '../../src-main/contract/job.ts';
 import { jobVersion, migrations } from '../../src-main/contract/migrations.ts';
@@ -23,13 +24,13 @@ const minimal = { version: 1, base: { model: 'models/base' }, data: { folders: [
 
 function issuesOf(raw: unknown): readonly string[] {
   const result = parseJob(raw, catalog);
-  return result.ok ? [] : result.issues;
+  return result.ok ? [] : result.issues.map(issueLine);
 }
 
 describe('parseJob', () => {
   test('fills in every default of a minimal job', () => {
     const result = parseJob(minimal, catalog);
-    if (!result.ok) throw new Error(result.issues.join('\n'));
+    if (!result.ok) throw new Error(result.issues.map(issueLine).join('\n'));
     expect(result.job.adapter).toEqual({
       kind: 'dora', targets: 'attention+feed-forward', textEncoder: false, rank: 16, alpha: 16,
     });
@@ -101,7 +102,7 @@ describe('migrations', () => {
     };
     const before = structuredClone(old);
     const result = parseJob(old, catalog);
-    if (!result.ok) throw new Error(result.issues.join('\n'));
+    if (!result.ok) throw new Error(result.issues.map(issueLine).join('\n'));
     expect(old).toEqual(before);
     expect(result.notes).toHaveLength(1);
     expect(result.job.version).toBe(1);

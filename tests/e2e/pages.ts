@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 
 import { chromium, type Page } from 'playwright-core';
-import { build } from 'vite';
+import { build, type Plugin } from 'vite';
 
 import { serveStudio } from '../../src-main/app/server/serve-studio.ts';
 import { forkHost } from '../../src-main/app/trainer/fork-host.ts';
@@ -22,12 +22,13 @@ export interface OpenStudio {
   close(): Promise<void>;
 }
 
-export async function openStudio(): Promise<OpenStudio> {
+/** @param plugins what is changed in the page before it is built */
+export async function openStudio(plugins: readonly Plugin[] = []): Promise<OpenStudio> {
   const renderer = mkdtempSync(join(tmpdir(), 'adora-page-'));
   const complaints: string[] = [];
   const [trainer] = await Promise.all([
     buildTrainer(),
-    build({ root: resolve('src-renderer'), configFile: resolve('src-renderer/vite.config.ts'), logLevel: 'error', build: { outDir: renderer, emptyOutDir: true } }),
+    build({ root: resolve('src-renderer'), configFile: resolve('src-renderer/vite.config.ts'), logLevel: 'error', plugins: [...plugins], build: { outDir: renderer, emptyOutDir: true } }),
   ]);
   const home = openHome(forkHost(trainer.entry));
   const server = await serveStudio({ studio: home.studio, renderer, port: 0, onFault: (fault) => complaints.push(String(fault)) });

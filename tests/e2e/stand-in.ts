@@ -4,9 +4,9 @@
 /** Runs in the browser: refers to nothing outside of itself. */
 export function standIn(options: { readonly pictures: number; readonly theme: 'dark' | 'light' }): void {
   const now = 1_790_000_000_000;
-  const dot = (name: string): { id: string; name: string; path: string } => ({ id: name, name, path: `/home/user/${name}` });
+  const dot = (name: string): { id: string; name: string; path: string } => ({ id: name.replaceAll('.', '-'), name, path: `/home/user/${name}` });
   const run = {
-    id: 'run1', projectId: 'p1', name: 'ink-1', state: 'running', created: now, step: 240, total: 600, adapter: 'DoRA', model: 'starter', device: 'Processor',
+    id: 'run1', projectId: 'p1', name: 'ink-1', state: 'running', created: now, step: 240, total: 600, adapter: 'DoRA', model: 'starter', device: 'cpu',
     loss: 0.11, firstProbe: 0.4, lastProbe: 0.2, seconds: 300, checkpoint: 200, lastSample: '/img/s3', canResume: false, queue: null, problem: null,
   };
   const waiting = { ...run, id: 'run2', name: 'ink-2', state: 'queued', step: 0, checkpoint: null, queue: 1 };
@@ -30,42 +30,48 @@ export function standIn(options: { readonly pictures: number; readonly theme: 'd
   }
   events.push({ kind: 'checkpoint', ...stamp(events.length), step: 200, path: 'step-200' }, { kind: 'memory', ...stamp(events.length + 1), step: 240, rss: 1.4e9, peakRss: 1.6e9 },
     { kind: 'verdict', ...stamp(events.length + 2), name: 'learning', step: 20, ok: true, text: 'Every tensor moved and the loss at fixed noise fell.', data: {} });
-  const field = (path: string, group: string, groupLabel: string, label: string, value: number, unit?: string): unknown => ({ path, group, groupLabel, when: null, advanced: false, field: { kind: 'number', label, help: `${label} of the training.`, why: 'More is slower.', default: value, min: 0, max: 10000, ...(unit === undefined ? {} : { unit }) } });
-  const choices = [{ id: 'comfyui', label: 'ComfyUI', help: '' }, { id: 'all', label: 'All of them', help: '' }];
-  const history = { changed: 0, undo: 'Change of a caption', redo: null };
+  const field = (path: string, group: string, groupLabel: string, label: string, value: number, unit?: string): unknown => ({ path, group, code: `setting.${group}`, groupLabel, when: null, advanced: false, field: { kind: 'number', code: `setting.${path}`, label, help: `${label} of the training.`, why: 'More is slower.', default: value, min: 0, max: 10000, ...(unit === undefined ? {} : { unit }) } });
+  const choices = [{ id: 'comfyui', code: 'consumer.comfyui', label: 'ComfyUI', help: '' }, { id: 'all', code: 'consumer.all', label: 'All of them', help: '' }];
+  const history = { changed: 0, undo: { code: 'edit.caption', data: {}, text: 'Change of a caption' }, redo: null };
   const layers = ['down_blocks.0.attn1', 'down_blocks.0.attn2', 'mid_block.ff', 'up_blocks.1.conv', 'up_blocks.1.attn2', 'up_blocks.0.attn1'];
   const total = options.pictures;
   const answers: Record<string, (input: Record<string, unknown>) => unknown> = {
-    'app.info': () => ({ version: '0.1.0', mode: 'browser', platform: 'linux', device: { name: 'cpu', label: 'Processor' }, projectsFolder: '/home/user/Adora', cacheFolder: '/home/user/.cache', starterModelId: 'm1', hasDemo: true }),
+    'app.info': () => ({ version: '0.1.0', mode: 'browser', platform: 'linux', device: 'cpu', projectsFolder: '/home/user/Adora', cacheFolder: '/home/user/.cache', starterModelId: 'm1', hasDemo: true }),
     'settings.get': () => settings, 'settings.set': (input) => Object.assign(settings, input),
     'runs.queue': () => ({ active: run, waiting: [waiting], held: ['run2'] }), 'tasks.list': () => ({ tasks: [] }), 'runs.list': () => ({ runs: [run] }),
     'catalog.describe': () => ({ settings: [field('train.steps', 'train', 'Training', 'Steps', 600), field('train.batch', 'train', 'Training', 'Pictures at once', 4), field('adapter.rank', 'adapter', 'Adapter', 'Rank', 16), field('optimizer.learningRate', 'optimizer', 'Optimizer', 'Learning rate', 0.0005)], adapters: [], optimizers: [], schedules: [], objectives: [], samplers: [], consumers: choices, jobSchema: {} }),
     'projects.list': () => ({ projects: [{ id: 'p1', name: project.name, folder: project.folder, opened: now, missing: false, runs: 1, lastRun: run, lastSample: '/img/s3' }] }),
-    'recipes.list': () => ({ recipes: [{ id: 'rec1', name: 'sd15', text: 'A style on SD1.5.', isOwn: false }, { id: 'rec2', name: 'My ink', text: 'For portraits.', isOwn: true }] }),
+    'recipes.list': () => ({ recipes: [{ id: 'rec1', name: 'sd15', code: 'recipe.sd15', text: 'A style on SD1.5.', isOwn: false }, { id: 'rec2', name: 'My ink', code: null, text: 'For portraits.', isOwn: true }] }),
     'recipes.open': () => ({ draft: { train: { steps: 900 } }, notes: [], from: null, left: [] }),
-    'recipes.openFile': () => ({ draft: { train: { steps: 900, batch: 2 } }, notes: ['Epochs are not steps.'], from: 'OneTrainer', left: ['masked_training = true'] }),
-    'recipes.recommend': (input) => ({ draft: { train: { steps: 600 + Math.round(Number(input['intensity']) * 100) } }, reasons: [{ path: 'train.steps', value: 650, text: 'Looks at each picture.' }], fidelity: 0.5, economy: 0.5 }),
+    'recipes.openFile': () => ({ draft: { train: { steps: 900, batch: 2 } }, notes: [{ code: 'import.epochs', data: {}, text: 'Epochs are not steps.' }], from: 'OneTrainer', left: ['masked_training = true'] }),
+    'recipes.recommend': (input) => ({ draft: { train: { steps: 600 + Math.round(Number(input['intensity']) * 100) } }, reasons: [{ path: 'train.steps', value: 650, code: 'reason.steps', data: {}, text: 'Looks at each picture.' }], fidelity: 0.5, economy: 0.5 }),
     'files.pick': (input) => ({ files: [dot(`picked.${String(input['kind'])}`)] }), 'files.roots': () => ({ roots: [dot('home')] }),
     'files.browse': () => ({ folder: dot('home'), parent: null, entries: [{ id: 'f1', name: 'pictures', kind: 'folder', size: 0, pictures: 12 }, { id: 'f2', name: 'job.toml', kind: 'file', size: 900, pictures: null }], truncated: false }),
     'projects.recover': () => ({ runs: [] }), 'projects.open': () => project, 'projects.create': () => project, 'projects.update': (input) => Object.assign(project, input.draft === undefined ? {} : { draft: input.draft }),
     'data.items': (input) => { const offset = Number(input.offset); return { items: Array.from({ length: Math.max(0, Math.min(Number(input.limit), total - offset)) }, (_, at) => item(offset + at)), total, revision: 1, scanned: true }; },
     'data.history': () => history, 'data.setCaption': () => ({ ...history, changed: 1 }), 'data.include': () => ({ ...history, changed: 1 }), 'data.tags': () => ({ tags: [{ tag: 'ink', count: total }, { tag: subjects[0], count: 6 }] }),
-    'data.readiness': () => ({ ready: true, text: 'Ready to train', pictures: total, included: total - 2, verdicts: [{ level: 'warning', code: 'blurred', text: '2 pictures look blurred', count: 2, filter: { flags: ['blurred'] } }], buckets: [{ width: 512, height: 512, pictures: 20, draws: 20 }, { width: 640, height: 448, pictures: 4, draws: 4 }], folders: [{ id: 'pictures', name: 'pictures', pictures: total, draws: total }] }),
+    'data.readiness': () => ({ ready: true, code: 'readiness.ready', data: {}, text: 'Ready to train', pictures: total, included: total - 2, verdicts: [{ level: 'warning', code: 'readiness.blurred', data: {}, text: '2 pictures look blurred', count: 2, filter: { flags: ['blurred'] } }], buckets: [{ width: 512, height: 512, pictures: 20, draws: 20 }, { width: 640, height: 448, pictures: 4, draws: 4 }], folders: [{ id: 'pictures', name: 'pictures', pictures: total, draws: total }] }),
     'runs.snapshot': () => ({ run, events, phase: null, lastSeq: events.length - 1, draft: {} }),
     'runs.checkpoints': () => ({ checkpoints: [{ step: 100, bytes: 1e6, probe: 0.25 }, { step: 200, bytes: 1e6, probe: 0.21 }], chosen: 100, suggested: 200 }), 'runs.choose': () => ({}),
-    'runs.differences': () => ({ rows: [{ path: 'adapter.kind', label: 'Adapter: Kind', values: ['dora', 'lora'] }, { path: 'adapter.axis', label: 'Adapter: Magnitude axis', values: ['input', null] }] }),
-    'runs.canary': () => ({ taskId: null, base: { styleUrl: '/img/c0', offSetUrl: '/img/c1' }, rows: [100, 200].map((step) => ({ step, style: step / 1000, offSet: step / 3000, share: 0.33, level: 'good', text: 'The prompt off the set changed 33 % as much as the style prompt: the adapter keeps to its style.', styleUrl: `/img/y${step}`, offSetUrl: `/img/o${step}` })) }),
+    'runs.differences': () => ({ rows: [{ path: 'adapter.kind', values: ['dora', 'lora'] }, { path: 'adapter.axis', values: ['input', null] }] }),
+    'runs.canary': () => ({ taskId: null, base: { styleUrl: '/img/c0', offSetUrl: '/img/c1' }, rows: [100, 200].map((step) => ({ step, style: step / 1000, offSet: step / 3000, share: 0.33, level: 'good', code: 'canary.good', data: {}, text: 'The prompt off the set changed 33 % as much as the style prompt: the adapter keeps to its style.', styleUrl: `/img/y${step}`, offSetUrl: `/img/o${step}` })) }),
     'adapters.try': () => ({ baseUrl: '/img/t0', adaptedUrl: '/img/t1', taskId: null }),
-    'adapters.inspect': () => ({ facts: [{ label: 'DoRA in the layout kohya', value: '2 layers, rank 16' }], layers: [{ path: 'lora_unet_down_blocks_0', rank: 16, shape: 'with magnitudes', norm: 0.31 }], metadata: [{ key: 'modelspec.title', value: 'ink' }], programs: [{ id: 'comfyui', label: 'ComfyUI', layout: 'kohya', exact: true, text: 'Shows what the file holds.' }] }),
-    'runs.magnitude': () => ({ taskId: null, analysis: { steps: [200], adapter: 'dora', summary: {}, kinds: {}, points: layers.map((layer, at) => ({ layer, step: 200, direction: 0.01 * (at + 1), magnitude: 0.02, relativeMagnitude: 0.004 * ((at * 3) % 5 + 1) })) } }),
+    'adapters.inspect': () => ({ facts: [{ code: 'inspect.adapter', data: {}, text: 'DoRA in the layout kohya', value: { code: 'inspect.adapter.layers', data: {}, text: '2 layers, rank 16' } }], layers: [{ path: 'lora_unet_down_blocks_0', rank: 16, hasMagnitudes: true, norm: 0.31 }], metadata: [{ key: 'modelspec.title', value: 'ink' }], programs: [{ id: 'comfyui', label: 'ComfyUI', layout: 'kohya', exact: true, code: 'program.file', data: {}, text: 'Shows what the file holds.' }] }),
+    'runs.magnitude': () => ({ taskId: null, analysis: { steps: [200], adapter: 'dora', summary: { points: 6, correlation: 0.4, relativeCorrelation: 0.3, slope: 0.1, relativeSlope: 0.1 }, kinds: {}, points: layers.map((layer, at) => ({ layer, step: 200, direction: 0.01 * (at + 1), magnitude: 0.02, relativeMagnitude: 0.004 * ((at * 3) % 5 + 1) })) } }),
     'runs.compareRender': (input) => ({ images: (input.items as unknown[]).map((_, at) => `/img/c${at}`), taskId: null }),
-    'models.list': () => ({ models: [{ id: 'm1', name: 'starter', path: '/home/user/models/starter', bytes: 5e7, layout: 'folder', family: 'sd', label: 'Stable Diffusion, small', isStarter: true, usable: true, text: '' }], taskId: null }),
+    'models.list': () => ({ models: [{ id: 'm1', name: 'starter', path: '/home/user/models/starter', bytes: 5e7, layout: 'folder', family: 'Stable Diffusion, small', isStarter: true, usable: true, reason: null }], taskId: null }),
     'adapters.list': () => ({ adapters: [{ id: 'a1', name: 'ink.safetensors', path: '/home/user/ink', bytes: 3e6, layout: 'kohya', kind: 'DoRA', rank: 16, axis: 'out', base: null, trigger: null, thumbUrl: null, family: null }], taskId: null }),
     'job.validate': () => ({ issues: [], job: {}, toml: '' }),
-    'job.forecast': () => ({ memory: 1.6e9, memoryParts: [], memoryFree: 8e9, secondsPerStep: 1.2, seconds: 720, basis: { code: 'forecast.fits', data: {}, text: 'Measured on the last run.' }, disk: 4e7, diskFree: 1e11, trained: 90000, frozen: 900000, pictures: 24, epochs: 100, device: 'Processor', warnings: [], verdict: 'fits', isRefused: false, changes: [] }),
-    'export.options': () => ({ steps: [100, 200], defaultStep: 100, tools: [{ id: 'comfyui', label: 'ComfyUI', layout: 'kohya', exact: true, text: 'Magnitudes are read on the axis that was trained.', alternatives: [] }], merged: { possible: true, bytes: 5e7, text: '' }, approximate: { code: 'export.approximate', data: {}, text: 'The nearest LoRA.' }, dtypes: ['f16'], defaultDtype: 'f16', defaultTool: 'comfyui', isAdapter: true }),
-    'export.list': () => ({ exports: [{ id: 'e1', step: 200, tool: 'comfyui', merged: false, approximate: false, dtype: 'f16', time: now, files: [{ ...dot('ink-1-200.safetensors'), bytes: 3e6 }], ok: true, proof: [{ ok: true, text: 'All 120 tensors read back equal.' }], warnings: [], pictures: { trained: '/img/e1', exported: '/img/e1', worstDifference: 0 }, hasWorkflow: true }] }),
-    'doctor.run': () => ({ report: null, taskId: null }),
+    'job.forecast': () => ({ memory: 1.6e9, memoryParts: [], memoryFree: 8e9, secondsPerStep: 1.2, seconds: 720, basis: { code: 'forecast.fits', data: {}, text: 'Measured on the last run.' }, disk: 4e7, diskFree: 1e11, trained: 90000, frozen: 900000, pictures: 24, epochs: 100, device: 'cpu', warnings: [], verdict: 'fits', isRefused: false, changes: [] }),
+    'export.options': () => ({ steps: [100, 200], defaultStep: 100, tools: [{ id: 'comfyui', label: 'ComfyUI', layout: 'kohya', exact: true, code: 'program.exact', data: {}, text: 'Magnitudes are read on the axis that was trained.', alternatives: [] }], merged: { possible: true, bytes: 5e7, code: 'export.merged', data: {}, text: 'As large as the model.' }, approximate: { code: 'export.approximate', data: {}, text: 'The nearest LoRA.' }, dtypes: ['f16'], defaultDtype: 'f16', defaultTool: 'comfyui', isAdapter: true }),
+    'export.list': () => ({ exports: [{ id: 'e1', step: 200, tool: 'comfyui', merged: false, approximate: false, dtype: 'f16', time: now, files: [{ ...dot('ink-1-200.safetensors'), bytes: 3e6 }], ok: true, proof: [{ ok: true, code: 'verdict.export.holds', data: {}, text: 'All 120 tensors read back equal.' }], warnings: [], pictures: { trained: '/img/e1', exported: '/img/e1', worstDifference: 0 }, hasWorkflow: true }] }),
+    'doctor.run': () => ({ taskId: null, report: {
+      ok: false, code: 'doctor.bad', data: {}, text: 'A device computes wrongly: do not train on it.', time: now, devices: [
+        { name: 'cuda', usable: false, code: 'device.no-gpu', data: {}, text: 'no GPU with a driver for it was found', checks: [] },
+        { name: 'webgpu', usable: true, code: 'doctor.wrong', data: {}, text: 'COMPUTES WRONG, do not train on it (f32)', checks: [{ name: 'f32', ok: false, code: 'doctor.gradients', data: {}, text: 'Gradients differ by up to 1.2e+0.' }] },
+        { name: 'cpu', usable: true, code: 'doctor.right', data: {}, text: 'computes right (f32)', checks: [{ name: 'f32', ok: true, code: 'doctor.gradients', data: {}, text: 'Gradients differ by up to 1.2e-7.' }] },
+      ],
+    } }),
   };
   let listener: (message: unknown) => void = () => {};
   Object.defineProperty(window, 'adora', { value: {

@@ -28,7 +28,7 @@ describe('the CPU', () => {
     expect(half!.gradient).toBeGreaterThan(full!.gradient);
     expect(Object.keys(system)).toEqual(['system', 'processor', 'memory', 'memory of GPUs', 'ONNX Runtime', 'sharp']);
     expect(text).toMatch(/cpu: computes right/);
-    expect(events).toContainEqual(expect.objectContaining({ kind: 'phase', name: 'examine cpu' }));
+    expect(events).toContainEqual(expect.objectContaining({ kind: 'phase', name: 'examine', about: 'cpu' }));
   });
 
   test('one that computes wrongly ends in a bad verdict', async () => {

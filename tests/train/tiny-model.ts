@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { rng } from '../../src-main/base/rng.ts';
 import { detectModel } from '../../src-main/catalog/families/index.ts';
 import { catalogFields } from '../../src-main/catalog/index.ts';
+import { issueLine } from '../../src-main/contract/issue.ts';
 import type { Job, JobInput } from '../../src-main/contract/job.ts';
 import { parseJob } from '../../src-main/contract/parse-job.ts';
 import { f32, type HostTensor } from '../../src-main/runtime/runtime.ts';
@@ -64,6 +65,6 @@ export function tinyJob(job: Partial<JobInput> & Pick<JobInput, 'base'>): Job {
     version: 1, name: 'tiny', data: { folders: [{ path: join('assets', 'demo', 'neon') }], holdout: join('assets', 'demo', 'holdout') }, ...job,
     train: { steps: 2, batch: 2, device: 'cpu', checkpointing: false, seed: 3, ...job.train },
   }, catalogFields());
-  if (!result.ok) throw new Error(result.issues.join('\n'));
+  if (!result.ok) throw new Error(result.issues.map(issueLine).join('\n'));
   return result.job;
 }

@@ -31,7 +31,7 @@ export async function listRecipes(studio: StudioContext): Promise<Recipe[]> {
   for (const { path, isOwn } of files) {
     const text = await readFile(path, 'utf8');
     const comment = text.split('\n').filter((line, at, all) => line.startsWith('#') && all.slice(0, at).every((before) => before.startsWith('#')));
-    recipes.push({ id: ids.of(path), name: basename(path, extname(path)), text: comment.map((line) => line.slice(1).trim()).join(' ').slice(0, 400), isOwn });
+    recipes.push({ id: ids.of(path), name: basename(path, extname(path)), code: isOwn ? null : `recipe.${basename(path, extname(path))}`, text: comment.map((line) => line.slice(1).trim()).join(' ').slice(0, 400), isOwn });
   }
   return recipes;
 }
@@ -52,7 +52,7 @@ export async function openSettingsFile(path: string): Promise<Opened> {
   }
   const { job, left, notes, label } = await importSettings(path, catalogFields());
   // The project says which model and pictures, so what is said about those is no note for its reader.
-  const own = notes.filter((note) => !/\b(base\.model|data\.folders)\b/.test(note));
+  const own = notes.filter(({ text }) => !/\b(base\.model|data\.folders)\b/.test(text));
   return { draft: withoutPlaces(JSON.parse(JSON.stringify(job)) as Draft), notes: own, from: label, left: [...left] };
 }
 
@@ -91,7 +91,7 @@ export async function saveRecipe(studio: StudioContext, name: string, text: stri
   for (let number = 2; existsSync(path); number++) path = join(ownFolder(studio), `${base}-${number}.toml`);
   const comment = text.split(/[\r\n]+/).map((line) => line.trim()).filter((line) => line !== '').map((line) => `# ${line}\n`).join('');
   await writeFileAtomic(path, `${comment}${tomlText(withoutPlaces(draft))}\n`);
-  return { id: studio.ids.of(path), name: basename(path, '.toml'), text, isOwn: true };
+  return { id: studio.ids.of(path), name: basename(path, '.toml'), code: null, text, isOwn: true };
 }
 
 /** Error: `recipe.not-own`. */

@@ -6,6 +6,7 @@ import { basename, join } from 'node:path';
 
 import { UserError } from '../../base/errors.ts';
 import type { Given, Item, ItemFilter, ItemFlag, Output } from '../../contract/api.ts';
+import { say, type Text } from '../../contract/text.ts';
 import type { Choice, Selection } from '../../dataset/selection.ts';
 import { nearestBucket } from '../../dataset/buckets.ts';
 import type { StudioContext } from '../studio-context.ts';
@@ -97,7 +98,7 @@ export function createData(studio: StudioContext, { project, view }: DataNeeds):
       if (found.data.revision !== revision) changed(projectId, found.data);
     }
   };
-  const edit = (projectId: string, target: Target, label: string, change: Parameters<History['apply']>[2]): Promise<Change> =>
+  const edit = (projectId: string, target: Target, label: Text, change: Parameters<History['apply']>[2]): Promise<Change> =>
     telling(projectId, async ({ data, history }) => ({ changed: await history.apply(label, () => targets(data, projectId, target), change), ...history.labels }));
   const step = (projectId: string, way: 'undo' | 'redo'): Promise<Change> =>
     telling(projectId, async ({ history }) => ({ changed: await history[way](), ...history.labels }));
@@ -133,16 +134,16 @@ export function createData(studio: StudioContext, { project, view }: DataNeeds):
       const items: Item[] = found.slice(offset, offset + limit).map((picture) => itemOf(picture, look, sizes, ids, data.cache));
       return { items, total: found.length, revision: data.revision, scanned: data.isScanned };
     },
-    'data.setCaption': ({ projectId, target, caption }) => edit(projectId, target, 'Change caption', () => ({ caption: caption.replaceAll(/\s*[\r\n]+\s*/g, ' ').trim() })),
+    'data.setCaption': ({ projectId, target, caption }) => edit(projectId, target, say('edit.caption', 'Change caption'), () => ({ caption: caption.replaceAll(/\s*[\r\n]+\s*/g, ' ').trim() })),
     'data.editTags': ({ projectId, target, edit: change }) => {
       const { separator } = view(projectId).data.caption;
       return edit(projectId, target, LABELS[change.kind], ({ caption }) => ({ caption: editTags(caption, change, separator) }));
     },
-    'data.include': ({ projectId, target, included }) => edit(projectId, target, included ? 'Include pictures' : 'Leave pictures out',
+    'data.include': ({ projectId, target, included }) => edit(projectId, target, included ? say('edit.include', 'Include pictures') : say('edit.leave-out', 'Leave pictures out'),
       withChoice((choice) => (included ? without(choice, 'included') : { ...choice, included: false }))),
-    'data.setFocus': ({ projectId, target, focus }) => edit(projectId, target, 'Move focus', withChoice((choice) =>
+    'data.setFocus': ({ projectId, target, focus }) => edit(projectId, target, say('edit.focus', 'Move focus'), withChoice((choice) =>
       (focus.x === 0.5 && focus.y === 0.5 ? without(choice, 'focus') : { ...choice, focus }))),
-    'data.setRepeats': ({ projectId, target, repeats }) => edit(projectId, target, 'Change repeats', ({ choice, folderRepeats }) =>
+    'data.setRepeats': ({ projectId, target, repeats }) => edit(projectId, target, say('edit.repeats', 'Change repeats'), ({ choice, folderRepeats }) =>
       ({ choice: repeats === folderRepeats ? without(choice, 'repeats') : { ...choice, repeats } })),
     'data.undo': ({ projectId }) => step(projectId, 'undo'),
     'data.redo': ({ projectId }) => step(projectId, 'redo'),
@@ -174,7 +175,7 @@ export function createData(studio: StudioContext, { project, view }: DataNeeds):
         const { separator } = view(projectId).data.caption;
         const found = new Map(chosen.map(({ path }, index) => [path, tags[index] ?? null]));
         const glue = separator.trim() === '' ? separator : `${separator.trim()} `;
-        await telling(projectId, ({ history }) => history.apply('Write captions', () => data.pictures.filter(({ path }) => found.has(path)), ({ path, caption }) => {
+        await telling(projectId, ({ history }) => history.apply(say('edit.captions', 'Write captions'), () => data.pictures.filter(({ path }) => found.has(path)), ({ path, caption }) => {
           const own = found.get(path);
           // A caption that was written by hand meanwhile stays.
           if (!own || own.length === 0 || (mode === 'empty-only' && caption !== '')) return {};
@@ -213,7 +214,9 @@ export function createData(studio: StudioContext, { project, view }: DataNeeds):
 
 const without = (choice: Choice, key: keyof Choice): Choice => Object.fromEntries(Object.entries(choice).filter(([name]) => name !== key));
 
-const LABELS = { add: 'Add tags', remove: 'Remove tags', replace: 'Find and replace', prefix: 'Put before captions' } as const;
+const LABELS = {
+  add: say('edit.add-tags', 'Add tags'), remove: say('edit.remove-tags', 'Remove tags'), replace: say('edit.replace', 'Find and replace'), prefix: say('edit.prefix', 'Put before captions'),
+} as const;
 
 const byName = (a: Picture, b: Picture): number => {
   const [left, right] = [basename(a.path), basename(b.path)];

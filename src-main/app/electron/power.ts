@@ -17,6 +17,15 @@ export function guardTrainings(studio: Studio): void {
     }
   });
   powerMonitor.on('suspend', () => studio.save());
+  // The system waits for a program that says so, and then it quits as when a person asks for it.
+  powerMonitor.on('shutdown', (event?: { preventDefault(): void }) => {
+    event?.preventDefault();
+    app.quit();
+  });
+  // Windows ends a session without a quit: what can be saved in the moment that is left is saved.
+  app.on('browser-window-created', (_event, window) => {
+    window.on('query-session-end', () => studio.save());
+  });
   let isClosed = false;
   app.on('before-quit', (event) => {
     if (isClosed) return;

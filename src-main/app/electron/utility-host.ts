@@ -3,14 +3,14 @@
 import { utilityProcess } from 'electron';
 
 import type { FromTrainer } from '../../contract/trainer.ts';
-import { engineEnvironment } from '../trainer/engine-process.ts';
+import { engineEnvironment, utilityArguments } from '../trainer/engine-process.ts';
 import type { WorkerHost } from '../trainer/worker-host.ts';
 
 /** @param entry built entry of the trainer */
 export function utilityHost(entry: string): WorkerHost {
   return {
     start: (command) => {
-      const child = utilityProcess.fork(entry, [], { serviceName: 'Adora trainer', stdio: 'inherit', env: engineEnvironment(command, process.env) });
+      const child = utilityProcess.fork(entry, [], { serviceName: 'Adora trainer', stdio: 'inherit', execArgv: [...utilityArguments], env: engineEnvironment(command, process.env) });
       let isAlive = true;
       child.once('exit', () => { isAlive = false; });
       return {

@@ -27,6 +27,7 @@ export function openWindow(preload: string, isDark: boolean): BrowserWindow {
     if (!isPage(url)) event.preventDefault();
   };
   webContents.on('will-navigate', deny);
+  webContents.on('will-frame-navigate', deny);
   webContents.on('will-redirect', deny);
   webContents.on('will-attach-webview', (event) => event.preventDefault());
   webContents.setWindowOpenHandler(({ url }) => {

@@ -8,6 +8,7 @@ import type { Component, ModelFiles } from '../../catalog/define/family.ts';
 import { otherAdapter } from '../../catalog/define/foreign-keys.ts';
 import type { DoraAxis } from '../../catalog/define/format.ts';
 import { detectModel, summariseCheckpoint } from '../../catalog/families/index.ts';
+import { say, type Text } from '../../contract/text.ts';
 import { openSafetensors } from '../../files/safetensors.ts';
 import { shown } from '../../files/safetensors-header.ts';
 import { openWeights } from '../../files/sharded.ts';
@@ -33,6 +34,8 @@ export interface LibraryEntry {
   readonly isUsable: boolean;
   /** Why it cannot be used; empty when it can. */
   readonly reason: string;
+  /** The reason with its code. */
+  readonly why: Text | null;
   readonly adapter: AdapterSummary | null;
 }
 
@@ -56,11 +59,11 @@ export function describeFile(path: string): LibraryEntry {
     const known = { ...blank, bytes: file.files.reduce((sum, each) => sum + sizeOf(each.path), 0), dtype: dtypesOf(file) };
     return guarded(known, () => {
       const adapter = adapterOf(file);
-      if (adapter) return { ...known, kind: 'adapter', family: adapter.family, isUsable: adapter.reason === '', reason: adapter.reason, adapter: adapter.summary };
-      if (isOfRun(file.metadata)) return { ...known, kind: 'other', isUsable: false, reason: 'It is a checkpoint of a run, or what a run began with: continue the run instead.' };
+      if (adapter) return { ...known, kind: 'adapter', family: adapter.family, ...refusal(adapter.why), adapter: adapter.summary };
+      if (isOfRun(file.metadata)) return { ...known, kind: 'other', ...refusal(say('library.of-run', 'It is a checkpoint of a run, or what a run began with: continue the run instead.')) };
       const { label, prediction, zeroTerminalSnr, components } = summariseCheckpoint(file);
       const kind = components.includes('unet') ? (components.length > 1 ? 'model' : 'unet') : components.includes('vae') ? 'autoencoder' : 'text-encoder';
-      return { ...known, kind, family: label, prediction: nameOf(prediction), zeroTerminalSnr, isUsable: true, reason: '' };
+      return { ...known, kind, family: label, prediction: nameOf(prediction), zeroTerminalSnr, ...refusal(null) };
     });
   });
 }
@@ -84,20 +87,25 @@ export function describeFolder(path: string): LibraryEntry {
       const missing = parts.find(({ name, weights }) => name === 'unet' && weights === null);
       return {
         ...known, kind: 'model', family, prediction: nameOf(noise?.prediction ?? null), zeroTerminalSnr: noise?.zeroTerminalSnr ?? false,
-        isUsable: !missing, reason: missing ? 'Its folder "unet" has no weights in .safetensors.' : '',
+        ...refusal(missing ? say('library.no-weights', 'Its folder "unet" has no weights in .safetensors.', { folder: 'unet' }) : null),
       };
     });
   });
 }
 
-type Blank = Omit<LibraryEntry, 'kind' | 'isUsable' | 'reason'>;
+type Blank = Omit<LibraryEntry, 'kind' | 'isUsable' | 'reason' | 'why'>;
+
+const unreadable = (error: string): Text => say('library.unreadable', `It cannot be read: ${error}.`, { error });
+
+/** Usable without a reason against it. */
+const refusal = (why: Text | null): Pick<LibraryEntry, 'isUsable' | 'reason' | 'why'> => ({ isUsable: why === null, reason: why?.text ?? '', why });
 
 function guarded(blank: Blank, work: () => LibraryEntry): LibraryEntry {
   try {
     return work();
   } catch (error) {
-    const reason = error instanceof UserError ? error.message.replace(`"${blank.path}" `, 'It ') : `It cannot be read: ${error instanceof Error ? shown(error.message) : 'unknown'}.`;
-    return { ...blank, kind: 'other', isUsable: false, reason };
+    const why = error instanceof UserError ? say(error.code, error.message.replace(`"${blank.path}" `, 'It '), { ...error.data }) : unreadable(error instanceof Error ? shown(error.message) : 'unknown');
+    return { ...blank, kind: 'other', ...refusal(why) };
   }
 }
 
@@ -143,7 +151,7 @@ function adapterOf(file: WeightFile): AdapterFound | null {
   if (!header && (other === null || NOT_ADAPTERS.includes(other.label))) return null;
   const text = (...names: string[]): string | null => names.flatMap((name) => metadata.get(name) ?? []).filter((value) => value !== '' && value !== 'None').map(shown)[0] ?? null;
   return {
-    family: header && familyOfHeader(header, file), reason: header ? '' : `It is ${other!.text}, which Adora cannot apply.`,
+    family: header && familyOfHeader(header, file), why: header ? null : say('library.other-adapter', `It is ${other!.text}, which Adora cannot apply.`, { kind: other!.label }),
     summary: {
       kind: header ? (isDora(header) ? 'DoRA' : 'LoRA') : other!.label,
       layout: header?.layout ?? null, rank: header && rankOfHeader(header, file), axis: header && axisOfHeader(header, file),
@@ -155,7 +163,7 @@ function adapterOf(file: WeightFile): AdapterFound | null {
 
 interface AdapterFound {
   readonly family: string | null;
-  /** Why it cannot be used; empty when it can. */
-  readonly reason: string;
+  /** Why it cannot be used. */
+  readonly why: Text | null;
   readonly summary: AdapterSummary;
 }

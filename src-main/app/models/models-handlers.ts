@@ -9,6 +9,7 @@ import { publishedName } from '../../catalog/adapter-header.ts';
 import type { FileVerdict } from '../../catalog/programs.ts';
 import type { AdapterEntry, ModelEntry, Output } from '../../contract/api.ts';
 import { defaultSampler } from '../../contract/job.ts';
+import type { Fact } from '../../contract/text.ts';
 import type { ModelFacts, PaintRequest } from '../../contract/trainer.ts';
 import { writeFileAtomic } from '../../files/atomic-write.ts';
 import { describeFile, describeFolder, type LibraryEntry } from '../library/entry.ts';
@@ -54,9 +55,8 @@ export function createModels(studio: StudioContext, exportFolders: () => readonl
     return { known: [...chosen, ...(entries ?? []).filter(({ path }) => !seen.has(path))], taskId };
   };
   const modelOf = (entry: LibraryEntry): ModelEntry => ({
-    id: ids.of(entry.path), name: entry.path === starter ? 'Starter model' : entry.name, path: entry.path, bytes: entry.bytes, layout: entry.layout,
-    family: entry.family, label: entry.family ?? 'Unknown', isStarter: entry.path === starter, usable: entry.isUsable,
-    text: entry.isUsable ? [entry.family, entry.dtype].filter(Boolean).join(', ') : entry.reason,
+    id: ids.of(entry.path), name: entry.name, path: entry.path, bytes: entry.bytes, layout: entry.layout,
+    family: entry.family, isStarter: entry.path === starter, usable: entry.isUsable, reason: entry.why,
   });
   const adapterOf = (entry: LibraryEntry): AdapterEntry => ({
     id: ids.of(entry.path), name: entry.name, path: entry.path, bytes: entry.bytes, layout: entry.adapter?.layout ?? null, kind: entry.adapter?.kind ?? '',
@@ -64,12 +64,12 @@ export function createModels(studio: StudioContext, exportFolders: () => readonl
     family: publishedName(entry.family),
   });
   const inspect = async (path: string): Promise<Inspection> => {
-    const { text, data } = await callTrainer(host, 'inspect', { file: path }).result;
-    return inspectionOf(text, data as Record<string, unknown>);
+    const { data, facts: told } = await callTrainer(host, 'inspect', { file: path }).result;
+    return inspectionOf(told, data as Record<string, unknown>);
   };
   return {
     starter,
-    nameOf: (path) => (path === starter ? 'Starter model' : basename(path).replace(/\.safetensors$/, '')),
+    nameOf: (path) => basename(path).replace(/\.safetensors$/, ''),
     factsOf: (path, onKnown) => {
       if (!existsSync(path)) return null;
       const key = stampOf(path);
@@ -118,20 +118,15 @@ export function createModels(studio: StudioContext, exportFolders: () => readonl
   };
 }
 
-/** Rows for people from what `adora inspect --json` says. */
-function inspectionOf(text: string, data: Readonly<Record<string, unknown>>): Inspection {
+/** Tables for people from what `adora inspect --json` says. */
+function inspectionOf(facts: readonly Fact[], data: Readonly<Record<string, unknown>>): Inspection {
   const layers = Array.isArray(data['layers']) ? data['layers'] as Record<string, unknown>[] : [];
   const metadata = typeof data['metadata'] === 'object' && data['metadata'] !== null ? Object.entries(data['metadata']) : [];
   const programs = Array.isArray(data['programs']) ? data['programs'] as FileVerdict[] : [];
-  // Layers and programs have tables of their own.
-  const lines = text.split('\n').filter((line) => (layers.length === 0 || !/^ {2}\S.* {2}rank \d/.test(line)) && !programs.some(({ label }) => line.startsWith(`  ${label}: `)));
   return {
-    facts: lines.map((line) => {
-      const cut = line.indexOf(': ');
-      return cut < 0 ? { label: '', value: line.trim() } : { label: line.slice(0, cut).trim(), value: line.slice(cut + 2) };
-    }),
+    facts: [...facts],
     layers: layers.map(({ module, rank, norm, magnitude }) => ({
-      path: String(module), rank: typeof rank === 'number' ? rank : null, shape: magnitude ? 'with magnitudes' : '', norm: typeof norm === 'number' && Number.isFinite(norm) ? norm : null,
+      path: String(module), rank: typeof rank === 'number' ? rank : null, hasMagnitudes: Boolean(magnitude), norm: typeof norm === 'number' && Number.isFinite(norm) ? norm : null,
     })),
     metadata: metadata.map(([key, value]) => ({ key, value: String(value).slice(0, 2000) })),
     programs: programs.map(({ id, label, layout, exact, code, data: about, text: verdict }) => ({ id, label, layout, exact, code, data: about, text: verdict })),

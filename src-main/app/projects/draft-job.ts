@@ -2,13 +2,14 @@
 
 import { catalogFields } from '../../catalog/index.ts';
 import type { Draft } from '../../contract/api.ts';
+import { issue, type JobIssue } from '../../contract/issue.ts';
 import type { Job } from '../../contract/job.ts';
 import { parseJob } from '../../contract/parse-job.ts';
 import type { StoredProject } from './project-file.ts';
 
 export type DraftJob =
   | { readonly ok: true; readonly job: Job }
-  | { readonly ok: false; readonly issues: readonly { readonly path: string; readonly text: string }[] };
+  | { readonly ok: false; readonly issues: readonly JobIssue[] };
 
 /** The project gives what the draft does not have: model, folders, name, device. @param selection file of choices by hand */
 export function draftJob(project: StoredProject, draft: Draft, { name, device, selection }: { readonly name?: string; readonly device?: string; readonly selection?: string } = {}): DraftJob {
@@ -17,8 +18,8 @@ export function draftJob(project: StoredProject, draft: Draft, { name, device, s
     return typeof value === 'object' && value !== null && !Array.isArray(value) ? value as Record<string, unknown> : {};
   };
   const missing = [
-    ...(project.model === null ? [{ path: 'base.model', text: 'Choose a model to train on.' }] : []),
-    ...(project.dataFolders.length === 0 ? [{ path: 'data.folders', text: 'Add a folder with pictures.' }] : []),
+    ...(project.model === null ? [issue('base.model', 'no-model', 'Choose a model to train on.')] : []),
+    ...(project.dataFolders.length === 0 ? [issue('data.folders', 'no-folders', 'Add a folder with pictures.')] : []),
   ];
   if (missing.length > 0) return { ok: false, issues: missing };
   const folders = project.dataFolders.map(({ path, repeats, regularization }) => ({ path, regularization, ...(repeats === null ? {} : { repeats }) }));
@@ -28,14 +29,7 @@ export function draftJob(project: StoredProject, draft: Draft, { name, device, s
     data: { ...part('data'), folders, ...(selection === undefined ? {} : { selection }) },
     train: { ...(device === undefined ? {} : { device }), ...part('train') },
   }, catalogFields());
-  if (result.ok) return { ok: true, job: result.job };
-  return {
-    ok: false,
-    issues: result.issues.map((issue) => {
-      const cut = issue.indexOf(': ');
-      return cut < 0 ? { path: '', text: issue } : { path: issue.slice(0, cut), text: issue.slice(cut + 2) };
-    }),
-  };
+  return result.ok ? { ok: true, job: result.job } : { ok: false, issues: result.issues };
 }
 
 /** The data settings of a draft as far as they are valid; defaults otherwise. */

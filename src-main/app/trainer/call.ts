@@ -2,12 +2,13 @@
 
 import { UserError } from '../../base/errors.ts';
 import type { TrainEvent } from '../../contract/events.ts';
+import type { Text } from '../../contract/text.ts';
 import type { CommandName, ControlAction, FromTrainer, RequestOf, ResultOf } from '../../contract/trainer.ts';
 import type { WorkerHost } from './worker-host.ts';
 
 export interface CallListeners {
   readonly onEvent?: (event: TrainEvent) => void;
-  readonly onProgress?: (label: string, done: number, total: number) => void;
+  readonly onProgress?: (label: Text, done: number, total: number) => void;
   /** Asks for an orderly stop when it is aborted. */
   readonly signal?: AbortSignal;
   /** Ends the process instead: for commands that leave nothing unfinished. */

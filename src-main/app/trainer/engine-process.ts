@@ -3,8 +3,14 @@
 import type { CommandName } from '../../contract/trainer.ts';
 import settings from './engine-process.json' with { type: 'json' };
 
-/** Arguments of Node. */
-export const engineArguments: readonly string[] = settings.arguments;
+/** Arguments of Node, which hands those that are V8's on. */
+export const engineArguments: readonly string[] = [...settings.nodeArguments, ...settings.v8Flags];
+
+/**
+ * Arguments of Electron's utility processes: they become switches of its command line, and V8 is set up before Node looks at any,
+ * so V8's flags go by Chromium's switch for them.
+ */
+export const utilityArguments: readonly string[] = [`--js-flags=${settings.v8Flags.join(' ')}`];
 
 /** The environment that a command runs in, from the one around it: with the memory settings of the engine, or without them. */
 export function engineEnvironment(command: CommandName, around: NodeJS.ProcessEnv): NodeJS.ProcessEnv {

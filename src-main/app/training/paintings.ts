@@ -63,7 +63,7 @@ export function paintMissing({ tasks, painter, settings, turns }: StudioContext,
       const before = missing.length - left.length;
       const { device } = settings.get();
       const host = await painter.for(JSON.stringify([device, [...new Set(models)].toSorted()]));
-      await finished(callTrainer(host, 'paint', { pictures: left, device }, { signal: stop, onProgress: (text, done) => progress(before + done, missing.length, say('task.step', text, { label: text })) }));
+      await finished(callTrainer(host, 'paint', { pictures: left, device }, { signal: stop, onProgress: (text, done) => progress(before + done, missing.length, text) }));
     }, { keeps: true, onWait: (by) => progress(0, missing.length, WAITS[by]) });
   });
 }

@@ -5,6 +5,7 @@ import type { Run, RunStateName } from '../../contract/api.ts';
 import type { TrainEvent } from '../../contract/events.ts';
 import type { Job } from '../../contract/job.ts';
 import type { StudioContext } from '../studio-context.ts';
+import { problemOf } from '../rpc.ts';
 import { callTrainer, type TrainerCall } from '../trainer/call.ts';
 import type { QueueFile, StoredEntry } from './queue-file.ts';
 import { createThrottle, forWindow } from './relay.ts';
@@ -123,7 +124,7 @@ export function createQueue(studio: StudioContext, file: QueueFile, describe: De
     } catch (error) {
       const known = error instanceof UserError;
       state = known && error.code.startsWith('trainer.') ? 'crashed' : 'failed';
-      problem = { code: known ? error.code : 'internal', message: error instanceof Error ? error.message : String(error) };
+      problem = problemOf(error);
     }
     const isOnDisk = readRun(run.folder) !== null;
     const ended: Run = { ...describe(run, state, run.facts, null), problem, canResume: isOnDisk && state !== 'finished' };

@@ -13,7 +13,7 @@ import type { Analysis } from '../../contract/api.ts';
 import { EXPORT } from '../../contract/export-kinds.ts';
 import { consumers as consumerNames, type Consumer, type Job } from '../../contract/job.ts';
 import { parseJob } from '../../contract/parse-job.ts';
-import { say } from '../../contract/text.ts';
+import { say, type Text } from '../../contract/text.ts';
 import type { Handlers } from '../rpc.ts';
 import { readObject } from '../settings.ts';
 import type { StudioContext } from '../studio-context.ts';
@@ -73,12 +73,12 @@ export function createResults(studio: StudioContext, folderOf: (runId: string) =
       if (!merged && target === undefined) throw new UserError('export.unknown-tool', `There is no program "${tool}" to export for.`, { tool });
       const out = folderId === undefined ? undefined : ids.path(folderId);
       const taskId = tasks.start({ kind: 'export', subject: runId, label: picture && turns.isTaken() ? WAITS.training : 'Export', unit: 'steps' }, async ({ signal, progress }) => {
-        const write = (stop: AbortSignal, device: string | null, warnings: readonly string[] = []): Promise<void> => oneAtATime(async () => {
+        const write = (stop: AbortSignal, device: string | null, warnings: readonly Text[] = []): Promise<void> => oneAtATime(async () => {
           stop.throwIfAborted();
           const outcome = await finished(callTrainer(host, 'export', {
             run: folder, ...(merged ? { as: EXPORT.merged } : approximate ? { as: EXPORT.plain } : {}), ...(device === null ? {} : { picture: device }), ...(step === undefined ? {} : { step }), ...(dtype === undefined ? {} : { dtype }), ...(out === undefined ? {} : { out }),
             ...(merged || target === undefined ? {} : { for: target satisfies Consumer }),
-          }, { signal: stop, onProgress: (label, done, total) => progress(done, total, say('task.step', label, { label })) }));
+          }, { signal: stop, onProgress: (label, done, total) => progress(done, total, label) }));
           const entry: StoredExport = {
             id: createHash('sha256').update(`${folder} ${now()}`).digest('base64url').slice(0, 16), step: outcome.step, tool, merged, approximate: approximate && !merged, dtype: dtype ?? jobOf(folder).output.dtype, time: now(),
             files: outcome.files, ok: outcome.ok, proof: [...outcome.proof], warnings: [...outcome.warnings, ...warnings], pictures: outcome.pictures,
@@ -88,7 +88,7 @@ export function createResults(studio: StudioContext, folderOf: (runId: string) =
         if (!picture) return write(signal, null);
         const isDone = await turns.between(signal, (stop) => write(stop, settings.get().device), { again: false, onWait: (by) => progress(0, 0, WAITS[by]) });
         // Who exports wants the file more than the picture, and a training may take all night.
-        if (!isDone) await write(signal, null, ['No picture was painted, because a training began meanwhile.']);
+        if (!isDone) await write(signal, null, [say('export.no-picture', 'No picture was painted, because a training began meanwhile.')]);
       });
       return { taskId };
     },

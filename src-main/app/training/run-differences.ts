@@ -4,23 +4,20 @@ import { basename } from 'node:path';
 
 import type { Output } from '../../contract/api.ts';
 import type { Job } from '../../contract/job.ts';
-import { describeCatalog } from '../catalog/describe.ts';
 
 type Row = Output<'runs.differences'>['rows'][number];
 
 /** Of the studio, or the same for all that a user chose. */
 const OWN = new Set(['version', 'name', 'data.selection']);
-const LABELS: Readonly<Record<string, string>> = { 'base.model': 'Base model', 'data.folders': 'Pictures from', task: 'What is trained' };
 
-/** Rows in the order of the settings; none when all are alike. */
+/** Rows in the order of the jobs' keys; none when all are alike. */
 export function differencesOf(jobs: readonly Job[]): Row[] {
-  const labels = new Map(describeCatalog().settings.map(({ path, groupLabel, field }) => [path, `${groupLabel}: ${field.label}`]));
   const tables = jobs.map((job) => flat('', job));
   const paths = [...new Set(tables.flatMap((table) => [...table.keys()]))];
   return paths.flatMap((path) => {
     const values = tables.map((table) => table.get(path) ?? null);
     if (OWN.has(path) || values.every((value) => value === values[0])) return [];
-    return [{ path, label: LABELS[path] ?? labels.get(path) ?? path, values }];
+    return [{ path, values }];
   });
 }
 

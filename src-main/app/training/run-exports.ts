@@ -6,13 +6,18 @@ import { extname, join } from 'node:path';
 import type { ExportEntry } from '../../contract/api.ts';
 import type { TrainEvent } from '../../contract/events.ts';
 import type { Job } from '../../contract/job.ts';
+import { verdictCode } from '../../contract/said-codes.ts';
+import { say, type Text } from '../../contract/text.ts';
 import { writeFileAtomic } from '../../files/atomic-write.ts';
 import type { Ids } from '../ids.ts';
 import { readObject } from '../settings.ts';
 import { readRunEvents } from './run-record.ts';
 
 /** An export as it is kept in the run's folder. */
-export interface StoredExport extends Omit<ExportEntry, 'files' | 'pictures' | 'hasWorkflow' | 'approximate'> {
+export interface StoredExport extends Omit<ExportEntry, 'files' | 'pictures' | 'hasWorkflow' | 'approximate' | 'proof' | 'warnings'> {
+  /** Lists from before sentences had codes have texts alone. */
+  readonly proof: readonly ({ readonly ok: boolean; readonly text: string } & Partial<Text>)[];
+  readonly warnings: readonly (Text | string)[];
   readonly approximate?: boolean;
   readonly files: readonly string[];
   readonly pictures: { readonly trained: string; readonly exported: string; readonly worstDifference: number } | null;
@@ -47,7 +52,7 @@ function exportAtEnd(events: readonly TrainEvent[], job: Job): StoredExport | nu
   return {
     id: AT_END, step: end.step, tool: job.output.for, merged: !isAdapterJob(job), approximate: false, dtype: job.output.dtype, time: end.time, files: end.files,
     ok: verdicts.every(({ name, ok }) => name !== 'export' || ok),
-    proof: verdicts.flatMap(({ name, ok, text }) => (name === 'export' || name === 'export-picture' ? [{ ok, text }] : [])), warnings: [],
+    proof: verdicts.flatMap(({ name, about, ok, text, data }) => (name === 'export' || name === 'export-picture' ? [{ ok, ...say(verdictCode(name, ok, about), text, data) }] : [])), warnings: [],
     pictures: painted === undefined ? null : { trained: String(painted['trained']), exported: String(painted['exported']), worstDifference: Number(painted['worst']) / 255 },
   };
 }
@@ -59,6 +64,8 @@ export function exportEntry(entry: StoredExport, ids: Ids): ExportEntry {
     ...entry,
     // Lists from before there were approximations do not tell.
     approximate: entry.approximate ?? false,
+    proof: entry.proof.map((line) => ({ ...say('export.proof', line.text), ...line })),
+    warnings: entry.warnings.map((warning) => (typeof warning === 'string' ? say('export.warning', warning) : warning)),
     files: entry.files.filter((file) => existsSync(file)).map((file) => ({ ...ids.ref(file), bytes: bytesAt(file) })),
     pictures: pictures && existsSync(pictures.trained) && existsSync(pictures.exported)
       ? { trained: ids.image(pictures.trained), exported: ids.image(pictures.exported), worstDifference: pictures.worstDifference } : null,

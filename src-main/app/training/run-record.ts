@@ -3,6 +3,7 @@
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 
+import type { Problem } from '../../contract/api.ts';
 import { parseEventLine, type TrainEvent } from '../../contract/events.ts';
 import { courseOf } from '../../contract/run-course.ts';
 import { readLines } from '../../files/atomic-write.ts';
@@ -24,7 +25,7 @@ export interface RunFacts {
   readonly lastSample: string | null;
   /** How it ended; null while it goes on, or when it broke off. */
   readonly end: 'finished' | 'failed' | 'interrupted' | 'paused' | null;
-  readonly problem: { readonly code: string; readonly message: string } | null;
+  readonly problem: Problem | null;
   readonly created: number;
 }
 
@@ -43,7 +44,7 @@ export function foldFacts(facts: RunFacts, event: TrainEvent): RunFacts {
     case 'checkpoint': return { ...now, checkpoint: event.step };
     case 'paused': return { ...now, end: 'paused', step: event.step };
     case 'resumed': return { ...now, end: null };
-    case 'failed': return { ...now, end: 'failed', problem: { code: event.code, message: event.text } };
+    case 'failed': return { ...now, end: 'failed', problem: { code: event.code, message: event.text, ...(event.data === undefined ? {} : { details: event.data }) } };
     case 'interrupted': return { ...now, end: 'interrupted', step: event.step };
     case 'finished': return { ...now, end: 'finished', step: event.step, seconds: event.seconds };
     default: return now;

@@ -1,5 +1,7 @@
 // What an importer works with: the other program's settings, each used once, and the job that grows from them.
 
+import { say, type Text } from '../../contract/text.ts';
+
 export type Raw = Readonly<Record<string, unknown>>;
 export type Section = Record<string, unknown>;
 
@@ -9,7 +11,7 @@ export interface Imported {
   /** Settings without a counterpart, as `name = value`. */
   readonly left: readonly string[];
   /** What was computed or has to be filled in. */
-  readonly notes: readonly string[];
+  readonly notes: readonly Text[];
 }
 
 export interface Importer {
@@ -82,13 +84,23 @@ const isOff = (value: unknown): boolean =>
   value === undefined || value === null || value === '' || value === false || value === 'None' || value === 0 || value === '0' || value === 'false' || value === 'False'
   || (typeof value === 'object' && Object.keys(value).length === 0);
 
+/** A setting that is not given, and what it counts as. @param like where */
+export const absentNote = (setting: string, value: number | string, like: string): Text =>
+  say('import.absent', `${setting} is not given and counts as ${value}, as in ${like}.`, { setting, value, like });
+
+/** The note about a rate that rises over a share of steps that are not known yet. */
+export const warmupNote = (share: number): Text => {
+  const percent = +(100 * share).toPrecision(4);
+  return say('import.warmup', `The rate rises over ${percent} % of all steps: set schedule.warmup once train.steps is known.`, { percent });
+};
+
 /** The note about settings of how the other program works. */
-export const elsewhereNote = (count: number): string[] =>
-  (count === 0 ? [] : [`${count} settings about caches, number formats, devices, logging and places of files are left out: they do not decide what is learnt.`]);
+export const elsewhereNote = (count: number): Text[] =>
+  (count === 0 ? [] : [say('import.elsewhere', `${count} settings about caches, number formats, devices, logging and places of files are left out: they do not decide what is learnt.`, { count })]);
 
 /** The note about steps that depend on the number of pictures. */
-export const epochsNote = (epochs: number, subject = 'The file'): string =>
-  `${subject} counts ${epochs} epochs. Steps = epochs × pictures × repeats / (batch × accumulate); the pictures are not known here, so set train.steps.`;
+export const epochsNote = (epochs: number, subject = 'The file'): Text =>
+  say('import.epochs', `${subject} counts ${epochs} epochs. Steps = epochs × pictures × repeats / (batch × accumulate); the pictures are not known here, so set train.steps.`, { epochs });
 
 /** `name=value` words, as kohya's scripts take them. */
 export function wordsOf(value: unknown): Record<string, string> {
@@ -111,11 +123,11 @@ export function optimizerKind(name: string): KnownOptimizer | null {
 }
 
 /** What an optimizer is called there, as notes for what becomes of it. */
-export function optimizerNotes(name: string, kind: KnownOptimizer | null): string[] {
+export function optimizerNotes(name: string, kind: KnownOptimizer | null): Text[] {
   if (kind === null) return [];
   const isSmall = /8(?:bit)?$|paged/i.test(name.replaceAll(/[^a-z0-9]/gi, ''));
   const isCoupled = /^adam(?:8|8bit)?$/i.test(name.replaceAll(/[^a-z0-9]/gi, ''));
-  return [...(isSmall ? [`${name} becomes ${kind} with states in full precision.`] : []), ...(isCoupled ? [`${name} adds its weight decay to the gradient; ${kind} takes it apart from it.`] : [])];
+  return [...(isSmall ? [say('import.small-states', `${name} becomes ${kind} with states in full precision.`, { name, kind })] : []), ...(isCoupled ? [say('import.coupled-decay', `${name} adds its weight decay to the gradient; ${kind} takes it apart from it.`, { name, kind })] : [])];
 }
 
 /** Settings that the libraries of PyTorch use where nothing is said; our own defaults may be others. */

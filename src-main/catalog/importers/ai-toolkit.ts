@@ -1,9 +1,7 @@
 // ai-toolkit's configuration (YAML or JSON). Names and defaults are those of toolkit/config_modules.py and optimizer.py: what is
 // left out of the file counts with them.
-import {
-  elsewhereNote, given, optimizerKind, optimizerNotes, optimizerSection, scheduleKind, Settings,
-  type Imported, type Importer, type Raw, type Section,
-} from '../define/imported-settings.ts';
+import { say, type Text } from '../../contract/text.ts';
+import { absentNote, elsewhereNote, given, type Imported, type Importer, optimizerKind, optimizerNotes, optimizerSection, type Raw, scheduleKind, type Section, Settings } from '../define/imported-settings.ts';
 
 export const aiToolkit: Importer = { label: 'ai-toolkit', detect: (raw) => isRaw(raw['config']) && 'process' in raw['config'], convert };
 
@@ -31,7 +29,7 @@ function convert(raw: Raw): Imported {
   const all = new Settings(named(first ?? {}, title));
   const [network, train, model, save, sample] = ['network', 'train', 'model', 'save', 'sample'].map((name) => new Settings(all.object(name))) as [Settings, Settings, Settings, Settings, Settings];
   const left: string[] = others.length > 0 ? [`config.process has ${others.length} more (the job has the first)`] : [];
-  const notes: string[] = [];
+  const notes: Text[] = [];
   const kinds = OTHER_KINDS.filter((name) => model.flag(name));
   const arch = model.text('arch');
   if (kinds.length > 0 || (arch !== undefined && !FAMILIES.has(arch.toLowerCase()))) left.push(`model ${kinds[0] ?? `arch = ${arch}`} (Adora does not train it so far)`);
@@ -43,10 +41,10 @@ function convert(raw: Raw): Imported {
   notes.push(...optimizerNotes(optimizer, kind));
   const details = new Settings(train.object('optimizer_params'));
   const ownRate = train.number('unet_lr') ?? train.number('lr');
-  if (ownRate === undefined) notes.push('train.lr is not given and counts as 1e-6, as in ai-toolkit.');
+  if (ownRate === undefined) notes.push(absentNote('train.lr', '1e-6', 'ai-toolkit'));
   // Rates below 0.1 are taken as a slip there.
   const isOwnRate = kind === 'prodigy' && (ownRate ?? 1e-6) < 0.1;
-  if (isOwnRate) notes.push(`train.lr = ${ownRate ?? 1e-6} counts as 1 with ${optimizer}, as in ai-toolkit.`);
+  if (isOwnRate) notes.push(say('import.own-rate', `train.lr = ${ownRate ?? 1e-6} counts as 1 with ${optimizer}, as in ai-toolkit.`, { rate: ownRate ?? 1e-6, optimizer }));
   const rate = isOwnRate ? 1 : ownRate ?? 1e-6;
   train.get('lr');
   const trainsText = train.flag('train_text_encoder');
@@ -101,15 +99,15 @@ function named(raw: Raw, title: string): Raw {
   return inside(raw) as Raw;
 }
 
-function networkOf(network: Settings, left: string[], notes: string[]): Section {
+function networkOf(network: Settings, left: string[], notes: Text[]): Section {
   const type = (network.text('type') ?? 'lora').toLowerCase();
   if (!['lora', 'locon', 'dora'].includes(type)) left.push(`network.type = ${type} (the job has LoRA)`);
   const rank = network.number('rank') ?? network.number('linear') ?? 4;
   network.get('linear');
   const alpha = network.number('linear_alpha') ?? network.number('alpha') ?? 1;
   network.get('alpha');
-  if (network.get('rank') === undefined && network.get('linear') === undefined) notes.push('network.linear is not given and counts as 4, as in ai-toolkit.');
-  if (network.get('linear_alpha') === undefined && network.get('alpha') === undefined) notes.push('network.linear_alpha is not given and counts as 1, as in ai-toolkit.');
+  if (network.get('rank') === undefined && network.get('linear') === undefined) notes.push(absentNote('network.linear', 4, 'ai-toolkit'));
+  if (network.get('linear_alpha') === undefined && network.get('alpha') === undefined) notes.push(absentNote('network.linear_alpha', 1, 'ai-toolkit'));
   const conv = network.number('conv');
   const convAlpha = network.number('conv_alpha') ?? conv;
   if (conv && conv !== rank) left.push(`network.conv = ${conv} (one rank holds for all layers)`);
@@ -128,12 +126,12 @@ function scheduleOf(train: Settings, left: string[]): Section {
   return section;
 }
 
-function dataOf(all: Settings, left: string[], notes: string[]): Section {
+function dataOf(all: Settings, left: string[], notes: Text[]): Section {
   const list = all.get('datasets');
   const sets = (Array.isArray(list) ? list.filter(isRaw) : []).map((each) => new Settings(each));
   const first = sets[0] ?? new Settings({});
   const folders = sets.map((set) => given({ path: set.text('folder_path') ?? set.text('dataset_path') ?? 'pictures', repeats: set.number('num_repeats'), regularization: set.flag('is_reg') || set.flag('prior_reg') || undefined }));
-  if (folders.length === 0) notes.push('The file names no folder with pictures (datasets): set data.folders.');
+  if (folders.length === 0) notes.push(say('import.no-folders', 'The file names no folder with pictures (datasets): set data.folders.', { setting: 'datasets' }));
   const sides = sets.flatMap((set) => {
     const value = set.get('resolution') ?? 512;
     return (Array.isArray(value) ? value : [value]).map(Number).filter((side) => side > 0);
@@ -141,8 +139,8 @@ function dataOf(all: Settings, left: string[], notes: string[]): Section {
   const distinct = [...new Set(sides)];
   if (distinct.length > 1) left.push(`datasets resolution = ${distinct.join(', ')} (the job has the largest)`);
   const prefix = all.text('trigger_word') ?? first.text('trigger_word');
-  if (prefix !== undefined) notes.push(`The trigger word "${prefix}" is put before every caption; ai-toolkit leaves out captions that have it already, and puts it in place of [trigger].`);
-  if (first.get('buckets') === false) notes.push('Buckets are off: pictures are cut to one shape.');
+  if (prefix !== undefined) notes.push(say('import.trigger', `The trigger word "${prefix}" is put before every caption; ai-toolkit leaves out captions that have it already, and puts it in place of [trigger].`, { prefix }));
+  if (first.get('buckets') === false) notes.push(say('import.no-buckets', 'Buckets are off: pictures are cut to one shape.'));
   const captions = given({
     prefix, dropout: first.number('caption_dropout_rate') || undefined, shuffle: first.flag('shuffle_tokens') || undefined, keepTokens: first.number('keep_tokens') || undefined,
   });

@@ -1,9 +1,7 @@
 // Settings of kohya's sd-scripts (`--config_file`, TOML, with its `dataset_config`) and of the window for them (JSON). Names,
 // defaults and what zero means are those of train_network.py, library/config_util.py, networks/lora.py and kohya_gui/lora_gui.py.
-import {
-  elsewhereNote, epochsNote, given, optimizerKind, optimizerNotes, optimizerSection, scheduleKind, Settings, wordsOf,
-  type Imported, type Importer, type Raw, type Section,
-} from '../define/imported-settings.ts';
+import { say, type Text } from '../../contract/text.ts';
+import { absentNote, elsewhereNote, epochsNote, given, type Imported, type Importer, optimizerKind, optimizerNotes, optimizerSection, type Raw, scheduleKind, type Section, Settings, warmupNote, wordsOf } from '../define/imported-settings.ts';
 
 export const kohya: Importer = {
   label: 'kohya (scripts and window)',
@@ -37,7 +35,7 @@ const ONLY_LYCORIS = /^(?:LyCORIS_preset|conv_.*|dora_wd|bypass_mode|constrain|d
 interface Network {
   readonly section: Section;
   readonly left: readonly string[];
-  readonly notes: readonly string[];
+  readonly notes: readonly Text[];
 }
 
 function convert(raw: Raw, beside: unknown): Imported {
@@ -46,8 +44,8 @@ function convert(raw: Raw, beside: unknown): Imported {
   const sets = datasets(isRaw(beside) ? beside : hasSubsets(raw) ? raw : null);
   const isWindow = 'LoRA_type' in own;
   const left: string[] = [];
-  const notes: string[] = [];
-  if (all.text('dataset_config') !== undefined && beside === null) notes.push(`The file of dataset_config was not found beside this one: set data.folders, resolution and captions, or import again with it there.`);
+  const notes: Text[] = [];
+  if (all.text('dataset_config') !== undefined && beside === null) notes.push(say('import.no-dataset-config', 'The file of dataset_config was not found beside this one: set data.folders, resolution and captions, or import again with it there.'));
   const network = networkOf(all, isWindow);
 
   const optimizer = all.text('optimizer_type') ?? all.text('optimizer') ?? 'AdamW';
@@ -101,7 +99,7 @@ const isLycoris = (all: Settings): boolean => /lycoris|locon|loha|lokr/i.test(`$
 /** The window has as settings of its own what the scripts take as `network_args`. */
 function networkOf(all: Settings, isWindow: boolean): Network {
   const left: string[] = [];
-  const notes: string[] = [];
+  const notes: Text[] = [];
   const words = new Settings(wordsOf(all.get('network_args')));
   const module = all.text('network_module') ?? '';
   const type = all.text('LoRA_type') ?? '';
@@ -114,13 +112,13 @@ function networkOf(all: Settings, isWindow: boolean): Network {
   if (module !== '' && !['networks.lora', 'lycoris.kohya'].includes(module)) left.push(`network_module = ${module} (the job has ${isDora ? 'DoRA' : 'LoRA'})`);
   const rank = all.number('network_dim') ?? 4;
   const alpha = all.number('network_alpha') ?? 1;
-  if (all.get('network_dim') === undefined) notes.push('network_dim is not given and counts as 4, as in the scripts.');
-  if (all.get('network_alpha') === undefined) notes.push('network_alpha is not given and counts as 1, as in the scripts.');
+  if (all.get('network_dim') === undefined) notes.push(absentNote('network_dim', 4, 'the scripts'));
+  if (all.get('network_alpha') === undefined) notes.push(absentNote('network_alpha', 1, 'the scripts'));
   // LyCORIS changed its default to rows in 2025.
   const [onOutput, onOut] = [words.get('wd_on_output'), words.get('wd_on_out')];
   const axis = onOutput === undefined && onOut === undefined ? 'output' : words.flag('wd_on_output') || words.flag('wd_on_out') ? 'output' : 'input';
   if (isDora && onOutput === undefined && onOut === undefined) {
-    notes.push('wd_on_output is not given: the magnitudes belong to rows (adapter.axis = "output"), as in LyCORIS since April 2025. ComfyUI and A1111 read columns: "auto" takes what output.for needs.');
+    notes.push(say('import.axis', 'wd_on_output is not given: the magnitudes belong to rows (adapter.axis = "output"), as in LyCORIS since April 2025. ComfyUI and A1111 read columns: "auto" takes what output.for needs.'));
   }
   // Without conv_dim the scripts' own LoRA leaves 3x3 convolutions alone; LyCORIS takes them with the rank of the rest.
   const conv = usesDetails ? details.number('conv_dim') : undefined;
@@ -138,39 +136,39 @@ function networkOf(all: Settings, isWindow: boolean): Network {
 }
 
 /** Zero is "the general one" in the window, except where the other one is given; "none" in the scripts. */
-function ratesOf(all: Settings, isWindow: boolean): { readonly unet: number | undefined; readonly text: number | null; readonly notes: readonly string[] } {
-  const notes: string[] = [];
+function ratesOf(all: Settings, isWindow: boolean): { readonly unet: number | undefined; readonly text: number | null; readonly notes: readonly Text[] } {
+  const notes: Text[] = [];
   const general = all.number('learning_rate') ?? 2e-6;
   const raw = all.get('text_encoder_lr');
   // A list has one rate per text encoder.
   const list = (Array.isArray(raw) ? raw : typeof raw === 'string' ? raw.split(/[\s,]+/).filter(Boolean) : raw === undefined || raw === null ? [] : [raw]).map(Number).filter(Number.isFinite);
-  if (new Set(list).size > 1) notes.push(`text_encoder_lr has one rate per text encoder (${list.join(', ')}); the job has the first for all of them.`);
+  if (new Set(list).size > 1) notes.push(say('import.text-rates', `text_encoder_lr has one rate per text encoder (${list.join(', ')}); the job has the first for all of them.`, { rates: list }));
   const [text, unet] = [list[0], all.number('unet_lr')];
   const isUnetOnly = all.flag('network_train_unet_only') || all.flag('cache_text_encoder_outputs') || all.flag('sdxl_cache_text_encoder_outputs') || (isWindow && (text ?? 0) === 0 && (unet ?? 0) !== 0);
   const isTextOnly = all.flag('network_train_text_encoder_only') || (isWindow ? (text ?? 0) !== 0 && (unet ?? 0) === 0 : unet === 0);
-  if (isTextOnly) notes.push('The settings train the text encoders only; the job trains the denoiser too: set its rate (optimizer.learningRate) to 0, or leave it.');
-  if (all.get('learning_rate') === undefined && unet === undefined) notes.push(`No learning rate is given: it counts as ${general}, the scripts' default, which is meant for whole models. Set optimizer.learningRate.`);
+  if (isTextOnly) notes.push(say('import.text-only', 'The settings train the text encoders only; the job trains the denoiser too: set its rate (optimizer.learningRate) to 0, or leave it.'));
+  if (all.get('learning_rate') === undefined && unet === undefined) notes.push(say('import.no-rate', `No learning rate is given: it counts as ${general}, the scripts' default, which is meant for whole models. Set optimizer.learningRate.`, { rate: general }));
   const ownText = isWindow ? text || general : text ?? general;
   return { unet: unet || general, text: isUnetOnly || ownText === 0 ? null : ownText, notes };
 }
 
-function stepsOf(all: Settings, isWindow: boolean): { readonly steps: number | undefined; readonly notes: readonly string[] } {
+function stepsOf(all: Settings, isWindow: boolean): { readonly steps: number | undefined; readonly notes: readonly Text[] } {
   const given = all.number('max_train_steps');
   const epochs = all.number('max_train_epochs') || (isWindow ? all.number('epoch') : undefined);
   const isEpochs = isWindow ? !given && epochs !== undefined : (all.number('max_train_epochs') ?? 0) > 0;
   if (isEpochs) return { steps: undefined, notes: [epochsNote(epochs!)] };
   if (given) return { steps: given, notes: [] };
-  return isWindow ? { steps: undefined, notes: [epochsNote(1)] } : { steps: 1600, notes: ['Neither steps nor epochs are given: train.steps is 1600, the default of the scripts.'] };
+  return isWindow ? { steps: undefined, notes: [epochsNote(1)] } : { steps: 1600, notes: [say('import.no-steps', 'Neither steps nor epochs are given: train.steps is 1600, the default of the scripts.', { steps: 1600 })] };
 }
 
 /** The window has a share in percent, the scripts take shares below 1. */
-function warmupOf(all: Settings, steps: number | undefined, isWindow: boolean): { readonly steps: number | undefined; readonly notes: readonly string[] } {
+function warmupOf(all: Settings, steps: number | undefined, isWindow: boolean): { readonly steps: number | undefined; readonly notes: readonly Text[] } {
   const given = all.number('lr_warmup_steps');
   const percent = isWindow ? all.number('lr_warmup') : undefined;
   const share = given !== undefined && given > 0 && given < 1 ? given : !given && percent ? percent / 100 : null;
   if (share === null) return { steps: given || undefined, notes: [] };
   if (steps !== undefined) return { steps: Math.round(share * steps), notes: [] };
-  return { steps: undefined, notes: [`The rate rises over ${+(100 * share).toPrecision(4)} % of all steps: set schedule.warmup once train.steps is known.`] };
+  return { steps: undefined, notes: [warmupNote(share)] };
 }
 
 interface Datasets {
@@ -214,16 +212,16 @@ function datasets(raw: Raw | null): Datasets {
 /** A setting of captions, buckets or crops, in the part, its data set, [general], or the file itself. */
 const find = (all: Settings, { part, first, general }: Datasets, name: string): Settings => [part, first, general].find((each) => each.get(name) !== undefined) ?? all;
 
-function dataOf(all: Settings, sets: Datasets, left: string[], notes: string[]): Section {
+function dataOf(all: Settings, sets: Datasets, left: string[], notes: Text[]): Section {
   const resolution = sets.resolution ?? all.get('resolution') ?? all.get('max_resolution');
   const sides = (typeof resolution === 'string' ? resolution.split(/[,x]/).map(Number) : Array.isArray(resolution) ? resolution.map(Number) : [Number(resolution)]).filter((side) => side > 0);
   const folder = all.text('train_data_dir');
   const regular = all.text('reg_data_dir');
   const folders = [...sets.folders, ...(folder === undefined ? [] : [{ path: folder }]), ...(regular === undefined ? [] : [{ path: regular, regularization: true }])];
-  if (folders.length === 0) notes.push('There is no folder with pictures (train_data_dir, or image_dir of a dataset_config): set data.folders.');
+  if (folders.length === 0) notes.push(say('import.no-folders', 'There is no folder with pictures (train_data_dir, or image_dir of a dataset_config): set data.folders.', { setting: 'train_data_dir' }));
   const buckets = find(all, sets, 'enable_bucket');
   const isOn = buckets.flag('enable_bucket');
-  if (!isOn) notes.push('enable_bucket is off, as it is by default: pictures are cut to one shape.');
+  if (!isOn) notes.push(say('import.no-buckets', 'enable_bucket is off, as it is by default: pictures are cut to one shape.'));
   for (const name of ['min_bucket_reso', 'max_bucket_reso'] as const) {
     const value = find(all, sets, name).number(name);
     if (isOn && value !== undefined) left.push(`${name} = ${value} (data.buckets has aspect ratios in its place)`);

@@ -1,9 +1,7 @@
 // OneTrainer's JSON of a training. Names and defaults are those of modules/util/config/TrainConfig.py (version 11) and of
 // optimizer_util.py: what is left out of the file counts with them.
-import {
-  elsewhereNote, epochsNote, given, optimizerKind, optimizerNotes, optimizerSection, scheduleKind, Settings,
-  type Imported, type Importer, type Raw, type Section,
-} from '../define/imported-settings.ts';
+import { say, type Text } from '../../contract/text.ts';
+import { absentNote, elsewhereNote, epochsNote, given, type Imported, type Importer, optimizerKind, optimizerNotes, optimizerSection, type Raw, scheduleKind, type Section, Settings, warmupNote } from '../define/imported-settings.ts';
 
 export const oneTrainer: Importer = {
   label: 'OneTrainer', detect: (raw) => 'base_model_name' in raw || 'training_method' in raw,
@@ -34,7 +32,7 @@ const isRaw = (value: unknown): value is Raw => typeof value === 'object' && val
 function convert(raw: Raw, beside: unknown): Imported {
   const all = new Settings(raw);
   const left: string[] = [];
-  const notes: string[] = [];
+  const notes: Text[] = [];
   const [method, peft] = [all.text('training_method') ?? 'FINE_TUNE', all.text('peft_type') ?? 'LORA'];
   if (method !== 'LORA' || peft !== 'LORA') left.push(`training_method = ${method}, peft_type = ${peft} (the job has a low-rank adapter)`);
   const model = all.text('model_type') ?? 'STABLE_DIFFUSION_15';
@@ -53,13 +51,13 @@ function convert(raw: Raw, beside: unknown): Imported {
   const texts = ['text_encoder', ...(isXl ? ['text_encoder_2'] : [])].map((part) => new Settings(all.object(part)));
   all.get('text_encoder_2');
   const general = all.number('learning_rate') ?? 3e-6;
-  if (all.get('learning_rate') === undefined) notes.push('learning_rate is not given and counts as 3e-6, as in OneTrainer.');
+  if (all.get('learning_rate') === undefined) notes.push(absentNote('learning_rate', '3e-6', 'OneTrainer'));
   if (unet.get('train') === false) left.push('unet.train = false (the denoiser is trained too)');
   const trained = texts.map((text) => text.get('train') !== false);
   if (new Set(trained).size > 1) left.push('text_encoder.train and text_encoder_2.train differ (the job trains both)');
   const trainsText = trained.includes(true);
   const textRates = texts.map((text) => text.number('learning_rate') ?? general);
-  if (trainsText && new Set(textRates).size > 1) notes.push(`The text encoders have rates of their own (${textRates.join(', ')}); the job has the first for both.`);
+  if (trainsText && new Set(textRates).size > 1) notes.push(say('import.text-rates', `The text encoders have rates of their own (${textRates.join(', ')}); the job has the first for both.`, { rates: textRates }));
   for (const [i, part] of [unet, ...texts].entries()) {
     const [after, unit] = [part.number('stop_training_after'), part.text('stop_training_after_unit')];
     if (after && unit !== undefined && unit !== 'NEVER') left.push(`${['unet', 'text_encoder', 'text_encoder_2'][i]!}.stop_training_after = ${after} ${unit}`);
@@ -69,7 +67,7 @@ function convert(raw: Raw, beside: unknown): Imported {
   const clipSkip = skips[0]! > 0 ? skips[0]! + (isXl ? 2 : 1) : undefined;
   if (new Set(skips).size > 1) left.push(`text_encoder_2_layer_skip = ${skips[1]} (the job has one setting for both)`);
   const drops = texts.map((text) => text.number('dropout_probability') ?? 0);
-  if (new Set(drops).size > 1) notes.push(`Captions are dropped for each text encoder by itself (${drops.join(', ')}); the job drops them for both at once.`);
+  if (new Set(drops).size > 1) notes.push(say('import.text-drops', `Captions are dropped for each text encoder by itself (${drops.join(', ')}); the job drops them for both at once.`, { drops }));
 
   const schedule = all.text('learning_rate_scheduler') ?? 'CONSTANT';
   if (scheduleKind(schedule) === null) left.push(`learning_rate_scheduler = ${schedule} (the job has a constant rate)`);
@@ -79,7 +77,7 @@ function convert(raw: Raw, beside: unknown): Imported {
   const accumulate = all.number('gradient_accumulation_steps') ?? 1;
   const warmup = all.number('learning_rate_warmup_steps') ?? 200;
   const isShare = warmup > 0 && warmup <= 1;
-  if (isShare) notes.push(`The rate rises over ${+(100 * warmup).toPrecision(4)} % of all steps: set schedule.warmup once train.steps is known.`);
+  if (isShare) notes.push(warmupNote(warmup));
   const scaler = all.text('learning_rate_scaler') ?? 'NONE';
   if (scaler !== 'NONE') left.push(`learning_rate_scaler = ${scaler} (multiplies the rates)`);
   notes.push(epochsNote(all.number('epochs') ?? 100, 'OneTrainer'));
@@ -97,7 +95,7 @@ function convert(raw: Raw, beside: unknown): Imported {
 
   const isDora = all.flag('lora_decompose');
   const isOutput = all.flag('lora_decompose_output_axis');
-  for (const [setting, value] of [['lora_rank', 16], ['lora_alpha', 1]] as const) if (all.get(setting) === undefined) notes.push(`${setting} is not given and counts as ${value}, as in OneTrainer.`);
+  for (const [setting, value] of [['lora_rank', 16], ['lora_alpha', 1]] as const) if (all.get(setting) === undefined) notes.push(absentNote(setting, value, 'OneTrainer'));
   const [preset, filter] = [all.text('layer_filter_preset') ?? 'full', all.text('layer_filter')];
   if (filter !== undefined && preset === 'custom') left.push(`layer_filter = ${filter}`);
   all.get('layer_filter_regex');
@@ -106,7 +104,7 @@ function convert(raw: Raw, beside: unknown): Imported {
   const output = all.text('output_dtype') ?? 'FLOAT_32';
   const destination = all.text('output_model_destination');
   const concepts = conceptsOf(Array.isArray(all.get('concepts')) ? raw['concepts'] : beside, left);
-  if (concepts.folders.length === 0) notes.push('The file names no folder with pictures (concepts): set data.folders.');
+  if (concepts.folders.length === 0) notes.push(say('import.no-folders', 'The file names no folder with pictures (concepts): set data.folders.', { setting: 'concepts' }));
   const job = {
     version: 1, name: destination?.split(/[\\/]/).at(-1)?.replace(/\.\w+$/, '') || 'imported',
     base: given({ model: all.text('base_model_name') ?? 'model.safetensors', clipSkip, prediction: all.flag('force_v_prediction') ? 'v' : all.flag('force_epsilon_prediction') ? 'epsilon' : undefined }),

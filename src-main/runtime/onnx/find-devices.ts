@@ -6,25 +6,25 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { compileFunction } from 'node:vm';
 import { listSupportedBackends } from 'onnxruntime-node';
+import { say, type Text } from '../../contract/text.ts';
 import { ownTrials, type Trial } from './device-trials.ts';
 import { devices } from './devices.ts';
 import { modelBytes } from './model-proto.ts';
 import { softwareAdapter } from './software-adapter.ts';
 
-export interface FoundDevice {
+/** The text says what it is, or why it cannot be used. */
+export interface FoundDevice extends Text {
   readonly name: string;
   readonly isUsable: boolean;
   /** Emulated on the CPU: slow, never chosen by `auto`. */
   readonly isSoftware: boolean;
   readonly hasF16: boolean;
-  /** What it is, or why it cannot be used. */
-  readonly text: string;
 }
 
 const TRIAL_SECONDS = 60;
 
 /** There is always one. */
-export const cpuDevice: FoundDevice = { name: 'cpu', isUsable: true, isSoftware: false, hasF16: true, text: 'CPU' };
+export const cpuDevice: FoundDevice = { name: 'cpu', isUsable: true, isSoftware: false, hasF16: true, ...say('device.cpu', 'CPU') };
 
 /**
  * Devices that the installed ONNX Runtime was built for, and whether each works; the CPU is the last.
@@ -42,13 +42,13 @@ export async function findDevices(onTry: (name: string, done: number, total: num
 }
 
 async function tryDevice(name: string): Promise<FoundDevice> {
-  const refuse = (text: string): FoundDevice => ({ name, isUsable: false, isSoftware: false, hasF16: false, text });
-  if (name === 'cuda' && !hasCudaFiles()) return refuse('the CUDA files of ONNX Runtime are not installed (npm run cuda:install)');
+  const refuse = (about: Text): FoundDevice => ({ name, isUsable: false, isSoftware: false, hasF16: false, ...about });
+  if (name === 'cuda' && !hasCudaFiles()) return refuse(say('device.no-cuda-files', 'the CUDA files of ONNX Runtime are not installed (npm run cuda:install)'));
   const own = ownTrials();
   const trial = own ? { ...nothing, ...await own(name) } : await runTrial(name);
-  if (!trial.ok) return refuse(trial.error === null || /adapter_result|RequestAdapter/i.test(trial.error) ? 'no GPU with a driver for it was found' : trial.error);
+  if (!trial.ok) return refuse(trial.error === null || /adapter_result|RequestAdapter/i.test(trial.error) ? say('device.no-gpu', 'no GPU with a driver for it was found') : say('device.error', trial.error, { error: trial.error }));
   const software = name === 'webgpu' ? softwareAdapter(trial) : null;
-  return { name, isUsable: true, isSoftware: software !== null, hasF16: trial.f16, text: software ? `software adapter (${software})` : 'works' };
+  return { name, isUsable: true, isSoftware: software !== null, hasF16: trial.f16, ...(software ? say('device.software', `software adapter (${software})`, { adapter: software }) : say('device.works', 'works')) };
 }
 
 /** The CUDA provider of ONNX Runtime is downloaded separately, beside the library. */

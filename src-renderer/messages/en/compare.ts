@@ -22,7 +22,7 @@ export const compare = {
     wrong: (axis: string) => `These values cannot be read: ${axis}.`, same: 'Columns and rows are the same.', save: 'Save as PNG', name: 'grid', table: 'Grid of pictures', corner: (rows: string, columns: string) => `${rows} / ${columns}`, title: 'Choose the axes',
   },
   sideBySide: {
-    choose: 'Which runs', most: 'Up to four runs, at the same prompt, noise and sampler.', paint: 'Paint them', loss: 'Loss', probe: 'Probe', steps: 'Steps', differences: 'Settings in which they differ', setting: 'Setting', same: 'Their settings are the same.', absent: '–', none: 'Choose at least one run that has saved a checkpoint.',
+    choose: 'Which runs', most: 'Up to four runs, at the same prompt, noise and sampler.', paint: 'Paint them', loss: 'Loss', probe: 'Probe', steps: 'Steps', differences: 'Settings in which they differ', setting: 'Setting', settingOf: (group: string, label: string) => `${group}: ${label}`, own: { 'base.model': 'Base model', 'data.folders': 'Pictures from', task: 'What is trained' }, same: 'Their settings are the same.', absent: '–', none: 'Choose at least one run that has saved a checkpoint.',
     lossText: (name: string, first: string, last: string) => `${name}: loss at fixed noise from ${first} to ${last}`, at: 'Checkpoint',
   },
   offSet: {

@@ -6,6 +6,7 @@ export const parts = {
     waiting: (count: number) => `${count} waiting`, held: (count: number) => `${count} left from last time`, training: (name: string) => `Training ${name}`, pauseHelp: 'Saves and gives the device back', stopHelp: 'Saves and ends; can be resumed', goOn: 'Go on',
     phase: (name: string, done: number, total: number, unit: string) => (total > 0 ? `${name} ${done} / ${total} ${unit}` : name),
   },
+  time: { moment: 'under 1 s', seconds: (count: number) => `${count} s`, minutes: (count: number) => `${count} min`, hours: (hours: number, minutes: number) => `${hours} h ${minutes} min` },
   progress: { of: (done: number, total: number, unit: string) => (total > 0 ? `${done} of ${total} ${unit}` : `${done > 0 ? done : ''} ${unit}`), cancel: (what: string) => `Cancel: ${what}` },
   palette: { title: 'Commands', example: 'Type what you want to do', search: 'Search commands', none: (search: string) => `Nothing fits “${search}”.` },
   picker: {

@@ -39,6 +39,7 @@ export const train = {
   queue: {
     title: 'Queue', behindPaused: (name: string) => `“${name}” is paused: these wait until it goes on and ends, or is stopped.`, earlier: 'Earlier', later: 'Later', remove: 'Remove', move: (name: string, way: string) => `${way}: ${name}`, held: 'Left from last time: these wait until you say so.', goOn: 'Go on', takeOff: 'Take off the queue', place: (at: number, name: string) => `${at}. ${name}`, steps: (step: number, total: number) => `${step} of ${total} steps`,
   },
+  wholeWeights: 'Whole weights',
   course: {
     none: 'Nothing is trained yet', noneText: 'Set up a training and press Train; losses and samples show here.',
     proved: 'Proved: it learns', doubt: 'Doubtful', pending: 'Proof of learning pending', proofs: 'Proof of learning',

@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { readJobFile } from '../../../src-main/app/job-file.ts';
 import { catalogFields } from '../../../src-main/catalog/index.ts';
 import { importers } from '../../../src-main/catalog/importers/index.ts';
+import { issueLine } from '../../../src-main/contract/issue.ts';
 import { parseJob } from '../../../src-main/contract/parse-job.ts';
 import { canonicalKey, otherKind } from '../../../src-main/catalog/define/foreign-keys.ts';
 import { shrink } from '../../../src-main/train/adapter-tools/resize.ts';
@@ -25,7 +26,7 @@ const adapterOf = (raw: Record<string, unknown>) => {
   const found = Object.values(importers).find((importer) => importer.detect(raw))!;
   const { job, left } = found.convert(raw, null);
   const parsed = parseJob(job, catalogFields());
-  if (!parsed.ok) throw new Error(parsed.issues.join('\n'));
+  if (!parsed.ok) throw new Error(parsed.issues.map(issueLine).join('\n'));
   return { job: parsed.job as unknown as { adapter: Record<string, unknown>; optimizer: Record<string, unknown> }, left };
 };
 
