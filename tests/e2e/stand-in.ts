@@ -32,7 +32,7 @@ export function standIn(options: { readonly pictures: number; readonly theme: 'd
     { kind: 'verdict', ...stamp(events.length + 2), name: 'learning', step: 20, ok: true, text: 'Every tensor moved and the loss at fixed noise fell.', data: {} });
   const field = (path: string, group: string, groupLabel: string, label: string, value: number, unit?: string): unknown => ({ path, group, groupLabel, when: null, advanced: false, field: { kind: 'number', label, help: `${label} of the training.`, why: 'More is slower.', default: value, min: 0, max: 10000, ...(unit === undefined ? {} : { unit }) } });
   const choices = [{ id: 'comfyui', label: 'ComfyUI', help: '' }, { id: 'all', label: 'All of them', help: '' }];
-  const history = { changed: 0, undo: 'Change of a caption', redo: null };
+  const history = { changed: 0, undo: { code: 'edit.caption', data: {}, text: 'Change of a caption' }, redo: null };
   const layers = ['down_blocks.0.attn1', 'down_blocks.0.attn2', 'mid_block.ff', 'up_blocks.1.conv', 'up_blocks.1.attn2', 'up_blocks.0.attn1'];
   const total = options.pictures;
   const answers: Record<string, (input: Record<string, unknown>) => unknown> = {

@@ -6,12 +6,16 @@ import { basename, join } from 'node:path';
 
 import { UserError } from '../../base/errors.ts';
 import type { Given, Item, ItemFilter, ItemFlag, Output } from '../../contract/api.ts';
+import { say, type Text } from '../../contract/text.ts';
 import type { Choice, Selection } from '../../dataset/selection.ts';
 import { nearestBucket } from '../../dataset/buckets.ts';
+import { makeFolder } from '../../files/atomic-write.ts';
 import type { StudioContext } from '../studio-context.ts';
+import { dataSettings } from '../projects/draft-job.ts';
 import { uploadsOf, type StoredProject } from '../projects/project-file.ts';
 import type { Handlers } from '../rpc.ts';
 import { callTrainer } from '../trainer/call.ts';
+import { copyPicture, sortBrought } from './bring-files.ts';
 import { editTags } from './edit-tags.ts';
 import { History } from './history.ts';
 import { fits, flagsOf, isIncluded, itemOf, problemOf, ProjectData, repeatsOf, sizesOf, tagsOf, type Picture, type TrainingView } from './project-data.ts';
@@ -22,8 +26,8 @@ export interface DataPart {
   readonly handlers: Pick<Handlers, DataMethods>;
   /** For a run: what was decided by hand. Error: `data.nothing`. */
   selectionOf(projectId: string): Promise<Selection>;
-  /** The project's folders changed. */
-  relist(projectId: string): Promise<void>;
+  /** Other folders, or other settings of them; can be taken back. */
+  changeFolders(projectId: string, label: Text, change: (folders: Folders) => Folders): Promise<void>;
   /** What decides about crops changed (the model became known, the draft changed). */
   touch(projectId: string): void;
   included(projectId: string): Promise<number>;
@@ -32,6 +36,8 @@ export interface DataPart {
 export interface DataNeeds {
   readonly project: (projectId: string) => { readonly folder: string; readonly stored: StoredProject };
   readonly view: (projectId: string) => TrainingView;
+  /** Writes the project; one change at a time. */
+  readonly changeProject: (projectId: string, change: (stored: StoredProject) => StoredProject) => Promise<{ before: StoredProject; after: StoredProject }>;
 }
 
 interface Opened {
@@ -41,8 +47,9 @@ interface Opened {
 
 type Target = Given<'data.include'>['target'];
 type Change = Output<'data.include'>;
+type Folders = StoredProject['dataFolders'];
 
-export function createData(studio: StudioContext, { project, view }: DataNeeds): DataPart {
+export function createData(studio: StudioContext, { project, view, changeProject }: DataNeeds): DataPart {
   const { ids, bus, tasks, host, folders } = studio;
   const opened = new Map<string, Promise<Opened>>();
   /** Projects whose folders shall be listed and measured, and the newest task that does it. */
@@ -97,10 +104,21 @@ export function createData(studio: StudioContext, { project, view }: DataNeeds):
       if (found.data.revision !== revision) changed(projectId, found.data);
     }
   };
-  const edit = (projectId: string, target: Target, label: string, change: Parameters<History['apply']>[2]): Promise<Change> =>
+  const edit = (projectId: string, target: Target, label: Text, change: Parameters<History['apply']>[2]): Promise<Change> =>
     telling(projectId, async ({ data, history }) => ({ changed: await history.apply(label, () => targets(data, projectId, target), change), ...history.labels }));
   const step = (projectId: string, way: 'undo' | 'redo'): Promise<Change> =>
     telling(projectId, async ({ history }) => ({ changed: await history[way](), ...history.labels }));
+  const changeFolders: DataPart['changeFolders'] = async (projectId, label, change) => {
+    const { data, history } = await open(projectId);
+    const set = async (wish: (folders: Folders) => Folders) => {
+      const { before, after } = await changeProject(projectId, (stored) => ({ ...stored, dataFolders: wish(stored.dataFolders) }));
+      await data.list(() => project(projectId).stored);
+      return [before.dataFolders, after.dataFolders] as const;
+    };
+    const [before, after] = await set(change);
+    if (JSON.stringify(before) !== JSON.stringify(after)) history.note({ label, undo: async () => void await set(() => before), redo: async () => void await set(() => after) });
+    changed(projectId, data);
+  };
   const withChoice = (change: (choice: Choice) => Choice) => ({ choice }: Picture) => ({ choice: change(choice) });
 
   const handlers: Pick<Handlers, DataMethods> = {
@@ -133,17 +151,30 @@ export function createData(studio: StudioContext, { project, view }: DataNeeds):
       const items: Item[] = found.slice(offset, offset + limit).map((picture) => itemOf(picture, look, sizes, ids, data.cache));
       return { items, total: found.length, revision: data.revision, scanned: data.isScanned };
     },
-    'data.setCaption': ({ projectId, target, caption }) => edit(projectId, target, 'Change caption', () => ({ caption: caption.replaceAll(/\s*[\r\n]+\s*/g, ' ').trim() })),
+    'data.setCaption': ({ projectId, target, caption }) => edit(projectId, target, say('edit.caption', 'Change caption'), () => ({ caption: caption.replaceAll(/\s*[\r\n]+\s*/g, ' ').trim() })),
     'data.editTags': ({ projectId, target, edit: change }) => {
       const { separator } = view(projectId).data.caption;
       return edit(projectId, target, LABELS[change.kind], ({ caption }) => ({ caption: editTags(caption, change, separator) }));
     },
-    'data.include': ({ projectId, target, included }) => edit(projectId, target, included ? 'Include pictures' : 'Leave pictures out',
+    'data.include': ({ projectId, target, included }) => edit(projectId, target, included ? say('edit.include', 'Include pictures') : say('edit.leave-out', 'Leave pictures out'),
       withChoice((choice) => (included ? without(choice, 'included') : { ...choice, included: false }))),
-    'data.setFocus': ({ projectId, target, focus }) => edit(projectId, target, 'Move focus', withChoice((choice) =>
+    'data.setFocus': ({ projectId, target, focus }) => edit(projectId, target, say('edit.focus', 'Move focus'), withChoice((choice) =>
       (focus.x === 0.5 && focus.y === 0.5 ? without(choice, 'focus') : { ...choice, focus }))),
-    'data.setRepeats': ({ projectId, target, repeats }) => edit(projectId, target, 'Change repeats', ({ choice, folderRepeats }) =>
+    'data.setRepeats': ({ projectId, target, repeats }) => edit(projectId, target, say('edit.repeats', 'Change repeats'), ({ choice, folderRepeats }) =>
       ({ choice: repeats === folderRepeats ? without(choice, 'repeats') : { ...choice, repeats } })),
+    'data.setPrefix': async ({ projectId, prefix }) => {
+      const { data, history } = await open(projectId);
+      const prefixOf = ({ draft }: StoredProject): string => dataSettings(draft).caption.prefix;
+      const set = async (wish: string) => {
+        const { before } = await changeProject(projectId, (stored) => ({ ...stored, draft: withCaptionPrefix(stored.draft, wish) }));
+        data.revision++;
+        return prefixOf(before);
+      };
+      const before = await set(prefix);
+      if (before !== prefix) history.note({ label: say('edit.trigger', 'Set trigger word'), undo: async () => void await set(before), redo: async () => void await set(prefix) });
+      changed(projectId, data);
+      return { changed: data.pictures.length, ...history.labels };
+    },
     'data.undo': ({ projectId }) => step(projectId, 'undo'),
     'data.redo': ({ projectId }) => step(projectId, 'redo'),
     'data.history': async ({ projectId }) => ({ changed: 0, ...(await open(projectId)).history.labels }),
@@ -174,13 +205,33 @@ export function createData(studio: StudioContext, { project, view }: DataNeeds):
         const { separator } = view(projectId).data.caption;
         const found = new Map(chosen.map(({ path }, index) => [path, tags[index] ?? null]));
         const glue = separator.trim() === '' ? separator : `${separator.trim()} `;
-        await telling(projectId, ({ history }) => history.apply('Write captions', () => data.pictures.filter(({ path }) => found.has(path)), ({ path, caption }) => {
+        await telling(projectId, ({ history }) => history.apply(say('edit.captions', 'Write captions'), () => data.pictures.filter(({ path }) => found.has(path)), ({ path, caption }) => {
           const own = found.get(path);
           // A caption that was written by hand meanwhile stays.
           if (!own || own.length === 0 || (mode === 'empty-only' && caption !== '')) return {};
           const added = mode === 'append' ? [...tagsOf(caption, separator), ...own.filter((tag) => !tagsOf(caption, separator).includes(tag))] : own;
           return { caption: added.join(glue) };
         }));
+      });
+      return { taskId };
+    },
+    'data.bring': ({ projectId, fileIds }) => {
+      const { folders: dropped, pictures } = sortBrought(fileIds.map((id) => ids.path(id)));
+      const uploads = uploadsOf(project(projectId).folder);
+      const taskId = tasks.start({ kind: 'bring', subject: projectId, label: 'Add pictures', unit: 'pictures' }, async ({ signal, progress }) => {
+        if (pictures.length > 0) await makeFolder(uploads);
+        try {
+          for (const [done, path] of pictures.entries()) {
+            progress(done, pictures.length);
+            signal.throwIfAborted();
+            await copyPicture(path, uploads);
+          }
+          progress(pictures.length, pictures.length);
+        } finally {
+          // What was copied before a stop is there.
+          const added = [...dropped, ...(pictures.length > 0 ? [uploads] : [])];
+          await changeFolders(projectId, say('edit.add-pictures', 'Add pictures'), (folders) => withFolders(folders, added));
+        }
       });
       return { taskId };
     },
@@ -200,7 +251,7 @@ export function createData(studio: StudioContext, { project, view }: DataNeeds):
       const unreadable = data.pictures.filter((picture) => problemOf(picture) !== null).map(({ path }) => [path, { included: false }] as const);
       return new Map([...data.selection(), ...unreadable]);
     },
-    relist,
+    changeFolders,
     touch: (projectId) => {
       void opened.get(projectId)?.then(({ data }) => {
         data.revision++;
@@ -211,9 +262,21 @@ export function createData(studio: StudioContext, { project, view }: DataNeeds):
   };
 }
 
+/** Folders that are there already stay as they are. */
+export const withFolders = (folders: Folders, paths: readonly string[]): Folders =>
+  [...folders, ...[...new Set(paths)].filter((path) => !folders.some((one) => one.path === path)).map((path) => ({ path, repeats: null, regularization: false }))];
+
+function withCaptionPrefix(draft: StoredProject['draft'], prefix: string): StoredProject['draft'] {
+  const part = (value: unknown): Record<string, unknown> => (typeof value === 'object' && value !== null && !Array.isArray(value) ? value as Record<string, unknown> : {});
+  const data = part(draft['data']);
+  return { ...draft, data: { ...data, caption: { ...part(data['caption']), prefix } } };
+}
+
 const without = (choice: Choice, key: keyof Choice): Choice => Object.fromEntries(Object.entries(choice).filter(([name]) => name !== key));
 
-const LABELS = { add: 'Add tags', remove: 'Remove tags', replace: 'Find and replace', prefix: 'Put before captions' } as const;
+const LABELS = {
+  add: say('edit.add-tags', 'Add tags'), remove: say('edit.remove-tags', 'Remove tags'), replace: say('edit.replace', 'Find and replace'), prefix: say('edit.prefix', 'Put before captions'),
+} as const;
 
 const byName = (a: Picture, b: Picture): number => {
   const [left, right] = [basename(a.path), basename(b.path)];

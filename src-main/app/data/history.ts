@@ -6,6 +6,7 @@ import { basename, extname } from 'node:path';
 
 import { mapLimit } from '../../base/async.ts';
 import { UserError } from '../../base/errors.ts';
+import type { Text } from '../../contract/text.ts';
 import type { Choice } from '../../dataset/selection.ts';
 import { countOf } from '../../dataset/names.ts';
 import { CAPTION_ENDINGS, decodeCaption } from '../../dataset/sidecar.ts';
@@ -37,7 +38,7 @@ interface Change {
 }
 
 /** Something that was done, by path of the picture, or anything else that can be done and taken back. */
-type Edit = { readonly label: string } & (
+type Edit = { readonly label: Text } & (
   | { readonly changes: ReadonlyMap<string, Change> }
   | { readonly undo: () => Promise<void>; readonly redo: () => Promise<void> }
 );
@@ -54,7 +55,7 @@ export class History {
     this.#data = data;
   }
 
-  get labels(): { undo: string | null; redo: string | null } {
+  get labels(): { undo: Text | null; redo: Text | null } {
     return { undo: this.#done.at(-1)?.label ?? null, redo: this.#undone.at(-1)?.label ?? null };
   }
 
@@ -63,7 +64,7 @@ export class History {
    * Error: `data.captions` when some files could not be written; the others are, and can be taken back.
    * @param choose asked when the edit's turn has come
    */
-  apply(label: string, choose: () => readonly Picture[], change: (picture: Picture) => Partial<PictureState>): Promise<number> {
+  apply(label: Text, choose: () => readonly Picture[], change: (picture: Picture) => Partial<PictureState>): Promise<number> {
     return this.#data.inTurn(async () => {
       const changes = new Map<string, Change>();
       const failed: UserError[] = [];
@@ -101,7 +102,7 @@ export class History {
   }
 
   /** What is no change of single pictures and was done already. */
-  note(edit: { readonly label: string; readonly undo: () => Promise<void>; readonly redo: () => Promise<void> }): void {
+  note(edit: { readonly label: Text; readonly undo: () => Promise<void>; readonly redo: () => Promise<void> }): void {
     this.#push(edit);
   }
 
