@@ -6,8 +6,10 @@ import { join, resolve } from 'node:path';
 import { stringify as tomlText } from 'smol-toml';
 
 import { version } from '../../package.json';
+import { serialQueue } from '../base/async.ts';
 import { UserError } from '../base/errors.ts';
 import type { Project, Settings } from '../contract/api.ts';
+import { say } from '../contract/text.ts';
 import { makeFolder } from '../files/atomic-write.ts';
 import { appFolders, type AppFolders } from '../files/paths.ts';
 import { createBus } from './bus.ts';
