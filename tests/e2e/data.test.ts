@@ -106,6 +106,28 @@ describe.skipIf(program === undefined)('pictures in the window', () => {
     await page.getByRole('button', { name: 'Undo: Change caption' }).click();
     await page.getByText('19 shown').waitFor();
     expect(readdirSync(at('focus')).filter((name) => name.endsWith('.txt'))).toEqual(['f00.txt']);
+
+    // A burst of keys moves the centre by all of them, and is one change.
+    await page.getByRole('button', { name: 'All', exact: true }).click();
+    await page.locator('#picture-3').click();
+    await panel('f03.png').locator('.crop').focus();
+    for (let press = 0; press < 5; press++) await page.keyboard.press('ArrowRight');
+    await page.keyboard.press('ArrowUp');
+    const centre = async () => (await items()).find(({ name }) => name === 'f03.png')!.focus;
+    await expect.poll(async () => Object.values(await centre()).map((share) => Math.round(share * 100))).toEqual([60, 48]);
+    // The next picture keeps its own, though it comes before the pause is over.
+    await page.keyboard.press('ArrowRight');
+    await panel('f03.png').getByRole('button', { name: 'Next picture' }).click();
+    await panel('f04.png').waitFor();
+    await expect.poll(async () => Math.round((await centre()).x * 100)).toBe(62);
+    expect((await items()).filter(({ focus }) => focus.x !== 0.5).map(({ name }) => name)).toEqual(['f03.png']);
+    for (const x of [0.6, 0.5]) {
+      await page.getByRole('button', { name: 'Undo: Move focus' }).click();
+      await expect.poll(async () => (await centre()).x).toBeCloseTo(x);
+    }
+    await page.locator('#picture-4').focus();
+    await page.keyboard.press('Escape');
+    await expect.poll(async () => page.getByRole('complementary', { name: /^Picture / }).count()).toBe(0);
     expect(opened.complaints).toEqual([]);
   });
 

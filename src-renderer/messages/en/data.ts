@@ -14,7 +14,7 @@ export const data = {
   addAFolder: 'Add a folder', looking: 'Looking at pictures …', paused: 'The training is paused: what you change here counts when it goes on.',
   noCaption: 'no caption', isLeftOut: ', left out', select: (name: string) => `Select ${name}`,
   readiness: 'Readiness and filters', used: (used: number, all: number) => `${used} of ${pictures(all)} are used`,
-  show: 'Show', filters: 'Filters', all: 'All', isOut: 'Left out', tags: 'Tags', shapes: 'Shapes', size: 'Size', pictures: 'Pictures', sort: 'Sort',
+  show: 'Show', filters: 'Filters', all: 'All', isOut: 'Left out', tags: 'Tags', allTags: (count: number) => `All ${count} tags`, fewerTags: 'Fewer tags', shapes: 'Shapes', size: 'Size', pictures: 'Pictures', sort: 'Sort',
   sorts: { name: 'By name', size: 'By size', sharpness: 'By sharpness', caption: 'By caption', group: 'Duplicates together', folder: 'By folder' },
   folders: 'Folders', repeats: 'Repeats', repeatsOf: (folder: string) => `Repeats of ${folder}`, draws: (count: number) => `${count} looks an epoch`, removeFolder: (folder: string) => `Take ${folder} out of the project; its files stay`,
   regularization: 'Regularization', regularizationHelp: 'Pictures of the general kind, so that the model forgets less',
