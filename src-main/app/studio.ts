@@ -6,15 +6,17 @@ import { join, resolve } from 'node:path';
 import { stringify as tomlText } from 'smol-toml';
 
 import { version } from '../../package.json';
+import { serialQueue } from '../base/async.ts';
 import { UserError } from '../base/errors.ts';
 import type { Project, Settings } from '../contract/api.ts';
+import { say } from '../contract/text.ts';
 import { makeFolder } from '../files/atomic-write.ts';
 import { appFolders, type AppFolders } from '../files/paths.ts';
 import { createBus } from './bus.ts';
 import { describeCatalog } from './catalog/describe.ts';
 import { listRecipes, openRecipe, openSettingsFile, removeRecipe, saveRecipe } from './catalog/recipes.ts';
 import { recommend } from './catalog/recommend.ts';
-import { createData } from './data/data-handlers.ts';
+import { createData, withFolders, type DataNeeds } from './data/data-handlers.ts';
 import { createDoctor } from './doctor.ts';
 import { createFiles } from './files-handlers.ts';
 import { createIds } from './ids.ts';
@@ -77,7 +79,14 @@ export function createStudio({ mode, host, assets: givenAssets, desktop, folders
     const { model } = project(id).stored;
     return model === null ? null : models.factsOf(model, () => data.touch(id));
   };
-  const data = createData(context, { project, view: (id) => ({ data: dataSettings(project(id).stored.draft), model: facts(id) }) });
+  const inTurn = serialQueue();
+  const changeProject: DataNeeds['changeProject'] = (id, change) => inTurn(async () => {
+    const { folder, stored: before } = project(id);
+    const after = change(before);
+    if (JSON.stringify(after) !== JSON.stringify(before)) await writeProject(folder, after);
+    return { before, after };
+  });
+  const data = createData(context, { project, view: (id) => ({ data: dataSettings(project(id).stored.draft), model: facts(id) }), changeProject });
   const runs = createRuns(context, {
     project, projectIds: () => listed().map((path) => ids.of(path)), selectionOf: data.selectionOf, modelName: models.nameOf,
   });
@@ -157,19 +166,20 @@ export function createStudio({ mode, host, assets: givenAssets, desktop, folders
       return putFirst(folder);
     },
     'projects.update': async ({ id, name, modelId, addFolders = [], removeFolders = [], folders: changes = [], draft }) => {
-      const { folder, stored } = project(id);
-      const removed = new Set(removeFolders);
-      const kept = stored.dataFolders.filter(({ path }) => !removed.has(ids.of(path)));
-      const added = addFolders.map((fileId) => ids.path(fileId)).filter((path) => !kept.some((one) => one.path === path));
-      const dataFolders = [...kept, ...added.map((path) => ({ path, repeats: null, regularization: false }))].map((one) => {
-        const change = changes.find((each) => each.id === ids.of(one.path));
-        return change ? { path: one.path, repeats: change.repeats === undefined ? one.repeats : change.repeats, regularization: change.regularization ?? one.regularization } : one;
-      });
-      await writeProject(folder, {
-        name: name ?? stored.name, model: modelId === undefined ? stored.model : modelId === null ? null : ids.path(modelId), dataFolders, draft: draft ?? stored.draft,
-      });
-      if (JSON.stringify(dataFolders) !== JSON.stringify(stored.dataFolders)) await data.relist(id);
-      else if (modelId !== undefined || draft !== undefined) data.touch(id);
+      const { folder } = project(id);
+      const added = addFolders.map((fileId) => ids.path(fileId));
+      if (modelId !== undefined || name !== undefined || draft !== undefined) {
+        const model = modelId === undefined || modelId === null ? null : ids.path(modelId);
+        await changeProject(id, (stored) => ({ ...stored, name: name ?? stored.name, model: modelId === undefined ? stored.model : model, draft: draft ?? stored.draft }));
+      }
+      if (added.length + removeFolders.length + changes.length > 0) {
+        const removed = new Set(removeFolders);
+        const label = added.length > 0 ? say('edit.add-folders', 'Add folders') : removeFolders.length > 0 ? say('edit.remove-folders', 'Take folders out') : say('edit.folders', 'Change folders');
+        await data.changeFolders(id, label, (stored) => withFolders(stored.filter(({ path }) => !removed.has(ids.of(path))), added).map((one) => {
+          const change = changes.find((each) => each.id === ids.of(one.path));
+          return change ? { path: one.path, repeats: change.repeats === undefined ? one.repeats : change.repeats, regularization: change.regularization ?? one.regularization } : one;
+        }));
+      } else if (modelId !== undefined || draft !== undefined) data.touch(id);
       return projectOf(folder);
     },
     'projects.remove': async ({ id }) => {
@@ -200,9 +210,7 @@ export function createStudio({ mode, host, assets: givenAssets, desktop, folders
       const { folder, stored } = project(projectId);
       const uploads = uploadsOf(folder);
       await makeFolder(uploads);
-      if (!stored.dataFolders.some(({ path }) => path === uploads)) {
-        await writeProject(folder, { ...stored, dataFolders: [...stored.dataFolders, { path: uploads, repeats: null, regularization: false }] });
-      }
+      if (!stored.dataFolders.some(({ path }) => path === uploads)) await data.changeFolders(projectId, say('edit.add-pictures', 'Add pictures'), (folders) => withFolders(folders, [uploads]));
       return uploads;
     },
     isTraining: () => runs.queue.active() !== null,

@@ -112,6 +112,8 @@ export const dataApi = {
   'data.include': edit({ included: z.boolean() }),
   'data.setFocus': edit({ focus: itemSchema.shape.focus }),
   'data.setRepeats': edit({ repeats: z.int().min(1).max(10000) }),
+  /** Text before every caption that is trained; the files stay as they are. Empty: none. Changes the draft. */
+  'data.setPrefix': { input: z.strictObject({ projectId: idSchema, prefix: z.string().max(500) }), output: change },
   /** `undo` and `redo` of every answer say what the next one would do, for a menu. */
   'data.undo': { input: ofProject, output: change },
   'data.redo': { input: ofProject, output: change },
@@ -143,6 +145,8 @@ export const dataApi = {
     }),
     output: startedTaskSchema,
   },
+  /** Dropped on the desktop: folders join the project, pictures are copied into it. Error `data.bring-none`. */
+  'data.bring': { input: z.strictObject({ projectId: idSchema, fileIds: z.array(idSchema).min(1).max(20000) }), output: startedTaskSchema },
   /** Deletes uploads that were never finished. Files themselves come by POST /upload/<projectId>?name=<name>. */
   'data.discardUploads': { input: ofProject, output: nothing },
 } as const;

@@ -28,7 +28,7 @@ export type Problem = z.infer<typeof problemSchema>;
 
 export const taskSchema = z.strictObject({
   id: idSchema,
-  kind: z.enum(['scan', 'autocaption', 'inspect', 'library', 'forecast', 'magnitude', 'render', 'export', 'doctor', 'upload']),
+  kind: z.enum(['scan', 'autocaption', 'inspect', 'library', 'forecast', 'magnitude', 'render', 'export', 'doctor', 'upload', 'bring']),
   /** The project or run that the work is for. */
   subject: idSchema.nullable(),
   /** What is being done, for people: `label` is the text of the code. `unit` is what is counted. */

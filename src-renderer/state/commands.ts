@@ -8,7 +8,10 @@ export function studioCommands(studio: Studio): Command[] {
   const hasProject = (): boolean => studio.project !== null;
   const isRunning = (): boolean => studio.active?.state === 'running';
   const control = (action: Parameters<Studio['control']>[0]) => () => { if (studio.active !== null) void studio.control(action, studio.active.id); };
-  const edit = (method: 'data.undo' | 'data.redo') => () => { if (studio.project !== null) void studio.attempt(method, { projectId: studio.project.id }); };
+  const edit = (method: 'data.undo' | 'data.redo') => () => {
+    // Folders and the trigger word are the project's.
+    if (studio.project !== null) void studio.attempt(method, { projectId: studio.project.id }).then(() => studio.reloadProject());
+  };
   return [
     { id: 'palette', label: t.actions.openPalette, keys: 'mod+k', group: words.window, run: () => { studio.sheet = 'palette'; } },
     { id: 'shortcuts', label: t.actions.shortcuts, keys: '?', group: words.window, run: () => { studio.sheet = 'shortcuts'; } },

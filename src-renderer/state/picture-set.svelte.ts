@@ -137,8 +137,8 @@ export class PictureSet {
     if (history !== null) this.#tell(history);
     this.readiness = readiness;
     this.tags = tags?.tags ?? [];
-    // Not awaited: a scan reads again by itself, and that must not wait for this.
-    if (!first.scanned && !this.#scanned) void this.scan();
+    // Files may have come or gone since. Not awaited: a scan reads again by itself, and that must not wait for this.
+    if (!this.#scanned) void this.scan();
   }
 
   #page(page: number): Promise<Output<'data.items'> | null> {
@@ -229,7 +229,25 @@ export class PictureSet {
     const answer = await this.studio.attempt(method, { projectId: this.projectId });
     if (answer === null) return;
     this.#tell(answer);
-    await this.#settled(answer);
+    // Folders and the trigger word are the project's.
+    await Promise.all([this.#settled(answer), this.studio.reloadProject()]);
+  }
+
+  async setPrefix(prefix: string): Promise<boolean> {
+    const answer = await this.studio.attempt('data.setPrefix', { projectId: this.projectId, prefix });
+    if (answer === null) return false;
+    this.#tell(answer);
+    await Promise.all([this.#settled(answer), this.studio.reloadProject()]);
+    return true;
+  }
+
+  /** What was dropped on the desktop. */
+  async bring(fileIds: readonly string[]): Promise<void> {
+    const task = await this.studio.attempt('data.bring', { projectId: this.projectId, fileIds: [...fileIds] });
+    if (task === null) return;
+    await this.studio.follow(task.taskId);
+    await this.studio.reloadProject();
+    await this.scan();
   }
 
   async addFolders(ids: readonly string[]): Promise<void> {

@@ -1,5 +1,5 @@
 // Pictures of a project: what is found, what can be changed, and that nothing on disk is lost.
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -11,70 +11,27 @@ import { say } from '../../src-main/contract/text.ts';
 import { prepareDataset } from '../../src-main/dataset/index.ts';
 import { findDuplicates } from '../../src-main/dataset/duplicates.ts';
 import { readSelection, selectionText, type Choice } from '../../src-main/dataset/selection.ts';
-import type { Given, Input } from '../../src-main/contract/api.ts';
+import type { Input } from '../../src-main/contract/api.ts';
 import { dataSettings } from '../../src-main/app/projects/draft-job.ts';
-import { temporaryFolder } from '../files/temporary.ts';
-import { noTrainer, openHome, standInHost, type Home } from './studio-home.ts';
+import { noise, openData, raw, writePictures, type DataHome } from './data-home.ts';
+import { noTrainer, openHome, type Home } from './studio-home.ts';
 
-/** Answers what a model is, as the starter model would. */
-const modelHost = standInHost(({ command }) => (command === 'model'
-  ? [{ kind: 'done', result: { family: 'x', label: 'x', nativeSide: 64, pixelStep: 16, bytes: 1, targets: [] } }]
-  : [{ kind: 'failed', problem: { code: 'test.none', message: 'none' } }]));
-
+let data: DataHome;
 let home: Home;
 let pictures: string;
 let projectId: string;
+const list: DataHome['list'] = (more) => data.list(more);
+const named: DataHome['named'] = (name) => data.named(name);
+const ids: DataHome['ids'] = (...names) => data.ids(...names);
 
-const noise = (seed: number, width: number, height: number): Buffer => {
-  let state = seed * 2654435761 + 1;
-  return Buffer.from(Uint8Array.from({ length: width * height * 3 }, () => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return state >>> 24;
-  }));
-};
-const raw = (data: Buffer, width: number, height: number) => sharp(data, { raw: { width, height, channels: 3 } });
-/** Soft blobs: their difference hash survives scaling. */
-const blobs = async (seed: number, side: number): Promise<Buffer> => raw(noise(seed, 8, 8), 8, 8).resize(side, side, { kernel: 'cubic' }).png().toBuffer();
-
-beforeAll(async () => {
-  pictures = mkdtempSync(join(tmpdir(), 'adora-pictures-'));
-  for (const name of ['000000', '000001', '000002']) {
-    copyFileSync(`assets/demo/neon/${name}.png`, join(pictures, `${name}.png`));
-    copyFileSync(`assets/demo/neon/${name}.txt`, join(pictures, `${name}.txt`));
-  }
-  copyFileSync('assets/demo/neon/000000.png', join(pictures, 'copy.png'));
-  writeFileSync(join(pictures, 'blob.png'), await blobs(5, 200));
-  writeFileSync(join(pictures, 'blob-small.png'), await sharp(await blobs(5, 200)).resize(150, 150).jpeg({ quality: 85 }).toBuffer());
-  writeFileSync(join(pictures, 'blurred.png'), await raw(noise(9, 4, 4), 4, 4).resize(300, 300, { kernel: 'cubic' }).blur(20).png().toBuffer());
-  writeFileSync(join(pictures, 'small.png'), await raw(noise(3, 40, 40), 40, 40).png().toBuffer());
-  writeFileSync(join(pictures, 'wide.png'), await raw(noise(4, 400, 100), 400, 100).png().toBuffer());
-  writeFileSync(join(pictures, 'white.png'), await sharp(noise(6, 100, 100), { raw: { width: 100, height: 100, channels: 3 } }).extend({ right: 200, background: '#fff' }).png().toBuffer());
-  writeFileSync(join(pictures, 'bars.png'), await sharp(noise(7, 200, 150), { raw: { width: 200, height: 150, channels: 3 } }).extend({ top: 25, bottom: 25, background: '#000' }).png().toBuffer());
-  writeFileSync(join(pictures, 'alpha.png'), await sharp({ create: { width: 100, height: 100, channels: 4, background: { r: 1, g: 200, b: 3, alpha: 0.5 } } }).png().toBuffer());
-  writeFileSync(join(pictures, 'broken.png'), readFileSync('assets/demo/neon/000003.png').subarray(0, 3000));
-});
+beforeAll(async () => { pictures = await writePictures(); });
 afterAll(() => rmSync(pictures, { recursive: true }));
-
 beforeEach(async () => {
   await home?.close();
-  home = openHome(modelHost);
-  const { handlers, context } = home.studio;
-  projectId = (await handlers['projects.create']({ name: 'Set', demo: true })).id;
-  const before = await handlers['projects.open']({ id: projectId });
-  await handlers['projects.update']({ id: projectId, addFolders: [context.ids.of(pictures)], removeFolders: before.dataFolders.map(({ id }) => id) });
-  await home.finished((await handlers['data.scan']({ projectId })).taskId);
-  // Crops need the model's sizes, which the trainer is asked for when pictures are first looked at.
-  const known = home.next('data.changed');
-  await list();
-  await known;
+  data = await openData(pictures);
+  ({ home, projectId } = data);
 });
 afterAll(async () => home.close());
-
-const list = (more: Partial<Given<'data.items'>> = {}) =>
-  home.studio.handlers['data.items']({ projectId, offset: 0, limit: 500, filter: {}, sort: 'name', descending: false, ...more });
-const idOf = async (name: string): Promise<string> => (await list()).items.find((item) => item.name === name)!.id;
-const named = async (name: string) => (await list()).items.find((item) => item.name === name)!;
-const ids = async (...names: string[]): Promise<{ ids: string[] }> => ({ ids: await Promise.all(names.map(idOf)) });
 
 describe('a scan', () => {
   test('finds pictures and says what is wrong with them', async () => {
@@ -144,10 +101,10 @@ describe('edits', () => {
     const before = readFileSync(file, 'utf8');
     const fresh = join(pictures, 'small.txt');
     const target = await ids('000001.png', 'small.png');
-    expect(await handlers['data.setCaption']({ projectId, target, caption: 'one,\n two' })).toMatchObject({ changed: 2, undo: say('edit.caption', 'Change caption') });
+    expect(await handlers['data.setCaption']({ projectId, target, caption: 'one,\n two' })).toMatchObject({ changed: 2, undo: { code: 'edit.caption' } });
     expect([readFileSync(file, 'utf8'), readFileSync(fresh, 'utf8')]).toEqual(['one, two\n', 'one, two\n']);
     expect((await named('small.png')).tags).toEqual(['one', 'two']);
-    expect(await handlers['data.undo']({ projectId })).toMatchObject({ changed: 2, undo: null, redo: 'Change caption' });
+    expect(await handlers['data.undo']({ projectId })).toMatchObject({ changed: 2, undo: { code: 'edit.add-folders' }, redo: { code: 'edit.caption' } });
     expect(readFileSync(file, 'utf8').trim()).toBe(before.trim());
     expect(existsSync(fresh)).toBe(false);
     await handlers['data.redo']({ projectId });
@@ -186,140 +143,6 @@ describe('edits', () => {
     await handlers['data.include']({ projectId, target: { filter: {} }, included: false });
     expect((await handlers['data.readiness']({ projectId })).ready).toBe(false);
     await expect(handlers['runs.start']({ projectId, draft: {} })).rejects.toMatchObject({ code: 'data.nothing' });
-  });
-});
-
-describe('at the same time', () => {
-  /** A second folder with pictures that differ from all others. */
-  const another = async (count: number, side = 60): Promise<string> => {
-    const folder = temporaryFolder();
-    const bytes = await raw(noise(100, side, side), side, side).png({ compressionLevel: 1 }).toBuffer();
-    // What follows the end of a picture is not looked at, so each file is another for little work.
-    for (let i = 0; i < count; i++) writeFileSync(join(folder, `more-${i}.png`), Buffer.concat([bytes, Buffer.from(String(i))]));
-    return folder;
-  };
-
-  test('edits while the folders are listed are what is shown and what is on the disk', async () => {
-    const { handlers } = home.studio;
-    const target = await ids('000002.png');
-    const file = join(pictures, '000002.txt');
-    const before = readFileSync(file);
-    const [wide] = (await ids('wide.png')).ids;
-    // The listing begins before, is under way during, and ends after the edits were asked for.
-    const { taskId } = await handlers['data.scan']({ projectId });
-    await Promise.all([
-      handlers['data.setCaption']({ projectId, target, caption: 'written meanwhile' }),
-      handlers['data.include']({ projectId, target: { ids: [wide!] }, included: false }),
-      handlers['data.setFocus']({ projectId, target: { ids: [wide!] }, focus: { x: 0.1, y: 0.5 } }),
-      handlers['data.setRepeats']({ projectId, target, repeats: 7 }),
-      handlers['projects.update']({ id: projectId, folders: [{ id: home.studio.context.ids.of(pictures), repeats: 2 }] }),
-    ]);
-    await home.finished(taskId);
-    expect(await named('000002.png')).toMatchObject({ caption: 'written meanwhile', repeats: 7 });
-    expect(await named('wide.png')).toMatchObject({ included: false, focus: { x: 0.1, y: 0.5 }, repeats: 2 });
-    expect(readFileSync(file, 'utf8')).toBe('written meanwhile\n');
-    for (let i = 0; i < 4; i++) await handlers['data.undo']({ projectId });
-    expect(readFileSync(file).equals(before)).toBe(true);
-    expect(await named('wide.png')).toMatchObject({ included: true, focus: { x: 0.5, y: 0.5 } });
-  });
-
-  test('a folder that is added during a scan is measured by it', async () => {
-    const { handlers, context } = home.studio;
-    const folder = await another(12);
-    await handlers['projects.update']({ id: projectId, addFolders: [context.ids.of(await another(30, 600))] });
-    const { taskId } = await handlers['data.scan']({ projectId });
-    await home.next('task.progress', ({ id, total }) => id === taskId && total > 0);
-    await handlers['projects.update']({ id: projectId, addFolders: [context.ids.of(folder)] });
-    expect((await handlers['data.scan']({ projectId })).taskId).toBe(taskId);
-    const end = await home.finished(taskId);
-    expect([end.state, end.done]).toEqual(['done', end.total]);
-    const { items, scanned } = await list();
-    expect([items.length, scanned]).toEqual([55, true]);
-    expect(items.filter(({ name, thumbUrl }) => name !== 'broken.png' && thumbUrl === null)).toEqual([]);
-  });
-
-  test('what lies in a folder when a scan is asked for again is found by the one under way', async () => {
-    const { handlers, context } = home.studio;
-    const folder = await another(30, 600);
-    await handlers['projects.update']({ id: projectId, addFolders: [context.ids.of(folder)] });
-    const { taskId } = await handlers['data.scan']({ projectId });
-    await home.next('task.progress', ({ id, total }) => id === taskId && total > 0);
-    writeFileSync(join(folder, 'late.png'), await raw(noise(77, 60, 60), 60, 60).png().toBuffer());
-    expect((await handlers['data.scan']({ projectId })).taskId).toBe(taskId);
-    expect((await named('late.png')).included).toBe(true);
-    await home.finished(taskId);
-    expect((await named('late.png')).thumbUrl).not.toBeNull();
-  });
-
-  test('a listing that ends during a measurement loses none of it', async () => {
-    const { handlers } = home.studio;
-    rmSync(join(home.folder, 'cache'), { recursive: true });
-    const { taskId } = await handlers['data.scan']({ projectId });
-    const ended = home.finished(taskId);
-    const folder = { id: home.studio.context.ids.of(pictures) };
-    for (let repeats = 2; repeats < 12; repeats++) await handlers['projects.update']({ id: projectId, folders: [{ ...folder, repeats }] });
-    await ended;
-    const { items, scanned } = await list();
-    expect(scanned).toBe(true);
-    expect(items.filter(({ thumbUrl }) => thumbUrl === null).map(({ name }) => name)).toEqual(['broken.png']);
-  });
-});
-
-describe('caption files', () => {
-  const place = (): string => {
-    const folder = temporaryFolder();
-    for (const name of ['a', 'b', 'c']) copyFileSync('assets/demo/neon/000000.png', join(folder, `${name}.png`));
-    return folder;
-  };
-  const opened = async (folder: string): Promise<string> => {
-    const { handlers, context } = home.studio;
-    const { id } = await handlers['projects.create']({ name: 'Captions', demo: false });
-    await handlers['projects.update']({ id, addFolders: [context.ids.of(folder)] });
-    return id;
-  };
-  const captions = async (id: string): Promise<string[]> => (await home.studio.handlers['data.items']({ projectId: id, offset: 0, limit: 9, filter: {}, sort: 'name', descending: false })).items.map(({ caption }) => caption);
-
-  test('come back byte for byte', async () => {
-    const folder = place();
-    const wide = Buffer.from('\ufeffa lamp,\r\n  at night \r\n', 'utf16le');
-    writeFileSync(join(folder, 'a.txt'), wide);
-    writeFileSync(join(folder, 'b.caption'), '  spaced  ,  text\n\n');
-    const id = await opened(folder);
-    const { handlers } = home.studio;
-    await handlers['data.editTags']({ projectId: id, target: { filter: {} }, edit: { kind: 'add', tags: ['neon'], at: 'start' } });
-    expect(await captions(id)).toEqual(['neon, a lamp, at night', 'neon, spaced, text', 'neon']);
-    await handlers['data.undo']({ projectId: id });
-    expect(readFileSync(join(folder, 'a.txt')).equals(wide)).toBe(true);
-    expect(readFileSync(join(folder, 'b.caption'), 'utf8')).toBe('  spaced  ,  text\n\n');
-    expect(readdirSync(folder).sort()).toEqual(['a.png', 'a.txt', 'b.caption', 'b.png', 'c.png']);
-    await handlers['data.redo']({ projectId: id });
-    expect(await captions(id)).toEqual(['neon, a lamp, at night', 'neon, spaced, text', 'neon']);
-  });
-
-  test('that cannot be written are named; the others are, and can be taken back', async () => {
-    const folder = place();
-    const id = await opened(folder);
-    const { handlers } = home.studio;
-    // Nobody may write there: a folder stands where the file would be.
-    mkdirSync(join(folder, 'b.txt'));
-    await expect(handlers['data.setCaption']({ projectId: id, target: { filter: {} }, caption: 'new' })).rejects.toMatchObject({ code: 'data.captions', message: expect.stringMatching(/^1 of 3 captions could not be written\. .*b\.txt/) });
-    expect(await captions(id)).toEqual(['new', '', 'new']);
-    expect((await handlers['data.undo']({ projectId: id })).changed).toBe(2);
-    expect([await captions(id), readdirSync(folder).sort()]).toEqual([['', '', ''], ['a.png', 'b.png', 'b.txt', 'c.png']]);
-  });
-
-  test('that another program changes are edited as they are, and taking back does not run over them', async () => {
-    const folder = place();
-    for (const name of ['a', 'b']) writeFileSync(join(folder, `${name}.txt`), 'old');
-    const id = await opened(folder);
-    const { handlers } = home.studio;
-    writeFileSync(join(folder, 'a.txt'), 'from elsewhere');
-    await handlers['data.editTags']({ projectId: id, target: { filter: { text: 'old' } }, edit: { kind: 'add', tags: ['ink'], at: 'end' } });
-    expect(await captions(id)).toEqual(['from elsewhere, ink', 'old, ink', '']);
-    writeFileSync(join(folder, 'b.txt'), 'later');
-    await expect(handlers['data.undo']({ projectId: id })).rejects.toMatchObject({ code: 'data.changed-elsewhere' });
-    expect([readFileSync(join(folder, 'a.txt'), 'utf8'), readFileSync(join(folder, 'b.txt'), 'utf8')]).toEqual(['from elsewhere', 'later']);
-    expect(await captions(id)).toEqual(['from elsewhere', 'later', '']);
   });
 });
 

@@ -63,6 +63,74 @@ describe.skipIf(program === undefined)('pictures in the window', () => {
     await page.getByText('There is no picture among the dropped files').waitFor();
   });
 
+  test('the focus stays with its picture, the panel with its caption', async () => {
+    mkdirSync(at('focus'));
+    for (let index = 0; index < 20; index++) await draw(at('focus', `f${String(index).padStart(2, '0')}.png`), index);
+    const { context, handlers } = opened.home.studio;
+    const projectId = await newProject('Focused');
+    await handlers['projects.update']({ id: projectId, addFolders: [context.ids.of(at('focus'))] });
+    await page.reload();
+    await page.locator('#picture-19 img').waitFor();
+    const active = (): Promise<string> => page.evaluate(() => document.activeElement?.getAttribute('aria-label')?.split(',')[0] ?? '');
+    const panel = (name: string) => page.getByRole('complementary', { name: `Picture ${name}` });
+    // The panel takes width: the grid has fewer columns, and other pictures stand where this one stood.
+    const columns = (): Promise<number> => page.locator('.line').first().locator('.cell').count();
+    const before = await columns();
+    for (const index of [9, 17]) {
+      const name = `f${String(index).padStart(2, '0')}.png`;
+      await page.locator(`#picture-${index}`).click();
+      await panel(name).waitFor();
+      await expect.poll(columns).toBeLessThan(before);
+      await expect.poll(active).toBe(name);
+      await panel(name).getByRole('button', { name: 'Close' }).click();
+      await expect.poll(columns).toBe(before);
+      await expect.poll(active).toBe(name);
+    }
+    await page.keyboard.press('x');
+    await page.getByText('19 of 20 pictures are used').waitFor();
+    const items = async () => (await handlers['data.items']({ projectId, offset: 0, limit: 20, filter: {}, sort: 'name', descending: false })).items;
+    expect((await items()).filter(({ included }) => !included).map(({ name }) => name)).toEqual(['f17.png']);
+
+    // Caption after caption by keyboard, under a filter that each one leaves.
+    await page.getByRole('button', { name: 'No caption', exact: true }).click();
+    await page.getByText('20 shown').waitFor();
+    await page.locator('#picture-0').click();
+    await panel('f00.png').getByLabel('Caption').fill('first');
+    await page.keyboard.press('PageDown');
+    await panel('f01.png').waitFor();
+    await page.keyboard.type('second');
+    await page.keyboard.press('Tab');
+    await page.getByText('18 shown').waitFor();
+    await panel('f01.png').locator('.chip', { hasText: 'second' }).waitFor();
+    expect((await items()).slice(0, 3).map(({ caption }) => caption)).toEqual(['first', 'second', '']);
+    await page.getByRole('button', { name: 'Undo: Change caption' }).click();
+    await page.getByText('19 shown').waitFor();
+    expect(readdirSync(at('focus')).filter((name) => name.endsWith('.txt'))).toEqual(['f00.txt']);
+
+    // A burst of keys moves the centre by all of them, and is one change.
+    await page.getByRole('button', { name: 'All', exact: true }).click();
+    await page.locator('#picture-3').click();
+    await panel('f03.png').locator('.crop').focus();
+    for (let press = 0; press < 5; press++) await page.keyboard.press('ArrowRight');
+    await page.keyboard.press('ArrowUp');
+    const centre = async () => (await items()).find(({ name }) => name === 'f03.png')!.focus;
+    await expect.poll(async () => Object.values(await centre()).map((share) => Math.round(share * 100))).toEqual([60, 48]);
+    // The next picture keeps its own, though it comes before the pause is over.
+    await page.keyboard.press('ArrowRight');
+    await panel('f03.png').getByRole('button', { name: 'Next picture' }).click();
+    await panel('f04.png').waitFor();
+    await expect.poll(async () => Math.round((await centre()).x * 100)).toBe(62);
+    expect((await items()).filter(({ focus }) => focus.x !== 0.5).map(({ name }) => name)).toEqual(['f03.png']);
+    for (const x of [0.6, 0.5]) {
+      await page.getByRole('button', { name: 'Undo: Move focus' }).click();
+      await expect.poll(async () => (await centre()).x).toBeCloseTo(x);
+    }
+    await page.locator('#picture-4').focus();
+    await page.keyboard.press('Escape');
+    await expect.poll(async () => page.getByRole('complementary', { name: /^Picture / }).count()).toBe(0);
+    expect(opened.complaints).toEqual([]);
+  });
+
   test('a tagger writes captions that can be edited and taken back; a wrong file says why', async () => {
     writeFileSync(at('model.onnx'), pickingTagger([[0, 0, 2], [0, 0, 0]]));
     writeFileSync(at('selected_tags.csv'), tagList([['warm_light', 0], ['blue_light', 0]]));

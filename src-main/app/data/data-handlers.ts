@@ -9,10 +9,13 @@ import type { Given, Item, ItemFilter, ItemFlag, Output } from '../../contract/a
 import { say, type Text } from '../../contract/text.ts';
 import type { Choice, Selection } from '../../dataset/selection.ts';
 import { nearestBucket } from '../../dataset/buckets.ts';
+import { makeFolder } from '../../files/atomic-write.ts';
 import type { StudioContext } from '../studio-context.ts';
+import { dataSettings } from '../projects/draft-job.ts';
 import { uploadsOf, type StoredProject } from '../projects/project-file.ts';
 import type { Handlers } from '../rpc.ts';
 import { callTrainer } from '../trainer/call.ts';
+import { copyPicture, sortBrought } from './bring-files.ts';
 import { editTags } from './edit-tags.ts';
 import { History } from './history.ts';
 import { fits, flagsOf, isIncluded, itemOf, problemOf, ProjectData, repeatsOf, sizesOf, tagsOf, type Picture, type TrainingView } from './project-data.ts';
@@ -23,8 +26,8 @@ export interface DataPart {
   readonly handlers: Pick<Handlers, DataMethods>;
   /** For a run: what was decided by hand. Error: `data.nothing`. */
   selectionOf(projectId: string): Promise<Selection>;
-  /** The project's folders changed. */
-  relist(projectId: string): Promise<void>;
+  /** Other folders, or other settings of them; can be taken back. */
+  changeFolders(projectId: string, label: Text, change: (folders: Folders) => Folders): Promise<void>;
   /** What decides about crops changed (the model became known, the draft changed). */
   touch(projectId: string): void;
   included(projectId: string): Promise<number>;
@@ -33,6 +36,8 @@ export interface DataPart {
 export interface DataNeeds {
   readonly project: (projectId: string) => { readonly folder: string; readonly stored: StoredProject };
   readonly view: (projectId: string) => TrainingView;
+  /** Writes the project; one change at a time. */
+  readonly changeProject: (projectId: string, change: (stored: StoredProject) => StoredProject) => Promise<{ before: StoredProject; after: StoredProject }>;
 }
 
 interface Opened {
@@ -42,8 +47,9 @@ interface Opened {
 
 type Target = Given<'data.include'>['target'];
 type Change = Output<'data.include'>;
+type Folders = StoredProject['dataFolders'];
 
-export function createData(studio: StudioContext, { project, view }: DataNeeds): DataPart {
+export function createData(studio: StudioContext, { project, view, changeProject }: DataNeeds): DataPart {
   const { ids, bus, tasks, host, folders } = studio;
   const opened = new Map<string, Promise<Opened>>();
   /** Projects whose folders shall be listed and measured, and the newest task that does it. */
@@ -102,6 +108,17 @@ export function createData(studio: StudioContext, { project, view }: DataNeeds):
     telling(projectId, async ({ data, history }) => ({ changed: await history.apply(label, () => targets(data, projectId, target), change), ...history.labels }));
   const step = (projectId: string, way: 'undo' | 'redo'): Promise<Change> =>
     telling(projectId, async ({ history }) => ({ changed: await history[way](), ...history.labels }));
+  const changeFolders: DataPart['changeFolders'] = async (projectId, label, change) => {
+    const { data, history } = await open(projectId);
+    const set = async (wish: (folders: Folders) => Folders) => {
+      const { before, after } = await changeProject(projectId, (stored) => ({ ...stored, dataFolders: wish(stored.dataFolders) }));
+      await data.list(() => project(projectId).stored);
+      return [before.dataFolders, after.dataFolders] as const;
+    };
+    const [before, after] = await set(change);
+    if (JSON.stringify(before) !== JSON.stringify(after)) history.note({ label, undo: async () => void await set(() => before), redo: async () => void await set(() => after) });
+    changed(projectId, data);
+  };
   const withChoice = (change: (choice: Choice) => Choice) => ({ choice }: Picture) => ({ choice: change(choice) });
 
   const handlers: Pick<Handlers, DataMethods> = {
@@ -145,6 +162,19 @@ export function createData(studio: StudioContext, { project, view }: DataNeeds):
       (focus.x === 0.5 && focus.y === 0.5 ? without(choice, 'focus') : { ...choice, focus }))),
     'data.setRepeats': ({ projectId, target, repeats }) => edit(projectId, target, say('edit.repeats', 'Change repeats'), ({ choice, folderRepeats }) =>
       ({ choice: repeats === folderRepeats ? without(choice, 'repeats') : { ...choice, repeats } })),
+    'data.setPrefix': async ({ projectId, prefix }) => {
+      const { data, history } = await open(projectId);
+      const prefixOf = ({ draft }: StoredProject): string => dataSettings(draft).caption.prefix;
+      const set = async (wish: string) => {
+        const { before } = await changeProject(projectId, (stored) => ({ ...stored, draft: withCaptionPrefix(stored.draft, wish) }));
+        data.revision++;
+        return prefixOf(before);
+      };
+      const before = await set(prefix);
+      if (before !== prefix) history.note({ label: say('edit.trigger', 'Set trigger word'), undo: async () => void await set(before), redo: async () => void await set(prefix) });
+      changed(projectId, data);
+      return { changed: data.pictures.length, ...history.labels };
+    },
     'data.undo': ({ projectId }) => step(projectId, 'undo'),
     'data.redo': ({ projectId }) => step(projectId, 'redo'),
     'data.history': async ({ projectId }) => ({ changed: 0, ...(await open(projectId)).history.labels }),
@@ -185,6 +215,26 @@ export function createData(studio: StudioContext, { project, view }: DataNeeds):
       });
       return { taskId };
     },
+    'data.bring': ({ projectId, fileIds }) => {
+      const { folders: dropped, pictures } = sortBrought(fileIds.map((id) => ids.path(id)));
+      const uploads = uploadsOf(project(projectId).folder);
+      const taskId = tasks.start({ kind: 'bring', subject: projectId, label: 'Add pictures', unit: 'pictures' }, async ({ signal, progress }) => {
+        if (pictures.length > 0) await makeFolder(uploads);
+        try {
+          for (const [done, path] of pictures.entries()) {
+            progress(done, pictures.length);
+            signal.throwIfAborted();
+            await copyPicture(path, uploads);
+          }
+          progress(pictures.length, pictures.length);
+        } finally {
+          // What was copied before a stop is there.
+          const added = [...dropped, ...(pictures.length > 0 ? [uploads] : [])];
+          await changeFolders(projectId, say('edit.add-pictures', 'Add pictures'), (folders) => withFolders(folders, added));
+        }
+      });
+      return { taskId };
+    },
     'data.discardUploads': async ({ projectId }) => {
       const uploads = uploadsOf(project(projectId).folder);
       for (const name of existsSync(uploads) ? readdirSync(uploads) : []) if (name.endsWith('.upload')) await rm(join(uploads, name), { force: true });
@@ -201,7 +251,7 @@ export function createData(studio: StudioContext, { project, view }: DataNeeds):
       const unreadable = data.pictures.filter((picture) => problemOf(picture) !== null).map(({ path }) => [path, { included: false }] as const);
       return new Map([...data.selection(), ...unreadable]);
     },
-    relist,
+    changeFolders,
     touch: (projectId) => {
       void opened.get(projectId)?.then(({ data }) => {
         data.revision++;
@@ -210,6 +260,16 @@ export function createData(studio: StudioContext, { project, view }: DataNeeds):
     },
     included: async (projectId) => (await open(projectId)).data.pictures.filter(isIncluded).reduce((sum, picture) => sum + repeatsOf(picture), 0),
   };
+}
+
+/** Folders that are there already stay as they are. */
+export const withFolders = (folders: Folders, paths: readonly string[]): Folders =>
+  [...folders, ...[...new Set(paths)].filter((path) => !folders.some((one) => one.path === path)).map((path) => ({ path, repeats: null, regularization: false }))];
+
+function withCaptionPrefix(draft: StoredProject['draft'], prefix: string): StoredProject['draft'] {
+  const part = (value: unknown): Record<string, unknown> => (typeof value === 'object' && value !== null && !Array.isArray(value) ? value as Record<string, unknown> : {});
+  const data = part(draft['data']);
+  return { ...draft, data: { ...data, caption: { ...part(data['caption']), prefix } } };
 }
 
 const without = (choice: Choice, key: keyof Choice): Choice => Object.fromEntries(Object.entries(choice).filter(([name]) => name !== key));

@@ -163,7 +163,7 @@ export class ProjectData {
         this.cache.set(path, stamp, facts);
       } catch (error) {
         // A thumbnail that cannot be written is not the picture's fault.
-        if (error instanceof UserError && !/^images\./.test(error.code) && !UNREADABLE.has(error.code)) throw error;
+        if (error instanceof UserError && !error.code.startsWith('images.') && !UNREADABLE.has(error.code)) throw error;
         this.cache.setBad(path, stamp, error instanceof Error ? error.message : String(error));
       }
       // The picture of the newest listing.

@@ -23,7 +23,7 @@ export async function receiveUpload(request: IncomingMessage, folder: string, gi
   for (let number = 2; existsSync(join(folder, free)); number++) free = `${stem}-${number}${extension}`;
   await writeFileAtomic(join(folder, free), async (file) => {
     let bytes = 0;
-    for await (const chunk of request as AsyncIterable<Buffer>) {
+    for await (const chunk of chunksOf(request, name)) {
       bytes += chunk.length;
       if (bytes > MOST_UPLOAD_BYTES) throw tooLarge(name);
       await file.write(chunk);
@@ -31,6 +31,16 @@ export async function receiveUpload(request: IncomingMessage, folder: string, gi
     if (bytes === 0) throw new UserError('upload.empty', `"${name}" is an empty file.`, { name });
   });
   return free;
+}
+
+/** Error: `upload.stopped` when the page goes away or stops; the file is not kept. */
+async function* chunksOf(request: IncomingMessage, name: string): AsyncGenerator<Buffer> {
+  try {
+    yield* request as AsyncIterable<Buffer>;
+  } catch (error) {
+    if (request.destroyed) throw new UserError('upload.stopped', `"${name}" did not come to its end: drop it again.`, { name });
+    throw error;
+  }
 }
 
 /** A bare file name that every system takes. Error: `upload.name`. */

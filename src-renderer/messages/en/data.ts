@@ -14,7 +14,7 @@ export const data = {
   addAFolder: 'Add a folder', looking: 'Looking at pictures …', paused: 'The training is paused: what you change here counts when it goes on.',
   noCaption: 'no caption', isLeftOut: ', left out', select: (name: string) => `Select ${name}`,
   readiness: 'Readiness and filters', used: (used: number, all: number) => `${used} of ${pictures(all)} are used`,
-  show: 'Show', filters: 'Filters', all: 'All', isOut: 'Left out', tags: 'Tags', shapes: 'Shapes', size: 'Size', pictures: 'Pictures', sort: 'Sort',
+  show: 'Show', filters: 'Filters', all: 'All', isOut: 'Left out', tags: 'Tags', allTags: (count: number) => `All ${count} tags`, fewerTags: 'Fewer tags', shapes: 'Shapes', size: 'Size', pictures: 'Pictures', sort: 'Sort',
   sorts: { name: 'By name', size: 'By size', sharpness: 'By sharpness', caption: 'By caption', group: 'Duplicates together', folder: 'By folder' },
   folders: 'Folders', repeats: 'Repeats', repeatsOf: (folder: string) => `Repeats of ${folder}`, draws: (count: number) => `${count} looks an epoch`, removeFolder: (folder: string) => `Take ${folder} out of the project; its files stay`,
   regularization: 'Regularization', regularizationHelp: 'Pictures of the general kind, so that the model forgets less',
@@ -29,7 +29,7 @@ export const data = {
     kinds: 'Kinds of change', tags: 'Add and remove', replace: 'Find and replace', trigger: 'Trigger word', auto: 'Auto-caption',
     words: 'Tags, separated by commas', atEnd: 'Add at the end', atStart: 'Add at the start', removeTags: 'Remove',
     find: 'Find', by: 'Replace by', whole: 'Whole tags only', matchCase: 'Same capitals', doReplace: 'Replace',
-    triggerText: 'A word that stands first in every caption. In a prompt it calls the style up.', prefix: 'Trigger word or prefix', prefixExample: 'inkstyle, ', doPrefix: 'Write into the captions', onlyTraining: 'Put before captions while training', triggerSet: 'It stands before every caption that is trained; the files stay as they are.', done: 'Done',
+    triggerText: 'A word that stands first in every caption. In a prompt it calls the style up.', prefix: 'Trigger word or prefix', prefixExample: 'inkstyle, ', doPrefix: 'Write into the captions', onlyTraining: 'Put before captions while training', triggerSet: 'It stands before every caption that is trained; the files stay as they are.', triggerGone: 'Nothing stands before the captions any more.', done: 'Done',
     changed: (count: number) => `${pictures(count)} changed.`,
   },
   auto: {
@@ -39,8 +39,10 @@ export const data = {
     mode: 'Pictures', modes: { 'empty-only': 'Only those without a caption', append: 'All; add to captions', replace: 'All; replace captions' }, underscores: 'Keep underscores',
     run: 'Write captions', running: (done: number, total: number) => `${done} of ${total} pictures described`, done: 'Captions are written. They can be edited, and undone as one change.', cancelled: 'Cancelled; no caption was changed.', failed: 'It ended with an error.',
   },
+  lookAgain: 'Look for new pictures',
   bring: {
     none: 'There is no picture among the dropped files. Pictures are PNG, JPEG, WebP or AVIF.',
-    failed: (name: string, why: string) => `${name} could not be added${why === '' ? '.' : ` (${why}).`}`, done: (done: number, total: number) => `${done} of ${total} files added.`, progress: 'Adding files', unit: 'files',
+    failed: (name: string, why: string) => `${name} could not be added${why === '' ? '.' : ` (${why}).`}`, done: (done: number, total: number) => `${done} of ${total} files added.`, stopped: (done: number, total: number) => `Stopped: ${done} of ${total} files were added.`,
+    others: (count: number) => `${count} ${count === 1 ? 'file' : 'files'} of other kinds left where ${count === 1 ? 'it is' : 'they are'}.`, progress: 'Adding files', unit: 'files',
   },
 } as const;

@@ -10,7 +10,7 @@ export const home = {
   saved: (step: number, total: number) => `Saved at step ${step} of ${total}.`,
   waiting: (count: number) => (count === 1 ? 'One training waits since last time' : `${count} trainings wait since last time`),
   goOn: 'Go on', takeOff: 'Take off the queue',
-  projects: 'Projects', looking: 'Looking for projects …',
+  projects: 'Projects', recentRuns: 'Recent runs', looking: 'Looking for projects …',
   gone: 'The folder is gone', notTrained: 'Not trained yet',
   at: (state: string, step: number, total: number) => `${state} · step ${step} of ${total}`,
   runs: (count: number) => `${count} ${count === 1 ? 'run' : 'runs'}`,

@@ -9,11 +9,11 @@ const stemOf = (name: string): string => name.replace(/\.[^.]*$/, '');
 /** Folder and file, so that captions find their pictures. */
 interface Brought { readonly folder: string; readonly file: File }
 
-export async function bringFiles(studio: Studio, set: PictureSet, source: DataTransfer | readonly File[], onprogress: (done: number, total: number) => void = () => {}): Promise<void> {
+export async function bringFiles(studio: Studio, set: PictureSet, source: DataTransfer | readonly File[], signal: AbortSignal, onprogress: (done: number, total: number) => void = () => {}): Promise<void> {
   const { fileId } = studio.bridge;
   if (fileId !== null) {
     const files = source instanceof DataTransfer ? [...source.files] : source;
-    await set.addFolders(await Promise.all(files.map((file) => fileId(file))));
+    await set.bring(await Promise.all(files.map((file) => fileId(file))));
     return;
   }
   const brought = source instanceof DataTransfer ? await filesOf(source) : source.map((file) => ({ folder: '', file }));
@@ -28,10 +28,12 @@ export async function bringFiles(studio: Studio, set: PictureSet, source: DataTr
   /** The name that a picture got: one that was taken has a number now, and its caption needs the same. */
   const names = new Map<string, string>();
   for (const { folder, file } of [...pictures, ...captions]) {
+    if (signal.aborted) break;
     const key = `${folder}/${stemOf(file.name)}`;
     const given = names.get(key);
     const name = given !== undefined && caption.test(file.name) ? `${stemOf(given)}${file.name.slice(stemOf(file.name).length)}` : file.name;
-    const answer = await fetch(`/upload/${set.projectId}?name=${encodeURIComponent(name)}`, { method: 'POST', body: file }).catch(() => null);
+    const answer = await fetch(`/upload/${set.projectId}?name=${encodeURIComponent(name)}`, { method: 'POST', body: file, signal }).catch(() => null);
+    if (signal.aborted) break;
     if (answer?.ok === true) {
       done += 1;
       const { name: stored } = await answer.json() as { name: string };
@@ -41,7 +43,8 @@ export async function bringFiles(studio: Studio, set: PictureSet, source: DataTr
     }
     onprogress(++tried, total);
   }
-  studio.toast('info', t.data.bring.done(done, total));
+  const others = brought.length - total;
+  studio.toast('info', `${signal.aborted ? t.data.bring.stopped(done, total) : t.data.bring.done(done, total)}${others > 0 ? ` ${t.data.bring.others(others)}` : ''}`);
   await studio.reloadProject();
   await set.scan();
 }
