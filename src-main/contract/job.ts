@@ -23,16 +23,16 @@ export const consumers = ['comfyui', 'a1111', 'forge', 'invokeai', 'diffusers', 
 export type Consumer = (typeof consumers)[number];
 
 /** A catalog choice: `kind` names the file in the catalog, the other keys are its settings. */
-const choice = <Shape extends z.ZodRawShape>(kind: string, what: string, shape: Shape) =>
-  z.object({ kind: z.string().min(1).default(kind).describe(what), ...shape })
+const choice = <Shape extends z.ZodRawShape>(kind: string, what: string, why: string, shape: Shape) =>
+  z.object({ kind: z.string().min(1).default(kind).describe(what).meta({ why }), ...shape })
     .catchall(z.union([z.number(), z.string(), z.boolean()]));
 
 const baseSchema = z.strictObject({
   model: z.string().min(1)
     .describe('Checkpoint (.safetensors), UNet alone (.safetensors), or model folder in the diffusers layout.'),
-  vae: z.string().min(1).optional().describe("File with an autoencoder that is used instead of the model's own."),
+  vae: z.string().min(1).optional().describe("File with an autoencoder that is used instead of the model's own.").meta({ why: 'Some checkpoints carry a broken or washed-out autoencoder; a good one sharpens previews and what is learnt.' }),
   textEncoders: z.array(z.string().min(1)).min(1).optional()
-    .describe("Files with text encoders that are used instead of the model's own."),
+    .describe("Files with text encoders that are used instead of the model's own.").meta({ why: 'For files that hold the denoiser alone.' }),
   clipSkip: positive.max(64).optional()
     .describe('Layer of the text encoders, counted from the end, whose output is used: 1 is the last; '
       + 'what the kind of model was trained with if left out.')
@@ -59,16 +59,16 @@ const dataSchema = z.strictObject({
     enabled: z.boolean().default(true).describe('Keep aspect ratios by grouping images of like shape.')
       .meta({ why: 'Without it everything is cut to one shape, which cuts heads and edges off.' }),
     step: z.union([z.literal('auto'), positive]).default('auto')
-      .describe("Bucket sides are multiples of this, in pixels; 'auto' is 64, or less for small resolutions."),
-    minAspect: z.number().min(0.1).max(1).default(0.5).describe('Narrowest bucket, width / height.'),
-    maxAspect: z.number().min(1).max(10).default(2).describe('Widest bucket, width / height.'),
+      .describe("Bucket sides are multiples of this, in pixels; 'auto' is 64, or less for small resolutions.").meta({ why: 'Smaller cuts less off and makes more shapes, each of which is compiled and takes memory.' }),
+    minAspect: z.number().min(0.1).max(1).default(0.5).describe('Narrowest bucket, width / height.').meta({ why: 'Lower for tall pictures that would lose head or feet.' }),
+    maxAspect: z.number().min(1).max(10).default(2).describe('Widest bucket, width / height.').meta({ why: 'Higher for panoramas that would lose their sides.' }),
   }).prefault({}),
   crop: z.enum(['center', 'random']).default('center').describe('Where a picture that does not fit its bucket is cut; a centre of interest that was set wins.')
     .meta({ why: 'Random shows more of wide pictures over time; the centre is safer for portraits.' }),
   flip: z.boolean().default(false).describe('Also train on the mirrored image, half of the time.')
     .meta({ why: 'Doubles a small set, and is wrong where left and right matter: writing, faces with a parting, a signature side.' }),
   background: z.string().regex(/^#[0-9a-fA-F]{6}$/, 'must be a colour such as #ffffff').default('#ffffff')
-    .describe('Colour under transparent pixels.'),
+    .describe('Colour under transparent pixels.').meta({ why: 'What the style shall see behind a figure that was cut out: white for drawings, the colour of the set for others.' }),
   caption: z.strictObject({
     prefix: z.string().default('').describe('Put before every caption; the place for a trigger word.')
       .meta({ why: 'A rare word lets a prompt call the style up or leave it out; without one the style is always there.' }),
@@ -78,9 +78,9 @@ const dataSchema = z.strictObject({
       .meta({ why: 'For lists of tags: keeps the model from learning an order. Sentences fall apart by it.' }),
     keepTokens: natural.default(0).describe('That many parts at the start keep their place when shuffling.')
       .meta({ why: 'Protects a trigger word or a subject from being shuffled.' }),
-    separator: z.string().min(1).default(',').describe('What separates the parts of a caption.'),
+    separator: z.string().min(1).default(',').describe('What separates the parts of a caption.').meta({ why: 'A full stop for captions in sentences, a comma for tags.' }),
     maxTokens: z.union([z.literal('auto'), positive.max(1000)]).default('auto')
-      .describe("Tokens of a caption that are used; text encoders that take 75 get longer ones in pieces. 'auto' is up to three pieces."),
+      .describe("Tokens of a caption that are used; text encoders that take 75 get longer ones in pieces. 'auto' is up to three pieces.").meta({ why: 'Long captions cost time in every step; what is beyond is not read at all.' }),
   }).prefault({}),
   selection: z.string().min(1).optional()
     .describe('File with what was decided by hand about single pictures; the studio writes it.'),
@@ -89,7 +89,7 @@ const dataSchema = z.strictObject({
     .meta({ why: 'A loss on pictures that were never trained on shows overtraining before the eye does.' }),
 });
 
-const adapterSchema = choice('dora', 'Kind of adapter.', {
+const adapterSchema = choice('dora', 'Kind of adapter.', 'DoRA comes closest to full training at the size of a LoRA; LoRA where a program reads nothing else; full when disk and memory do not matter.', {
   targets: z.enum(adapterTargets).default('attention+feed-forward').describe("Layers that get an adapter; 'transformers' has the projections around attention and feed-forward too, as kohya's scripts do.")
     .meta({ why: 'Attention decides what is where; feed-forward and the other linear layers carry style; convolutions carry texture. More layers learn more and cost more.' }),
   textEncoder: z.boolean().default(false).describe('Adapt the text encoders too.')
@@ -99,11 +99,11 @@ const adapterSchema = choice('dora', 'Kind of adapter.', {
     .meta({ why: "Text encoders overtrain early: a tenth to a half of the optimizer's rate." }),
   from: z.string().min(1).optional()
     .describe('Adapter file, of Adora or another program, that training goes on from; a new adapter if left out. '
-      + 'A LoRA can become a DoRA, not the other way round; the axis must be that of the file, the rank at least its largest.'),
+      + 'A LoRA can become a DoRA, not the other way round; the axis must be that of the file, the rank at least its largest.').meta({ why: 'To go on where another training ended, or to turn a LoRA into a DoRA.' }),
 });
 
 const objectiveSchema = z.strictObject({
-  kind: z.string().min(1).default('auto').describe("What is learnt; 'auto' is what the base model predicts."),
+  kind: z.string().min(1).default('auto').describe("What is learnt; 'auto' is what the base model predicts.").meta({ why: 'Only for models that were made for another: what is learnt for the wrong one paints noise.' }),
   weighting: z.enum(['none', 'min-snr', 'debiased']).default('none').describe('Weight of a timestep in the loss.')
     .meta({ why: "'min-snr' keeps easy, nearly clean timesteps from drowning the rest: steadier, quicker learning." }),
   minSnrGamma: z.number().min(0.1).max(100).default(5).describe("Gamma of the weighting 'min-snr'.")
@@ -114,20 +114,20 @@ const objectiveSchema = z.strictObject({
 
 const noiseSchema = z.strictObject({
   schedule: z.enum(['auto', 'linear', 'scaled_linear', 'squaredcos_cap_v2']).default('auto')
-    .describe("Betas of the diffusion process; 'auto' is what the model's scheduler configuration says."),
-  betaStart: z.number().min(0).max(1).optional(),
-  betaEnd: z.number().min(0).max(1).optional(),
-  timesteps: positive.max(100000).optional(),
+    .describe("Betas of the diffusion process; 'auto' is what the model's scheduler configuration says.").meta({ why: 'Only for models whose configuration is missing or wrong.' }),
+  betaStart: z.number().min(0).max(1).optional().describe("First beta, the noise that the first timestep adds; the model's own if left out.").meta({ why: 'Only together with a schedule that was set by hand.' }),
+  betaEnd: z.number().min(0).max(1).optional().describe("Last beta, the noise that the last timestep adds; the model's own if left out.").meta({ why: 'Only together with a schedule that was set by hand.' }),
+  timesteps: positive.max(100000).optional().describe("Number of timesteps of the diffusion process; the model's own if left out.").meta({ why: 'Only for models that were made with another number than 1000.' }),
   zeroTerminalSnr: z.boolean().default(false)
     .describe('Rescale the schedule so that the last timestep is pure noise; wants v prediction.')
     .meta({ why: 'Real black and white; only for models that predict v and are sampled with the same schedule.' }),
-  minTimestep: natural.default(0).describe('Smallest timestep that is trained.'),
-  maxTimestep: positive.optional().describe('Largest timestep that is trained; the last one if left out.'),
+  minTimestep: natural.default(0).describe('Smallest timestep that is trained.').meta({ why: 'Higher leaves fine detail as the base model has it.' }),
+  maxTimestep: positive.optional().describe('Largest timestep that is trained; the last one if left out.').meta({ why: 'Lower leaves composition as the base model has it.' }),
 });
 
-const optimizerSchema = choice('adamw', 'Kind of optimizer.', {});
+const optimizerSchema = choice('adamw', 'Kind of optimizer.', 'AdamW with the rates that recipes state; Prodigy when you do not know a rate; Adafactor for little memory; Lion for long runs at large batches.', {});
 
-const scheduleSchema = choice('constant', 'Course of the learning rate.', {
+const scheduleSchema = choice('constant', 'Course of the learning rate.', 'Those that end low settle details; a constant one lets you stop whenever a sample pleases.', {
   warmup: natural.default(0).describe('Steps in which the learning rate rises from 0.')
     .meta({ why: 'The optimizer does not know the size of gradients at first; some careful steps avoid a bad start.', unit: 'steps' }),
 });
@@ -146,8 +146,8 @@ const trainSchema = z.strictObject({
   ema: z.number().min(0).max(0.999999).default(0)
     .describe('Decay of the running average of the trained values; 0 keeps none.')
     .meta({ why: '0.99 to 0.999 smooths the last steps; needs a run that is long enough.' }),
-  device: z.enum(devices).default('auto').describe("What computes; 'auto' is the best that the doctor found."),
-  dtype: z.enum(['auto', 'f32', 'f16']).default('auto').describe('Number format of weights and activations.'),
+  device: z.enum(devices).default('auto').describe("What computes; 'auto' is the best that the doctor found.").meta({ why: 'The processor when the graphics card has too little memory: slow, and it always works.' }),
+  dtype: z.enum(['auto', 'f32', 'f16']).default('auto').describe('Number format of weights and activations.').meta({ why: 'f32 when losses are not finite; f16 halves memory where the device computes it.' }),
   checkpointing: z.boolean().default(true)
     .describe('Compute activations again in the backward pass in place of keeping them: less memory, more time.')
     .meta({ why: 'Off is about a third faster where memory allows.' }),
@@ -168,16 +168,16 @@ const trainSchema = z.strictObject({
 const previewSchema = z.strictObject({
   every: natural.default(0).describe('Steps between previews; 0 makes none while training.')
     .meta({ why: 'Each one takes the time of painting; often enough to see the change, seldom enough not to wait.', unit: 'steps' }),
-  prompts: z.array(z.string()).default([]).describe('One picture for each, from the same noise every time.')
+  prompts: z.array(z.string()).default([]).describe('One picture for each, from the same noise every time; without any, one of no prompt.')
     .meta({ why: 'One near your pictures and one far from them: the far one shows overtraining first.' }),
-  negative: z.string().default('').describe('What previews shall not show.'),
-  sampler: z.string().min(1).default(defaultSampler).describe('How previews are painted.'),
+  negative: z.string().default('').describe('What previews shall not show.').meta({ why: 'Leave it empty to see what was learnt, and not what is kept out.' }),
+  sampler: z.string().min(1).default(defaultSampler).describe('How previews are painted.').meta({ why: 'The one you will paint with, so that previews show what you will get.' }),
   steps: positive.max(1000).default(20).describe('Sampling steps of a preview.').meta({ why: 'More is finer and slower.', unit: 'steps' }),
   guidance: z.number().min(0).max(100).default(7).describe('How strictly previews follow their prompts.')
     .meta({ why: '4 to 8; judge a style at the strength you will paint with.' }),
-  seed: z.int().min(0).default(0).describe('Noise that previews begin with.'),
-  width: imageSide.optional().describe("In pixels; the model's own size if left out."),
-  height: imageSide.optional().describe("In pixels; the model's own size if left out."),
+  seed: z.int().min(0).default(0).describe('Noise that previews begin with.').meta({ why: 'Another one when the pictures of this noise happen to be poor ones.' }),
+  width: imageSide.optional().describe("Of previews; the model's own size if left out.").meta({ why: 'Smaller is painted sooner; far from the size of the training it shows other pictures.', unit: 'px' }),
+  height: imageSide.optional().describe("Of previews; the model's own size if left out.").meta({ why: 'As the width: tall for figures, wide for landscapes.', unit: 'px' }),
 });
 
 const outputSchema = z.strictObject({
@@ -189,9 +189,9 @@ const outputSchema = z.strictObject({
 
 const autoencoderSchema = z.strictObject({
   part: z.enum(['all', 'decoder']).default('all')
-    .describe("What is trained; with 'decoder' latents stay what they are, so that denoisers made for them go on working."),
-  loss: z.enum(['l1', 'l2']).default('l1').describe('How a reconstructed pixel is compared with the original.'),
-  klWeight: z.number().min(0).max(1).default(1e-6).describe('Weight of the pull of latents to a unit normal.'),
+    .describe("What is trained; with 'decoder' latents stay what they are, so that denoisers made for them go on working.").meta({ why: 'All only together with a denoiser that is trained anew.' }),
+  loss: z.enum(['l1', 'l2']).default('l1').describe('How a reconstructed pixel is compared with the original.').meta({ why: 'l1 keeps edges sharper; l2 punishes large errors more.' }),
+  klWeight: z.number().min(0).max(1).default(1e-6).describe('Weight of the pull of latents to a unit normal.').meta({ why: 'Higher makes latents easier to learn from and pictures less exact.' }),
 });
 
 export const jobSchema = z.strictObject({

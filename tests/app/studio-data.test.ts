@@ -7,7 +7,6 @@ import sharp from 'sharp';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 
 import { editTags } from '../../src-main/app/data/edit-tags.ts';
-import { say } from '../../src-main/contract/text.ts';
 import { prepareDataset } from '../../src-main/dataset/index.ts';
 import { findDuplicates } from '../../src-main/dataset/duplicates.ts';
 import { readSelection, selectionText, type Choice } from '../../src-main/dataset/selection.ts';

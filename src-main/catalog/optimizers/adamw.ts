@@ -4,10 +4,10 @@ import type { Optimizer } from '../define/optimizer.ts';
 
 const fields = defineFields({
   learningRate: { kind: 'number', label: 'Learning rate', help: 'Size of a step.', why: '5e-5 to 5e-4 for adapters. Too high shows as noise and burnt colours, too low as nothing.', default: 1e-4, min: 0, max: 10, scale: 'log' },
-  beta1: { kind: 'number', label: 'Beta 1', help: 'Memory of the mean gradient.', default: 0.9, min: 0, max: 0.9999 },
-  beta2: { kind: 'number', label: 'Beta 2', help: 'Memory of the squared gradient.', default: 0.999, min: 0, max: 0.99999 },
-  eps: { kind: 'number', label: 'Epsilon', help: 'Keeps the division by the root of the squared gradient finite.', default: 1e-8, min: 1e-16, max: 1, scale: 'log' },
-  weightDecay: { kind: 'number', label: 'Weight decay', help: 'Pull of the values towards zero, in units of the learning rate.', default: 0.01, min: 0, max: 10 },
+  beta1: { kind: 'number', label: 'Beta 1', help: 'Memory of the mean gradient.', why: 'Leave it at 0.9; lower forgets sooner and makes steps noisier.', default: 0.9, min: 0, max: 0.9999 },
+  beta2: { kind: 'number', label: 'Beta 2', help: 'Memory of the squared gradient.', why: '0.99 for runs under some hundred steps, so that the first gradients are forgotten in time.', default: 0.999, min: 0, max: 0.99999 },
+  eps: { kind: 'number', label: 'Epsilon', help: 'Keeps the division by the root of the squared gradient finite.', why: 'Leave it; larger makes small gradients count less.', default: 1e-8, min: 1e-16, max: 1, scale: 'log' },
+  weightDecay: { kind: 'number', label: 'Weight decay', help: 'Pull of the values towards zero, in units of the learning rate.', why: 'More keeps an adapter closer to the base model; 0 lets it go as far as it learns.', default: 0.01, min: 0, max: 10 },
 });
 type Settings = SettingsOf<typeof fields>;
 

@@ -5,8 +5,8 @@ import type { Optimizer } from '../define/optimizer.ts';
 
 const fields = defineFields({
   learningRate: { kind: 'number', label: 'Learning rate', help: 'How far every value moves in a step.', why: 'A third to a tenth of AdamW’s.', default: 2e-5, min: 0, max: 10, scale: 'log' },
-  beta1: { kind: 'number', label: 'Beta 1', help: 'Weight of the mean gradient against the new one in the direction of a step.', default: 0.9, min: 0, max: 0.9999 },
-  beta2: { kind: 'number', label: 'Beta 2', help: 'Memory of the mean gradient.', default: 0.99, min: 0, max: 0.99999 },
+  beta1: { kind: 'number', label: 'Beta 1', help: 'Weight of the mean gradient against the new one in the direction of a step.', why: 'Leave it at 0.9; higher turns more slowly.', default: 0.9, min: 0, max: 0.9999 },
+  beta2: { kind: 'number', label: 'Beta 2', help: 'Memory of the mean gradient.', why: 'Leave it at 0.99; lower forgets sooner.', default: 0.99, min: 0, max: 0.99999 },
   weightDecay: {
     kind: 'number', label: 'Weight decay', help: 'Pull of the values towards zero, in units of the learning rate.',
     why: 'Three to ten times AdamW’s, as the learning rate is that much smaller.', default: 0.05, min: 0, max: 10,

@@ -7,22 +7,23 @@ import type { Optimizer } from '../define/optimizer.ts';
 
 const fields = defineFields({
   learningRate: { kind: 'number', label: 'Learning rate', help: 'Factor of the step size that is found; 1 unless there is a reason.', why: '0.5 calms a run that overshoots.', default: 1, min: 0, max: 100, scale: 'log' },
-  beta1: { kind: 'number', label: 'Beta 1', help: 'Memory of the mean gradient.', default: 0.9, min: 0, max: 0.9999 },
-  beta2: { kind: 'number', label: 'Beta 2', help: 'Memory of the squared gradient; its root is that of the estimate.', default: 0.999, min: 0, max: 0.99999 },
-  eps: { kind: 'number', label: 'Epsilon', help: 'Keeps the division by the root of the squared gradient finite.', default: 1e-8, min: 1e-16, max: 1, scale: 'log' },
-  weightDecay: { kind: 'number', label: 'Weight decay', help: 'Pull of the values towards zero.', default: 0.01, min: 0, max: 10 },
-  decouple: { kind: 'flag', label: 'Decoupled decay', help: 'Weight decay apart from the gradient, as in AdamW.', default: true },
-  biasCorrection: { kind: 'flag', label: 'Bias correction', help: 'Corrects the averages of the first steps, as Adam does.', default: true },
-  safeguardWarmup: { kind: 'flag', label: 'Warm-up safeguard', help: 'Keeps low rates during warm-up from inflating the estimate.', default: true },
+  beta1: { kind: 'number', label: 'Beta 1', help: 'Memory of the mean gradient.', why: 'Leave it at 0.9.', default: 0.9, min: 0, max: 0.9999 },
+  beta2: { kind: 'number', label: 'Beta 2', help: 'Memory of the squared gradient; its root is that of the estimate.', why: '0.99 for short runs, so that the estimate follows sooner.', default: 0.999, min: 0, max: 0.99999 },
+  eps: { kind: 'number', label: 'Epsilon', help: 'Keeps the division by the root of the squared gradient finite.', why: 'Leave it; larger makes small gradients count less.', default: 1e-8, min: 1e-16, max: 1, scale: 'log' },
+  weightDecay: { kind: 'number', label: 'Weight decay', help: 'Pull of the values towards zero.', why: 'More keeps an adapter closer to the base model.', default: 0.01, min: 0, max: 10 },
+  decouple: { kind: 'flag', label: 'Decoupled decay', help: 'Weight decay apart from the gradient, as in AdamW.', why: 'Off only for recipes that were made with plain Adam.', default: true },
+  biasCorrection: { kind: 'flag', label: 'Bias correction', help: 'Corrects the averages of the first steps, as Adam does.', why: 'Off only for recipes that were made without it.', default: true },
+  safeguardWarmup: { kind: 'flag', label: 'Warm-up safeguard', help: 'Keeps low rates during warm-up from inflating the estimate.', why: 'On with a schedule that has a warm-up; without one it changes nothing.', default: true },
   startDistance: {
     kind: 'number', label: 'First estimate', help: 'Distance that is assumed at the start.',
     why: 'Raise it when the estimate does not begin to grow.', default: 1e-6, min: 1e-12, max: 1, scale: 'log',
   },
   distanceFactor: {
     kind: 'number', label: 'Factor of the estimate', help: 'Below 1 for smaller steps, above for larger ones; turn this and not the learning rate.',
+    why: '0.5 when pictures burn, 2 when nothing changes.',
     default: 1, min: 0.01, max: 100, scale: 'log',
   },
-  growthLimit: { kind: 'number', label: 'Growth limit', help: 'Largest factor by which the estimate grows in one step. 1 sets no limit.', default: 1, min: 1, max: 1000 },
+  growthLimit: { kind: 'number', label: 'Growth limit', help: 'Largest factor by which the estimate grows in one step. 1 sets no limit.', why: '1.02 when the estimate shoots up and pictures burn.', default: 1, min: 1, max: 1000 },
 });
 type Settings = SettingsOf<typeof fields>;
 

@@ -5,6 +5,7 @@ import type { Schedule } from '../define/schedule.ts';
 const fields = defineFields({
   cycles: {
     kind: 'number', label: 'Cycles', help: 'How often it starts again at the full rate, the first time included.',
+    why: 'Each cycle ends in a settled state of its own: save at their ends and choose the best.',
     default: 3, min: 1, max: 1000, integer: true,
   },
 });

@@ -46,6 +46,7 @@ export const train = {
     waits: (place: number) => `It is number ${place} in the queue and has not begun.`, noSteps: 'Charts come with the first steps.',
     died: 'The trainer died.', ended: 'The training ended with an error.', checkpoint: (step: number) => `The last checkpoint is step ${step}.`,
     paused: 'Paused. The device is free for other work.', pausedText: 'You may change captions, leave pictures out or add some: it counts when the training goes on.', editPictures: 'Edit pictures', again: 'Use its settings again', used: 'The settings of this run are in the form now.',
+    settingsOf: (run: string) => `Settings of ${run}`, notes: (count: number) => `${count} notes of the trainer`,
     skipped: (count: number) => `${count} steps were skipped because of numbers that are not finite.`,
   },
   chart: {
@@ -60,5 +61,5 @@ export const train = {
     wall: 'Samples by prompt and step',
     thumb: (step: number, prompt: string) => `Step ${step}: ${prompt}`, choose: (step: number) => `Show step ${step}`, differs: (a: number, b: number) => `Difference of step ${a} and ${b}`, transparency: (step: number) => `Transparency of step ${step}`, sparing: 'Large pictures come when the training pauses or ends, so that the graphics card is left to it.', now: 'Sample now',
   },
-  layers: { title: 'What each layer learns', step: 'Step', at: (step: number) => `Layers at step ${step}` },
+  layers: { title: 'What each layer learns', table: (count: number) => `All ${count} layers as a table, those that turned most first`, layer: 'Layer', direction: 'Direction', magnitude: 'Magnitude', step: 'Step', at: (step: number) => `Layers at step ${step}` },
 } as const;
