@@ -1,4 +1,6 @@
 // One table of commands: the palette, the keyboard and the help sheet read it.
+import { t } from '../messages.ts';
+
 export interface Command {
   readonly id: string;
   readonly label: string;
@@ -38,7 +40,8 @@ export function runShortcut(event: KeyboardEvent, commands: readonly Command[]):
 }
 
 export function keyText(keys: string): string {
-  return keys.split('+').map((key) => (key === 'mod' ? (isMac ? '⌘' : 'Ctrl') : key.length === 1 ? key.toUpperCase() : `${key[0]!.toUpperCase()}${key.slice(1)}`)).join(' + ');
+  const names: Readonly<Record<string, string>> = { ...t.parts.keys, mod: isMac ? '⌘' : t.parts.keys.mod };
+  return keys.split('+').map((key) => names[key] ?? key.toUpperCase()).join(' + ');
 }
 
 /** Commands whose words all occur, best first: a match at the start of the label counts more. */

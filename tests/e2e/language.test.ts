@@ -12,21 +12,23 @@ import { leftovers, otherLanguage } from './other-language.ts';
 import { program } from './pages.ts';
 import { standIn } from './stand-in.ts';
 
-/** What the user or a file called so, and names of programs, keys and units. */
-const NAMES = /^(?:\d|Adora|ink|Ink|picture-|pictures$|two hills|a (?:lighthouse|boat|bridge)|starter|\/home|home$|models|My ink|For portraits|sd15|masked_training|OneTrainer|lora_unet|modelspec|down_blocks|up_blocks|mid_block|kohya|ComfyUI|DoRA|LoRA|dora|lora|Stable Diffusion|f16|f32|Ctrl|Xx|English|job\.toml|CUDA|a watercolor|ink-)/;
+interface Channel { onMessage(heard: (message: never) => void): void; post(message: unknown): void }
+
+/** What the user or a file called so, dates, and names of programs, settings, keys and units. */
+const NAMES = /^(?:[·/\s\d.,:×%|~+–?-]|\b[A-Z]\b|[A-Z][a-z]{2} \d+|[AP]M|Adora|Xx|English|Ink landscapes|ink|picture-\d+\.png|pictures|two hills at night|a (?:lighthouse on a cliff|boat in the fog|bridge over a river)|starter|home|models|\/home\/[\w/.-]+|My ink|For portraits\.|sd15|job\.toml|masked_training = true|OneTrainer|kohya|ComfyUI|DoRA|LoRA|dora|lora|adapter\.\w+|input|lora_unet_\w+|modelspec\.title|\w+_blocks\.\d\.\w+|mid_block\.ff|Stable Diffusion, small|f16|f32|safetensors|[kMG]?B|min|s|h|out)+$/;
 
 describe('the stand-in of the app', () => {
   test('answers as the contract says', async () => {
     const answers = new Map<number, (message: { ok: boolean; output: unknown }) => void>();
-    const place = globalThis as unknown as { window?: { adora: { onMessage(heard: (message: never) => void): void; post(message: unknown): void } } };
-    place.window = {} as never;
+    const place = globalThis as unknown as { window?: { adora: Channel } };
+    Object.assign(place, { window: {} });
     try {
       standIn({ pictures: 3, theme: 'dark' });
       const { adora } = place.window!;
       adora.onMessage(((message: { id: number; ok: boolean; output: unknown }) => answers.get(message.id)?.(message)) as never);
       const wrong: string[] = [];
       for (const [id, method] of (Object.keys(api) as Method[]).entries()) {
-        const input = { limit: 2, offset: 0, items: [{}], intensity: 0.5 };
+        const input = method === 'settings.set' ? {} : { limit: 2, offset: 0, items: [{}], intensity: 0.5 };
         const answer = await new Promise<{ ok: boolean; output: unknown }>((done) => { answers.set(id, done); adora.post({ id, method, input }); });
         if (!answer.ok) continue;
         const checked = api[method].output.safeParse(JSON.parse(JSON.stringify(answer.output)));
@@ -36,5 +38,62 @@ describe('the stand-in of the app', () => {
     } finally {
       delete place.window;
     }
+  });
+});
+
+describe.skipIf(program === undefined)('in another language', () => {
+  const out = mkdtempSync(join(tmpdir(), 'adora-language-'));
+  const types: Record<string, string> = { '.html': 'text/html', '.js': 'text/javascript', '.css': 'text/css', '.svg': 'image/svg+xml' };
+  const image = readFileSync(resolve('docs/before-after.png'));
+  let browser: Browser;
+  beforeAll(async () => {
+    await build({ root: resolve('src-renderer'), configFile: resolve('src-renderer/vite.config.ts'), logLevel: 'error', plugins: [otherLanguage], build: { outDir: out, emptyOutDir: true } });
+    browser = await chromium.launch({ executablePath: program!, args: ['--no-sandbox'] });
+  });
+  afterAll(async () => {
+    await browser?.close();
+    rmSync(out, { recursive: true, force: true });
+  });
+
+  async function open(screen: string): Promise<Page> {
+    const page = await browser.newPage({ viewport: { width: 1360, height: 900 }, reducedMotion: 'reduce' });
+    page.setDefaultTimeout(20_000);
+    await page.route('http://adora.test/**', async (route) => {
+      const { pathname } = new URL(route.request().url());
+      if (pathname.startsWith('/img/')) return route.fulfill({ body: image, contentType: 'image/png' });
+      const file = join(out, pathname === '/' ? 'index.html' : pathname);
+      return existsSync(file) ? route.fulfill({ body: readFileSync(file), contentType: types[extname(file)] ?? 'application/octet-stream' }) : route.fulfill({ status: 404 });
+    });
+    await page.addInitScript(standIn, { pictures: 24, theme: 'dark', locale: 'xx' } as const);
+    await page.addInitScript(() => localStorage.setItem('adora.locale', 'xx'));
+    await page.goto(`http://adora.test/#/${screen}/p1/run1`);
+    await page.locator('main h1, main [role=list]').first().waitFor();
+    await page.waitForTimeout(600);
+    return page;
+  }
+
+  const tab = (page: Page, at: number): Promise<void> => page.getByRole('main').getByRole('tab').nth(at).click();
+  const button = (page: Page, name: string): Promise<void> => page.getByRole('button', { name, exact: false }).first().click();
+  const places: Readonly<Record<string, readonly [screen: string, act?: (page: Page) => Promise<void>]>> = {
+    projects: ['home'], 'new project': ['home', (page) => button(page, 'New project')], palette: ['home', (page) => page.keyboard.press('Control+k')], shortcuts: ['home', (page) => page.keyboard.press('?')],
+    pictures: ['data', (page) => page.locator('#picture-0').click()], captions: ['data', (page) => button(page, 'Edit captions')],
+    'auto-captions': ['data', async (page) => { await button(page, 'Edit captions'); await page.getByRole('dialog').getByRole('tab').nth(3).click(); }],
+    live: ['train', async (page) => { await tab(page, 1).catch(() => {}); await button(page, 'Proved'); }],
+    'set up': ['train', async (page) => { await tab(page, 0); await page.getByRole('slider').first().press('ArrowRight'); await page.waitForTimeout(500); }],
+    'imported settings': ['train', async (page) => { await tab(page, 0); await button(page, 'Open a file'); await button(page, 'job.toml'); await page.getByRole('dialog').getByRole('button').last().click(); await page.getByText('masked_training').waitFor(); }],
+    scrubber: ['compare'], grid: ['compare', (page) => tab(page, 1)], runs: ['compare', (page) => tab(page, 2)], canary: ['compare', (page) => tab(page, 3)],
+    export: ['export'], library: ['library'], inspection: ['library', async (page) => { await tab(page, 1); await button(page, 'Inspect'); await page.getByRole('dialog').waitFor(); }],
+    trial: ['library', async (page) => { await tab(page, 1); await button(page, 'Try it'); await page.getByRole('dialog').waitFor(); }], settings: ['settings', async (page) => { await button(page, 'Examine'); await page.getByText('WRONG').or(page.getByText('doctor.wrong')).waitFor(); for (const summary of await page.locator('summary').all()) await summary.click(); }],
+  };
+  test.each(Object.keys(places))('%s', async (name) => {
+    const [screen, act] = places[name]!;
+    const page = await open(screen);
+    await act?.(page);
+    await page.waitForTimeout(300);
+    const left = await page.evaluate(leftovers);
+    const isOther = await page.evaluate(() => document.documentElement.lang);
+    await page.close();
+    expect(isOther).toBe('xx');
+    expect(left.filter((text) => !NAMES.test(text))).toEqual([]);
   });
 });

@@ -2,7 +2,7 @@
 // can be looked at by itself. It trains nothing.
 
 /** Runs in the browser: refers to nothing outside of itself. */
-export function standIn(options: { readonly pictures: number; readonly theme: 'dark' | 'light' }): void {
+export function standIn(options: { readonly pictures: number; readonly theme: 'dark' | 'light'; readonly locale?: string }): void {
   const now = 1_790_000_000_000;
   const dot = (name: string): { id: string; name: string; path: string } => ({ id: name.replaceAll('.', '-'), name, path: `/home/user/${name}` });
   const run = {
@@ -10,7 +10,7 @@ export function standIn(options: { readonly pictures: number; readonly theme: 'd
     loss: 0.11, firstProbe: 0.4, lastProbe: 0.2, seconds: 300, checkpoint: 200, lastSample: '/img/s3', canResume: false, queue: null, problem: null,
   };
   const waiting = { ...run, id: 'run2', name: 'ink-2', state: 'queued', step: 0, checkpoint: null, queue: 1 };
-  const settings = { folders: [dot('models')], device: 'auto', theme: options.theme, lowVram: false, locale: 'en' };
+  const settings = { folders: [dot('models')], device: 'auto', theme: options.theme, lowVram: false, locale: options.locale ?? 'en' };
   const project = {
     id: 'p1', name: 'Ink landscapes', folder: dot('ink'), opened: now, model: { id: 'm1', name: 'starter', missing: false },
     dataFolders: [{ ...dot('pictures'), repeats: null, regularization: false, missing: false }], draft: {}, runs: [run, { ...run, id: 'run2', name: 'ink-2', state: 'finished', adapter: 'LoRA', step: 600, checkpoint: 600 }],

@@ -7,6 +7,7 @@ export const parts = {
     phase: (name: string, done: number, total: number, unit: string) => (total > 0 ? `${name} ${done} / ${total} ${unit}` : name),
   },
   time: { moment: 'under 1 s', seconds: (count: number) => `${count} s`, minutes: (count: number) => `${count} min`, hours: (hours: number, minutes: number) => `${hours} h ${minutes} min` },
+  keys: { mod: 'Ctrl', alt: 'Alt', shift: 'Shift', escape: 'Esc', enter: 'Enter' },
   progress: { of: (done: number, total: number, unit: string) => (total > 0 ? `${done} of ${total} ${unit}` : `${done > 0 ? done : ''} ${unit}`), cancel: (what: string) => `Cancel: ${what}` },
   palette: { title: 'Commands', example: 'Type what you want to do', search: 'Search commands', none: (search: string) => `Nothing fits “${search}”.` },
   picker: {
