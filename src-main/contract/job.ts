@@ -30,13 +30,13 @@ const choice = <Shape extends z.ZodRawShape>(kind: string, what: string, why: st
 const baseSchema = z.strictObject({
   model: z.string().min(1)
     .describe('Checkpoint (.safetensors), UNet alone (.safetensors), or model folder in the diffusers layout.'),
-  vae: z.string().min(1).optional().describe("File with an autoencoder that is used instead of the model's own.").meta({ why: 'Some checkpoints carry a broken or washed-out autoencoder; a good one sharpens previews and what is learnt.' }),
+  vae: z.string().min(1).optional().describe("File with an autoencoder that is used instead of the model's own.").meta({ title: 'Autoencoder', why: 'Some checkpoints carry a broken or washed-out autoencoder; a good one sharpens previews and what is learnt.' }),
   textEncoders: z.array(z.string().min(1)).min(1).optional()
     .describe("Files with text encoders that are used instead of the model's own.").meta({ why: 'For files that hold the denoiser alone.' }),
   clipSkip: positive.max(64).optional()
     .describe('Layer of the text encoders, counted from the end, whose output is used: 1 is the last; '
       + 'what the kind of model was trained with if left out.')
-    .meta({ why: 'Models for drawings (NovelAI and its descendants) were trained with 2; others with 1. A wrong one weakens prompts.' }),
+    .meta({ title: 'CLIP skip', why: 'Models for drawings (NovelAI and its descendants) were trained with 2; others with 1. A wrong one weakens prompts.' }),
   prediction: z.enum(['auto', 'epsilon', 'v']).default('auto')
     .describe("What the model predicts; 'auto' reads it from the scheduler configuration or from marks in the checkpoint.")
     .meta({ why: 'Only for checkpoints without a mark: a model of the kind v that is trained as epsilon turns to noise.' }),
@@ -99,7 +99,7 @@ const adapterSchema = choice('dora', 'Kind of adapter.', 'DoRA comes closest to 
     .meta({ why: "Text encoders overtrain early: a tenth to a half of the optimizer's rate." }),
   from: z.string().min(1).optional()
     .describe('Adapter file, of Adora or another program, that training goes on from; a new adapter if left out. '
-      + 'A LoRA can become a DoRA, not the other way round; the axis must be that of the file, the rank at least its largest.').meta({ why: 'To go on where another training ended, or to turn a LoRA into a DoRA.' }),
+      + 'A LoRA can become a DoRA, not the other way round; the axis must be that of the file, the rank at least its largest.').meta({ title: 'Go on from', why: 'To go on where another training ended, or to turn a LoRA into a DoRA.' }),
 });
 
 const objectiveSchema = z.strictObject({
@@ -107,7 +107,7 @@ const objectiveSchema = z.strictObject({
   weighting: z.enum(['none', 'min-snr', 'debiased']).default('none').describe('Weight of a timestep in the loss.')
     .meta({ why: "'min-snr' keeps easy, nearly clean timesteps from drowning the rest: steadier, quicker learning." }),
   minSnrGamma: z.number().min(0.1).max(100).default(5).describe("Gamma of the weighting 'min-snr'.")
-    .meta({ why: '5 is usual; lower looks less at detail, higher comes close to no weighting.' }),
+    .meta({ title: 'Min-SNR gamma', why: '5 is usual; lower looks less at detail, higher comes close to no weighting.' }),
   noiseOffset: z.number().min(0).max(1).default(0).describe('Strength of an added constant per channel of the noise.')
     .meta({ why: 'Lets a model learn very dark and very bright pictures; 0.05 to 0.1 is much.' }),
 });
@@ -140,21 +140,21 @@ const trainSchema = z.strictObject({
   accumulate: positive.max(65536).default(1).describe('Batches whose gradients are averaged for one step.')
     .meta({ why: 'A larger batch without its memory, for as much time.', unit: 'batches' }),
   clip: z.number().min(0).default(1).describe('Largest L2 norm of the gradient; 0 does not clip.')
-    .meta({ why: 'Keeps one odd picture from throwing everything over.' }),
+    .meta({ title: 'Gradient clipping', why: 'Keeps one odd picture from throwing everything over.' }),
   seed: z.int().min(0).default(0).describe('Start of all randomness: same job, same seed, same bytes.')
     .meta({ why: 'Change it to see how much of a result is chance.' }),
   ema: z.number().min(0).max(0.999999).default(0)
     .describe('Decay of the running average of the trained values; 0 keeps none.')
-    .meta({ why: '0.99 to 0.999 smooths the last steps; needs a run that is long enough.' }),
+    .meta({ title: 'Running average', why: '0.99 to 0.999 smooths the last steps; needs a run that is long enough.' }),
   device: z.enum(devices).default('auto').describe("What computes; 'auto' is the best that the doctor found.").meta({ why: 'The processor when the graphics card has too little memory: slow, and it always works.' }),
-  dtype: z.enum(['auto', 'f32', 'f16']).default('auto').describe('Number format of weights and activations.').meta({ why: 'f32 when losses are not finite; f16 halves memory where the device computes it.' }),
+  dtype: z.enum(['auto', 'f32', 'f16']).default('auto').describe('Number format of weights and activations.').meta({ title: 'Number format', why: 'f32 when losses are not finite; f16 halves memory where the device computes it.' }),
   checkpointing: z.boolean().default(true)
     .describe('Compute activations again in the backward pass in place of keeping them: less memory, more time.')
-    .meta({ why: 'Off is about a third faster where memory allows.' }),
+    .meta({ title: 'Gradient checkpointing', why: 'Off is about a third faster where memory allows.' }),
   saveEvery: natural.default(250).describe('Steps between checkpoints; 0 saves at the end only.')
     .meta({ why: 'The best checkpoint is often not the last: ten in a run are enough to choose from.', unit: 'steps' }),
   keep: positive.default(3).describe('Number of checkpoints that are kept.')
-    .meta({ why: 'Older ones are removed; keep as many as you want to compare.', unit: 'checkpoints' }),
+    .meta({ title: 'Checkpoints kept', why: 'Older ones are removed; keep as many as you want to compare.', unit: 'checkpoints' }),
   probeEvery: natural.default(50)
     .describe('Steps between measurements of the loss at fixed noise and timesteps; 0 measures at start and end.')
     .meta({ why: 'The loss of a step is mostly chance; this one compares like with like.', unit: 'steps' }),
@@ -167,7 +167,7 @@ const trainSchema = z.strictObject({
 
 const previewSchema = z.strictObject({
   every: natural.default(0).describe('Steps between previews; 0 makes none while training.')
-    .meta({ why: 'Each one takes the time of painting; often enough to see the change, seldom enough not to wait.', unit: 'steps' }),
+    .meta({ title: 'Preview every', why: 'Each one takes the time of painting; often enough to see the change, seldom enough not to wait.', unit: 'steps' }),
   prompts: z.array(z.string()).default([]).describe('One picture for each, from the same noise every time; without any, one of no prompt.')
     .meta({ why: 'One near your pictures and one far from them: the far one shows overtraining first.' }),
   negative: z.string().default('').describe('What previews shall not show.').meta({ why: 'Leave it empty to see what was learnt, and not what is kept out.' }),
@@ -182,9 +182,9 @@ const previewSchema = z.strictObject({
 
 const outputSchema = z.strictObject({
   for: z.enum(consumers).default('all').describe('Program that shall read the adapter: decides layout and names.')
-    .meta({ why: "Programs read DoRA's magnitudes along different axes; the axis that is trained follows from it." }),
+    .meta({ title: 'Program', why: "Programs read DoRA's magnitudes along different axes; the axis that is trained follows from it." }),
   dtype: z.enum(['f16', 'bf16', 'f32']).default('f16').describe('Number format of exported files.')
-    .meta({ why: 'f16 is small and read by all; f32 for merging or going on.' }),
+    .meta({ title: 'Number format', why: 'f16 is small and read by all; f32 for merging or going on.' }),
 });
 
 const autoencoderSchema = z.strictObject({

@@ -22,6 +22,13 @@ test('every setting says why one would change it', () => {
   expect(settings.filter(({ field }) => (field.why ?? '').length < 10).map(({ path, when }) => `${path} ${when?.is ?? ''}`)).toEqual([]);
 });
 
+test('settings and their choices are called what people call them', () => {
+  const field = (path: string) => settings.find((setting) => setting.path === path)!.field;
+  expect(['preview.every', 'train.checkpointing', 'train.steps', 'data.caption.prefix'].map((path) => field(path).label)).toEqual(['Preview every', 'Gradient checkpointing', 'Steps', 'Caption: prefix']);
+  const format = field('output.dtype');
+  expect(format.kind === 'choice' && format.options.map(({ label }) => label)).toEqual(['f16', 'bf16', 'f32']);
+});
+
 test('settings of one kind exist for that kind alone', () => {
   expect(settings.filter(({ when }) => when !== null).length).toBeGreaterThan(10);
   for (const { when, path } of settings) if (when !== null) expect([path, settings.some((one) => one.path === when.path && one.field.kind === 'choice' && one.field.options.some(({ value }) => value === when.is))]).toEqual([path, true]);

@@ -99,6 +99,36 @@ describe.skipIf(program === undefined)('page', () => {
     expect(complaints).toEqual([]);
   });
 
+  test('what is wrong, or does not fit, cannot be started, and the page says what to do', async () => {
+    complaints.length = 0;
+    const page = await open('train', 'dark');
+    await page.getByRole('tab', { name: 'Set up' }).click();
+    const [start, steps] = [page.getByRole('button', { name: 'Add to the queue' }), page.getByRole('textbox', { name: 'Steps', exact: true })];
+    await page.getByText('Memory 1.60 GB · 12 min · 40.0 MB on disk').waitFor();
+    expect(await start.isEnabled()).toBe(true);
+    const type = async (value: string): Promise<void> => {
+      await steps.fill(value);
+      await steps.press('Tab');
+    };
+    await type('-3');
+    await page.getByText('One setting is wrong.').waitFor();
+    expect(await start.isDisabled()).toBe(true);
+    expect(await seriousOf(page)).toEqual([]);
+    await page.getByRole('button', { name: 'Show Steps' }).click();
+    await expect.poll(() => page.evaluate(() => document.activeElement?.closest<HTMLElement>('[data-setting]')?.dataset['setting'])).toBe('train.steps');
+    expect(await page.locator('[data-setting] [role=alert]').innerText()).toBe('-3 is too small: the least is 0.');
+    await page.getByLabel('Find a setting').fill('');
+    await type('9000');
+    await page.getByText('It does not fit: see the forecast').waitFor();
+    expect(await start.isDisabled()).toBe(true);
+    expect(await seriousOf(page)).toEqual([]);
+    await page.getByRole('button', { name: 'Use this' }).click();
+    await page.getByText('Memory 1.60 GB · 12 min · 40.0 MB on disk').waitFor();
+    expect([await start.isEnabled(), await steps.inputValue(), await page.getByRole('textbox', { name: 'Pictures at once' }).inputValue()]).toEqual([true, '400', '1']);
+    await page.close();
+    expect(complaints).toEqual([]);
+  });
+
   test('an adapter is inspected and tried', async () => {
     complaints.length = 0;
     const page = await open('library', 'dark');

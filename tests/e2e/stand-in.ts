@@ -34,6 +34,7 @@ export function standIn(options: { readonly pictures: number; readonly theme: 'd
   const choices = [{ id: 'comfyui', code: 'consumer.comfyui', label: 'ComfyUI', help: '' }, { id: 'all', code: 'consumer.all', label: 'All of them', help: '' }];
   const history = { changed: 0, undo: { code: 'edit.caption', data: {}, text: 'Change of a caption' }, redo: null };
   const layers = ['down_blocks.0.attn1', 'down_blocks.0.attn2', 'mid_block.ff', 'up_blocks.1.conv', 'up_blocks.1.attn2', 'up_blocks.0.attn1'];
+  const forecast = { memory: 1.6e9, memoryParts: [], memoryFree: 8e9, secondsPerStep: 1.2, seconds: 720, basis: { code: 'forecast.fits', data: {}, text: 'Measured on the last run.' }, disk: 4e7, diskFree: 1e11, trained: 90000, frozen: 900000, pictures: 24, epochs: 100, device: 'cpu', warnings: [], verdict: 'fits', isRefused: false, changes: [] };
   const total = options.pictures;
   const answers: Record<string, (input: Record<string, unknown>) => unknown> = {
     'app.info': () => ({ version: '0.1.0', mode: 'browser', platform: 'linux', device: 'cpu', projectsFolder: '/home/user/Adora', cacheFolder: '/home/user/.cache', starterModelId: 'm1', hasDemo: true }),
@@ -62,7 +63,9 @@ export function standIn(options: { readonly pictures: number; readonly theme: 'd
     'models.list': () => ({ models: [{ id: 'm1', name: 'starter', path: '/home/user/models/starter', bytes: 5e7, layout: 'folder', family: 'Stable Diffusion, small', isStarter: true, usable: true, reason: null }], taskId: null }),
     'adapters.list': () => ({ adapters: [{ id: 'a1', name: 'ink.safetensors', path: '/home/user/ink', bytes: 3e6, layout: 'kohya', kind: 'DoRA', rank: 16, axis: 'out', base: null, trigger: null, thumbUrl: null, family: null }], taskId: null }),
     'job.validate': () => ({ issues: [], job: {}, toml: '' }),
-    'job.forecast': () => ({ memory: 1.6e9, memoryParts: [], memoryFree: 8e9, secondsPerStep: 1.2, seconds: 720, basis: { code: 'forecast.fits', data: {}, text: 'Measured on the last run.' }, disk: 4e7, diskFree: 1e11, trained: 90000, frozen: 900000, pictures: 24, epochs: 100, device: 'cpu', warnings: [], verdict: 'fits', isRefused: false, changes: [] }),
+    'job.stopForecast': () => ({}),
+    // More than 5000 steps do not fit.
+    'job.forecast': (input) => (((input.draft as { train?: { steps?: number } }).train?.steps ?? 0) > 5000 ? { ...forecast, memory: 9e9, verdict: 'too-large', isRefused: true, changes: [{ values: { 'train.steps': 400, 'train.batch': 1 }, memory: 2e9, fits: true }] } : forecast),
     'export.options': () => ({ steps: [100, 200], defaultStep: 100, tools: [{ id: 'comfyui', label: 'ComfyUI', layout: 'kohya', exact: true, code: 'program.exact', data: {}, text: 'Magnitudes are read on the axis that was trained.', alternatives: [] }], merged: { possible: true, bytes: 5e7, code: 'export.merged', data: {}, text: 'As large as the model.' }, approximate: { code: 'export.approximate', data: {}, text: 'The nearest LoRA.' }, dtypes: ['f16'], defaultDtype: 'f16', defaultTool: 'comfyui', isAdapter: true }),
     'export.list': () => ({ exports: [{ id: 'e1', step: 200, tool: 'comfyui', merged: false, approximate: false, dtype: 'f16', time: now, files: [{ ...dot('ink-1-200.safetensors'), bytes: 3e6 }], ok: true, proof: [{ ok: true, code: 'verdict.export.holds', data: {}, text: 'All 120 tensors read back equal.' }], warnings: [], pictures: { trained: '/img/e1', exported: '/img/e1', worstDifference: 0 }, hasWorkflow: true }] }),
     'doctor.run': () => ({ taskId: null, report: {

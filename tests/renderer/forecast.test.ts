@@ -14,7 +14,7 @@ const answer = (memory: number, isRefused = false): ForecastAnswer => ({
 
 function opened() {
   const asked: { steps: unknown; answer: (given: ForecastAnswer) => void; fail: (error: Error) => void }[] = [];
-  const stop = vi.fn(() => Promise.resolve());
+  const stop = vi.fn<(projectId: string) => Promise<void>>(() => Promise.resolve());
   const forecast = new Forecast({ stop, forecast: ({ draft }) => new Promise((resolve, reject) => { asked.push({ steps: draft['steps'], answer: resolve, fail: reject }); }) });
   return { forecast, asked, stop };
 }

@@ -16,6 +16,8 @@ type Described = SettingDescription['field'];
 type Choice = Output<'catalog.describe'>['adapters'][number];
 
 interface Schema {
+  /** What people call it; the key in words where there is none. */
+  readonly title?: string;
   readonly type?: string;
   readonly description?: string;
   readonly why?: string;
@@ -77,7 +79,7 @@ function settingsOf(path: string, { properties = {} }: Schema, group: string, ab
     const own = `${path}.${key}`;
     if (OWN.has(own)) return [];
     if (schema.properties !== undefined && schema.enum === undefined) return settingsOf(own, schema, group, `${labelOf(key)}: `);
-    const field = fieldOf(own, schema, above === '' ? labelOf(key) : `${above}${labelOf(key).toLowerCase()}`);
+    const field = fieldOf(own, schema, schema.title ?? (above === '' ? labelOf(key) : `${above}${labelOf(key).toLowerCase()}`));
     return field ? [setting(own, group, field, null)] : [];
   });
 }
@@ -102,6 +104,9 @@ function labelOf(key: string): string {
   return text.replace(/^./, (letter) => letter.toUpperCase());
 }
 
+/** Names such as f16 stay as they are. */
+const nameOf = (value: string): string => (/\d/.test(value) ? value : labelOf(value));
+
 const LARGEST = 100_000_000;
 
 function fieldOf(path: string, schema: Schema, label: string): Described | null {
@@ -111,7 +116,7 @@ function fieldOf(path: string, schema: Schema, label: string): Described | null 
   if (values) {
     const options = values.map((value) => {
       const one = known?.find(({ id }) => id === value);
-      return { code: one?.code ?? `setting.${path}.${String(value)}`, value: String(value), label: one?.label ?? labelOf(String(value)), help: one?.help ?? '' };
+      return { code: one?.code ?? `setting.${path}.${String(value)}`, value: String(value), label: one?.label ?? nameOf(String(value)), help: one?.help ?? '' };
     });
     return { kind: 'choice', ...text, options, default: String(schema.default ?? options[0]?.value ?? '') };
   }

@@ -83,7 +83,7 @@ export function createForecasts({ host, folders, settings, turns }: StudioContex
       },
     },
     dispose: () => {
-      for (const projectId of [...atWork.keys()]) stop(projectId, 'forecast.stopped', 'The forecast was stopped.');
+      for (const projectId of atWork.keys()) stop(projectId, 'forecast.stopped', 'The forecast was stopped.');
     },
   };
 }
