@@ -118,7 +118,7 @@ function inspectModel(path: string): InspectResult {
   const { prediction, zeroTerminalSnr } = model.noise;
   const predicts = say('inspect.predicts.what', `${prediction === 'v_prediction' ? 'v' : 'the noise (epsilon)'}${zeroTerminalSnr ? ', zero terminal SNR' : ''}`, { prediction, zeroTerminalSnr });
   const noise = files.has('scheduler') ? [told('predicts', 'predicts', predicts, {}, `predicts ${predicts.text}`)] : [];
-  return { ...together([told('model', 'Model', model.label), ...rows, ...noise]), data: { what: 'model', label: model.label, family: model.family, parts } };
+  return { ...together([told('model', 'Model', say('inspect.model.label', model.label, { family: model.family })), ...rows, ...noise]), data: { what: 'model', label: model.label, family: model.family, parts } };
 }
 
 /** A base model in one file; any other weights with the reason why they are none. */

@@ -71,4 +71,33 @@ describe.skipIf(program === undefined)('by keys alone', () => {
     expect((await focused(page)).isLost).toBe(false);
     expect(studio.complaints).toEqual([]);
   }, 480_000);
+
+  /** Names of files, programs, families, settings and their values, what the demo's captions say, numbers with units, dates. */
+  const names = /^(?:[·/\s\d.,:×%|~+–()?=-]|\b[A-Z]\b|[A-Z][a-z]{2} \d+|[AP]M|[kMG]?B\b|\b(?:min|s|h|e|steps?)\b|Adora|Xx|English|Neon demo|neon|holdout|demo|starter|\d+\.png|\/[^\s]+|safetensors|kohya|peft|ComfyUI|Forge|A1111|InvokeAI|SD\.Next|diffusers|DoRA|LoRA|f16|f32|bf16|Stable Diffusion 1|SD|Ctrl|unet|vae|text_encoder|Custom UNet|"auto"|illustrious|noobai-v|pony|sd15|sdxl-illustration|sdxl-photo|wan-alpha)+$/;
+  test('says nothing in English when another language is chosen, with what the real app and trainer say', async () => {
+    const { handlers } = studio.home.studio;
+    if ((await handlers['projects.list']({})).projects.length === 0) {
+      await page.getByText('Try the demo').click();
+      await page.getByRole('slider', { name: 'How strong' }).waitFor();
+    }
+    const { taskId } = await handlers['doctor.run']({ again: true });
+    await studio.home.finished(taskId!);
+    await handlers['settings.set']({ locale: 'xx' });
+    await page.locator('html[lang=xx]').waitFor();
+    const [{ id: projectId } = { id: '' }] = (await handlers['projects.list']({})).projects;
+    const captions = (await handlers['data.items']({ projectId, offset: 0, limit: 200, filter: {}, sort: 'name', descending: false })).items.flatMap(({ caption, tags, trainedText, name }) => [caption, trainedText, name, ...tags]);
+    const left: Record<string, string[]> = {};
+    for (const [at, screen] of ['home', 'data', 'train', 'compare', 'export', 'library', 'settings'].entries()) {
+      await page.getByRole('navigation').getByRole('button').nth(at).click();
+      await page.waitForTimeout(2500);
+      if (screen === 'data') await page.locator('#picture-0').click();
+      if (screen === 'train') await page.getByRole('main').getByRole('tab').first().click();
+      if (screen === 'library') await page.getByRole('button', { name: 'Inspect' }).first().click();
+      await page.waitForTimeout(2500);
+      const found = (await page.evaluate(leftovers)).filter((text) => !names.test(text) && !captions.some((caption) => text.includes(caption) || caption.includes(text)));
+      if (found.length > 0) left[screen] = found;
+      await page.keyboard.press('Escape');
+    }
+    expect(left).toEqual({});
+  }, 240_000);
 });
