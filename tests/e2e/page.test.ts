@@ -153,7 +153,7 @@ describe.skipIf(program === undefined)('page', () => {
     'imported settings': { screen: 'train', open: async (page) => { await page.getByRole('tab', { name: 'Set up' }).click(); await page.getByRole('button', { name: 'Open a file' }).click(); await chooseFile(page, 'job.toml'); await page.getByText('masked_training').waitFor(); } },
     'difference of samples': { screen: 'train', open: async (page) => { await page.getByRole('tab', { name: 'Difference' }).click(); await page.getByRole('button', { name: /^Proved/ }).click(); } },
     'files': { screen: 'settings', open: (page) => page.getByRole('button', { name: 'Add folder' }).click() },
-    'doctor': { screen: 'settings', open: async (page) => { await page.getByRole('button', { name: 'Examine' }).click(); await page.getByText('COMPUTES WRONG').waitFor(); for (const summary of await page.locator('summary').all()) await summary.click(); } },
+    'doctor': { screen: 'settings', open: async (page) => { await page.getByRole('button', { name: 'Examine' }).click(); await page.getByText('COMPUTES WRONG').first().waitFor(); for (const summary of await page.locator('summary').all()) await summary.click(); } },
     'new project': { screen: 'home', open: (page) => page.getByRole('button', { name: 'New project' }).click() },
     'captions': { screen: 'data', open: (page) => page.getByRole('button', { name: 'Edit captions' }).click() },
     'find and replace': { screen: 'data', open: async (page) => { await page.getByRole('button', { name: 'Edit captions' }).click(); await page.getByRole('tab', { name: 'Find and replace' }).click(); } },
