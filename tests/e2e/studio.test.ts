@@ -87,8 +87,11 @@ describe.skipIf(program === undefined)('the studio in the browser', () => {
     await expect.poll(async () => bar.innerText(), { timeout: 20_000 }).toMatch(/step\s+\d+\s*\/ 60/);
 
     // Paused, the device is free and pictures may be left out; then it goes on.
+    let isGone = false;
+    trainers.at(-1)!.onExit(() => { isGone = true; });
     await bar.getByRole('button', { name: 'Pause' }).click();
     await page.getByText('The device is free').waitFor({ timeout: 30_000 });
+    expect(isGone).toBe(true);
     await page.getByRole('button', { name: 'Edit pictures' }).click();
     // A cell that the list has not measured yet is hidden, and what is hidden takes no focus.
     await page.locator('#picture-2').waitFor({ state: 'visible' });
@@ -101,6 +104,11 @@ describe.skipIf(program === undefined)('the studio in the browser', () => {
     trainers.at(-1)!.kill();
     await page.getByRole('button', { name: 'Resume' }).first().click({ timeout: 20_000 });
     await expect.poll(async () => (await home.studio.handlers['projects.open']({ id: projectId })).runs[0]!.state, { timeout: 90_000 }).toBe('finished');
+
+    // What was left out while it was paused was trained on no more.
+    const { id: runId } = (await home.studio.handlers['projects.open']({ id: projectId })).runs[0]!;
+    const { events } = await home.studio.handlers['runs.snapshot']({ runId, maxSteps: 100 });
+    expect(events.flatMap((event) => (event.kind === 'started' ? [event.job.images] : []))).toEqual([24, 23, 23]);
 
     await page.getByRole('navigation').getByText('Export').click();
     await page.getByLabel('For').selectOption('comfyui').catch(async () => page.getByRole('combobox').nth(1).selectOption('comfyui'));
