@@ -1,10 +1,10 @@
 // The commands of a trainer process. Engine code is loaded by the command that needs it.
 
-import type { TrainEvent, TrainEventBody, TrainEventOf } from '../contract/events.ts';
-import { phaseCode } from '../contract/said-codes.ts';
-import { say, type Text } from '../contract/text.ts';
+import type { TrainEvent, TrainEventBody } from '../contract/events.ts';
+import type { Text } from '../contract/text.ts';
 import type { CommandName, RequestOf, ResultOf } from '../contract/trainer.ts';
 import type { Control } from './control.ts';
+import { phaseText } from './phase-text.ts';
 
 export interface CommandContext {
   readonly control: Control;
@@ -15,9 +15,6 @@ export interface CommandContext {
 }
 
 type Commands = { readonly [Name in CommandName]: (request: RequestOf<Name>, context: CommandContext) => Promise<ResultOf<Name>> };
-
-export const phaseText = ({ name, about }: Pick<TrainEventOf<'phase'>, 'name' | 'about'>): Text =>
-  (about === undefined ? say(phaseCode(name), name) : say(phaseCode(name), `${name} ${about}`, { about }));
 
 /** Phases become progress; other events of commands that do not train say nothing to a window. */
 const phases = ({ onProgress }: CommandContext) => (event: TrainEventBody): void => {
