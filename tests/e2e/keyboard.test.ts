@@ -61,7 +61,9 @@ describe.skipIf(program === undefined)('by keys alone', () => {
     await page.getByRole('slider', { name: 'How strong' }).waitFor();
     await tabTo(page, /^Train$/);
     await page.keyboard.press('Enter');
-    await page.getByText('has finished').first().waitFor({ timeout: 300_000 });
+    const { handlers } = studio.home.studio;
+    await expect.poll(async () => (await handlers['runs.list']({})).runs.length, { timeout: 60_000 }).toBe(1);
+    await expect.poll(async () => (await handlers['runs.list']({})).runs[0]!.state, { timeout: 600_000, interval: 500 }).toBe('finished');
     expect((await focused(page)).isLost).toBe(false);
     await page.keyboard.press('Control+5');
     await page.getByRole('main').getByRole('button', { name: 'Export', exact: true }).waitFor();
@@ -70,7 +72,7 @@ describe.skipIf(program === undefined)('by keys alone', () => {
     await page.getByText('.safetensors').first().waitFor({ timeout: 120_000 });
     expect((await focused(page)).isLost).toBe(false);
     expect(studio.complaints).toEqual([]);
-  }, 480_000);
+  }, 900_000);
 
   /** Names of files, programs, families, settings and their values, what the demo's captions say, numbers with units, dates. */
   const names = /^(?:[·/\s\d.,:×%|~+–()?=-]|\b[A-Z]\b|[A-Z][a-z]{2} \d+|[AP]M|[kMG]?B\b|\b(?:min|s|h|e|steps?)\b|Adora|Xx|English|Neon demo|neon|holdout|demo|starter|\d+\.png|\/[^\s]+|safetensors|kohya|peft|ComfyUI|Forge|A1111|InvokeAI|SD\.Next|diffusers|DoRA|LoRA|f16|f32|bf16|Stable Diffusion 1|SD|Ctrl|unet|vae|text_encoder|Custom UNet|"auto"|illustrious|noobai-v|pony|sd15|sdxl-illustration|sdxl-photo|wan-alpha)+$/;
