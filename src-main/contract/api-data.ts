@@ -40,7 +40,7 @@ export const itemSchema = z.strictObject({
   /** Exactly what the text encoder gets (before dropout and shuffling). */
   trainedText: z.string(),
   /** Why it cannot be trained on. */
-  problem: z.string().nullable(),
+  problem: textSchema.nullable(),
 });
 export type Item = z.infer<typeof itemSchema>;
 
@@ -110,6 +110,8 @@ export const dataApi = {
     ]),
   }),
   'data.include': edit({ included: z.boolean() }),
+  /** Of each group of duplicates among these, all but the best (largest, then sharpest) are left out. */
+  'data.keepBest': edit({}),
   'data.setFocus': edit({ focus: itemSchema.shape.focus }),
   'data.setRepeats': edit({ repeats: z.int().min(1).max(10000) }),
   /** Text before every caption that is trained; the files stay as they are. Empty: none. Changes the draft. */

@@ -6,7 +6,7 @@ const pageSize = 100;
 /** The most that one call gives. */
 const mostItems = 500;
 type Sort = NonNullable<Input<'data.items'>['sort']>;
-type EditMethod = 'data.setCaption' | 'data.editTags' | 'data.include' | 'data.setFocus' | 'data.setRepeats';
+type EditMethod = 'data.keepBest' | 'data.setCaption' | 'data.editTags' | 'data.include' | 'data.setFocus' | 'data.setRepeats';
 type Change = Output<'data.undo'>;
 
 export class PictureSet {

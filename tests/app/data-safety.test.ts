@@ -214,7 +214,7 @@ describe('what is not only pictures', () => {
     expect(codes).toEqual(expect.arrayContaining(['dataset.skipped-folders', 'dataset.skipped-files', 'dataset.empty-folder', 'readiness.unreadable', 'readiness.no-sizes']));
     // One caption in another encoding costs one picture, and it says why.
     const { items } = await handlers['data.items']({ projectId: id, offset: 0, limit: 9, filter: {}, sort: 'name', descending: false });
-    expect(items.map(({ name, included, problem }) => [name, included, problem?.includes('UTF-8') ?? null])).toEqual([['one.png', true, null], ['two.png', false, true]]);
+    expect(items.map(({ name, included, problem }) => [name, included, problem && [problem.code, problem.text.includes('UTF-8')]])).toEqual([['one.png', true, null], ['two.png', false, ['dataset.caption-encoding', true]]]);
     // A training does not stumble over what is left out.
     const left = join(temporaryFolder(), 'selection.json');
     const settings = { ...dataSettings({}), folders: [{ path: folder, regularization: false }], selection: left };

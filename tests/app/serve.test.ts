@@ -1,5 +1,5 @@
 // The loopback server: what a page of ours may do, and every way in which others are turned away.
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync, readdirSync } from 'node:fs';
 import { request as httpRequest } from 'node:http';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -204,6 +204,20 @@ describe('in a session', () => {
       request.write('x');
     });
     expect(status).toBe(413);
+  });
+
+  test('an upload that the page breaks off leaves nothing and is no fault', async () => {
+    const project = await home.studio.handlers['projects.create']({ name: 'Stopped', demo: false });
+    const folder = await home.studio.uploadFolder(project.id);
+    const request = httpRequest({
+      host: '127.0.0.1', port: server.port, path: `/upload/${project.id}?name=a.png`, method: 'POST',
+      headers: { host: `127.0.0.1:${server.port}`, origin, cookie, 'content-length': '1000' },
+    });
+    request.on('error', () => {});
+    request.write('x');
+    await expect.poll(() => readdirSync(folder).length).toBe(1);
+    request.destroy();
+    await expect.poll(() => readdirSync(folder)).toEqual([]);
   });
 });
 

@@ -125,6 +125,19 @@ describe('edits', () => {
     await again.studio.dispose();
   });
 
+  test('of duplicates the best is kept, of exact ones one', async () => {
+    const { handlers } = home.studio;
+    const out = async (): Promise<string[]> => (await list({ filter: { included: false } })).items.map(({ name }) => name).filter((name) => name !== 'broken.png');
+    expect(await handlers['data.keepBest']({ projectId, target: { filter: { flags: ['duplicate-near'] } } })).toMatchObject({ changed: 1, undo: { code: 'edit.keep-best' } });
+    expect(await out()).toEqual(['blob-small.png']);
+    expect((await handlers['data.keepBest']({ projectId, target: { filter: {} } })).changed).toBe(1);
+    expect((await out()).filter((name) => ['000000.png', 'copy.png'].includes(name))).toHaveLength(1);
+    // What is left has no double that is used, so nothing more is to be done.
+    expect((await handlers['data.keepBest']({ projectId, target: { filter: {} } })).changed).toBe(0);
+    for (let i = 0; i < 2; i++) await handlers['data.undo']({ projectId });
+    expect(await out()).toEqual([]);
+  });
+
   test('filters, sorting and pages', async () => {
     expect((await list({ filter: { text: 'BLOB' } })).items.map(({ name }) => name)).toEqual(['blob-small.png', 'blob.png']);
     const page = await list({ offset: 2, limit: 3 });

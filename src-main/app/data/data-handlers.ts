@@ -158,6 +158,10 @@ export function createData(studio: StudioContext, { project, view, changeProject
     },
     'data.include': ({ projectId, target, included }) => edit(projectId, target, included ? say('edit.include', 'Include pictures') : say('edit.leave-out', 'Leave pictures out'),
       withChoice((choice) => (included ? without(choice, 'included') : { ...choice, included: false }))),
+    'data.keepBest': ({ projectId, target }) => telling(projectId, async ({ data, history }) => ({
+      changed: await history.apply(say('edit.keep-best', 'Keep the best of duplicates'), () => allButBest(targets(data, projectId, target)), withChoice((choice) => ({ ...choice, included: false }))),
+      ...history.labels,
+    })),
     'data.setFocus': ({ projectId, target, focus }) => edit(projectId, target, say('edit.focus', 'Move focus'), withChoice((choice) =>
       (focus.x === 0.5 && focus.y === 0.5 ? without(choice, 'focus') : { ...choice, focus }))),
     'data.setRepeats': ({ projectId, target, repeats }) => edit(projectId, target, say('edit.repeats', 'Change repeats'), ({ choice, folderRepeats }) =>
@@ -260,6 +264,18 @@ export function createData(studio: StudioContext, { project, view, changeProject
     },
     included: async (projectId) => (await open(projectId)).data.pictures.filter(isIncluded).reduce((sum, picture) => sum + repeatsOf(picture), 0),
   };
+}
+
+/** Those of each group that are used and that another one of the group surpasses. */
+function allButBest(pictures: readonly Picture[]): Picture[] {
+  const best = new Map<number, Picture>();
+  const used = pictures.filter((picture) => picture.group !== null && isIncluded(picture));
+  const area = ({ facts }: Picture): number => (facts ? facts.width * facts.height : 0);
+  for (const picture of used) {
+    const other = best.get(picture.group!);
+    if (!other || area(picture) > area(other) || (area(picture) === area(other) && (picture.facts?.sharpness ?? 0) > (other.facts?.sharpness ?? 0))) best.set(picture.group!, picture);
+  }
+  return used.filter((picture) => best.get(picture.group!) !== picture);
 }
 
 /** Folders that are there already stay as they are. */

@@ -6,12 +6,12 @@ import { join } from 'node:path';
 
 import { writeFileAtomic } from '../../files/atomic-write.ts';
 import type { PictureFacts } from '../../dataset/picture-facts.ts';
+import { say, type Text } from '../../contract/text.ts';
 import { readObject } from '../settings.ts';
 
 type Cached = PictureFacts & { readonly stamp: string };
-interface Bad {
+interface Bad extends Text {
   readonly stamp: string;
-  readonly text: string;
 }
 
 export class FactsCache {
@@ -35,9 +35,10 @@ export class FactsCache {
     return facts && facts.stamp === stampOf(path).content ? facts : null;
   }
 
-  problem(path: string): string | null {
+  problem(path: string): Text | null {
     const bad = this.#bad.get(path);
-    return bad && bad.stamp === stampOf(path).access ? bad.text : null;
+    // Without a code: of an earlier version.
+    return bad && typeof bad.code === 'string' && bad.stamp === stampOf(path).access ? say(bad.code, bad.text, bad.data) : null;
   }
 
   thumbnail(contentHash: string): string {
@@ -54,9 +55,9 @@ export class FactsCache {
     this.#facts.set(path, { ...facts, stamp: content });
   }
 
-  setBad(path: string, { access }: Stamp, text: string): void {
+  setBad(path: string, { access }: Stamp, problem: Text): void {
     this.#facts.delete(path);
-    this.#bad.set(path, { stamp: access, text });
+    this.#bad.set(path, { ...problem, stamp: access });
   }
 
   /** Keeps what is known of `paths` only. */

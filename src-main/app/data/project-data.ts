@@ -33,9 +33,9 @@ export interface Picture {
   choice: Choice;
   facts: PictureFacts | null;
   /** Why its caption file cannot be read; it is not trained on then. */
-  readonly captionProblem: string | null;
+  readonly captionProblem: Text | null;
   /** Why it cannot be read. */
-  problem: string | null;
+  problem: Text | null;
   group: number | null;
   isExactDouble: boolean;
 }
@@ -108,15 +108,15 @@ export class ProjectData {
       }
       try {
         const { items, bad, warnings } = await scanFolders([{ path: dataFolder, regularization, ...(repeats === null ? {} : { repeats }) }], { keepsBad: true });
-        const add = (path: string, folderRepeats: number, caption: string, captionProblem: string | null): void => {
+        const add = (path: string, folderRepeats: number, caption: string, captionProblem: Text | null): void => {
           if (!found.has(path)) found.set(path, { path, dataFolder, regularization, folderRepeats, caption, captionProblem });
         };
         for (const { path, repeats: folderRepeats, caption } of items) add(path, folderRepeats, caption ?? '', null);
-        for (const { path, error } of bad) add(path, repeats ?? 1, '', error.message);
+        for (const { path, error } of bad) add(path, repeats ?? 1, '', told(error));
         notes.push(...warnings.filter(({ code }) => NOTED.has(code)).map(({ code, text, data }) => say(code, text, { ...data })));
       } catch (error) {
         if (!(error instanceof UserError)) throw error;
-        const text = say(error.code, error.message, { ...error.data });
+        const text = told(error);
         if (error.code !== 'dataset.empty-folder') problems.push(text);
         // The program made that one, for what is dropped.
         else if (dataFolder !== uploadsOf(this.folder)) notes.push(text);
@@ -164,7 +164,7 @@ export class ProjectData {
       } catch (error) {
         // A thumbnail that cannot be written is not the picture's fault.
         if (error instanceof UserError && !error.code.startsWith('images.') && !UNREADABLE.has(error.code)) throw error;
-        this.cache.setBad(path, stamp, error instanceof Error ? error.message : String(error));
+        this.cache.setBad(path, stamp, error instanceof UserError ? told(error) : say('images.unknown', error instanceof Error ? error.message : String(error)));
       }
       // The picture of the newest listing.
       const picture = this.at(path);
@@ -203,8 +203,10 @@ export class ProjectData {
   }
 }
 
+const told = ({ code, message, data }: UserError): Text => say(code, message, { ...data });
+
 /** Why a picture cannot be trained on. */
-export const problemOf = ({ problem, captionProblem }: Picture): string | null => problem ?? captionProblem;
+export const problemOf = ({ problem, captionProblem }: Picture): Text | null => problem ?? captionProblem;
 export const isIncluded = (picture: Picture): boolean => picture.choice.included !== false && problemOf(picture) === null;
 export const repeatsOf = ({ choice, folderRepeats }: Picture): number => choice.repeats ?? folderRepeats;
 

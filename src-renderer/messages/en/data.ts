@@ -39,6 +39,7 @@ export const data = {
     mode: 'Pictures', modes: { 'empty-only': 'Only those without a caption', append: 'All; add to captions', replace: 'All; replace captions' }, underscores: 'Keep underscores',
     run: 'Write captions', running: (done: number, total: number) => `${done} of ${total} pictures described`, done: 'Captions are written. They can be edited, and undone as one change.', cancelled: 'Cancelled; no caption was changed.', failed: 'It ended with an error.',
   },
+  keepBest: 'Keep the best of each', keepBestHelp: 'Of each group the largest and sharpest stays; the others are left out.',
   lookAgain: 'Look for new pictures',
   bring: {
     none: 'There is no picture among the dropped files. Pictures are PNG, JPEG, WebP or AVIF.',
