@@ -19,6 +19,8 @@ export type ModelEntry = z.infer<typeof modelSchema>;
 
 const adapterSchema = z.strictObject({
   id: idSchema, name: z.string(), path: z.string(), bytes: count,
+  /** False: it can be looked at but not applied; `reason` says why. */
+  usable: z.boolean(), reason: textSchema.nullable(),
   layout: z.string().nullable(), kind: z.string(), rank: z.number().nullable(), axis: z.string().nullable(),
   /** From the file's metadata, if it says so. */
   base: z.string().nullable(), trigger: z.string().nullable(), thumbUrl: imageUrlSchema.nullable(),
@@ -94,9 +96,10 @@ export const goals = ['style', 'fidelity', 'speed'] as const;
 export const modelsApi = {
   'models.list': {
     input: z.strictObject({ refresh: z.boolean().default(false) }),
-    output: z.strictObject({ models: z.array(modelSchema), taskId: idSchema.nullable() }),
+    /** `others`: files of weights that are neither checkpoints nor adapters, and those that cannot be read. */
+    output: z.strictObject({ models: z.array(modelSchema), others: z.array(modelSchema), taskId: idSchema.nullable() }),
   },
-  /** A picked file or folder becomes an entry of the list. */
+  /** A picked file or folder becomes an entry of the lists, whatever it is. */
   'models.add': { input: z.strictObject({ fileId: idSchema }), output: modelSchema },
   'models.inspect': { input: byId, output: inspection },
   'adapters.list': {

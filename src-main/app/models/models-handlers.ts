@@ -50,7 +50,7 @@ export function createModels(studio: StudioContext, exportFolders: () => readonl
   const listed = (refresh: boolean): { known: LibraryEntry[]; taskId: string | null } => {
     const taskId = refresh || entries === null ? look() : null;
     const exported = exportFolders().flatMap((folder) => [...findPlaces(folder)].map(({ path }) => path));
-    const chosen = [...new Set([...(starter ? [starter] : []), ...added, ...exported])].map((path) => (statSync(path).isDirectory() ? describeFolder(path) : describeFile(path)));
+    const chosen = [...new Set([...(starter ? [starter] : []), ...added, ...exported])].filter((path) => existsSync(path)).map((path) => (statSync(path).isDirectory() ? describeFolder(path) : describeFile(path)));
     const seen = new Set(chosen.map(({ path }) => path));
     return { known: [...chosen, ...(entries ?? []).filter(({ path }) => !seen.has(path))], taskId };
   };
@@ -59,7 +59,7 @@ export function createModels(studio: StudioContext, exportFolders: () => readonl
     family: entry.family, isStarter: entry.path === starter, usable: entry.isUsable, reason: entry.why,
   });
   const adapterOf = (entry: LibraryEntry): AdapterEntry => ({
-    id: ids.of(entry.path), name: entry.name, path: entry.path, bytes: entry.bytes, layout: entry.adapter?.layout ?? null, kind: entry.adapter?.kind ?? '',
+    id: ids.of(entry.path), name: entry.name, path: entry.path, bytes: entry.bytes, usable: entry.isUsable, reason: entry.why, layout: entry.adapter?.layout ?? null, kind: entry.adapter?.kind ?? '',
     rank: entry.adapter?.rank ?? null, axis: entry.adapter?.axis ?? null, base: entry.adapter?.base ?? entry.family, trigger: entry.adapter?.trigger ?? null, thumbUrl: null,
     family: publishedName(entry.family),
   });
@@ -88,7 +88,8 @@ export function createModels(studio: StudioContext, exportFolders: () => readonl
     handlers: {
       'models.list': ({ refresh }) => {
         const { known, taskId } = listed(refresh);
-        return { models: known.filter(({ kind }) => kind === 'model' || kind === 'unet').map(modelOf), taskId };
+        const isModel = ({ kind }: LibraryEntry): boolean => kind === 'model' || kind === 'unet';
+        return { models: known.filter(isModel).map(modelOf), others: known.filter((entry) => !isModel(entry) && entry.kind !== 'adapter').map(modelOf), taskId };
       },
       'models.add': ({ fileId }) => {
         const path = resolve(ids.path(fileId));

@@ -72,7 +72,7 @@ export function createResults(studio: StudioContext, folderOf: (runId: string) =
       const target = consumerNames.find((name) => name === tool);
       if (!merged && target === undefined) throw new UserError('export.unknown-tool', `There is no program "${tool}" to export for.`, { tool });
       const out = folderId === undefined ? undefined : ids.path(folderId);
-      const taskId = tasks.start({ kind: 'export', subject: runId, label: picture && turns.isTaken() ? WAITS.training : 'Export', unit: 'steps' }, async ({ signal, progress }) => {
+      const taskId = tasks.start({ kind: 'export', subject: runId, label: picture && turns.isTaken() ? WAITS.training : 'Export', unit: '' }, async ({ signal, progress }) => {
         const write = (stop: AbortSignal, device: string | null, warnings: readonly Text[] = []): Promise<void> => oneAtATime(async () => {
           stop.throwIfAborted();
           const outcome = await finished(callTrainer(host, 'export', {

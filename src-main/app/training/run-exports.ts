@@ -27,10 +27,15 @@ const fileOf = (folder: string): string => join(folder, 'exports', 'exports.json
 /** Id of the export that a training ends with. */
 const AT_END = 'at-end';
 
-/** Newest first. */
+/** Newest first; none whose files were all written again later, because its proof is not theirs any more. */
 export function exportsOf(folder: string, job: Job): StoredExport[] {
   const atEnd = exportAtEnd(readRunEvents(folder), job);
-  return [...asked(folder), ...(atEnd === null ? [] : [atEnd])].toSorted((a, b) => b.time - a.time);
+  const seen = new Set<string>();
+  return [...asked(folder), ...(atEnd === null ? [] : [atEnd])].toSorted((a, b) => b.time - a.time).filter(({ files }) => {
+    const isCurrent = files.length === 0 || files.some((file) => !seen.has(file));
+    for (const file of files) seen.add(file);
+    return isCurrent;
+  });
 }
 
 function asked(folder: string): StoredExport[] {

@@ -27,7 +27,7 @@ export const compare = {
   },
   offSet: {
     text: 'The canary is a prompt that has nothing to do with your pictures: if its picture moves away from the base model’s as far as a style prompt’s does, the run has learnt too much.',
-    style: 'Style prompt', offSet: 'Prompt off the set', measure: 'Measure', chart: 'Change against the base model', chartText: (style: string, offSet: string) => `At the last step: style prompt ${style}, prompt off the set ${offSet}`,
+    style: 'Style prompt', offSet: 'Prompt off the set', measure: 'Measure', chart: 'Change against the base model, in %', chartText: (style: string, offSet: string) => `At the last step: style prompt ${style}, prompt off the set ${offSet}`,
     rules: 'The limits of 60 % and 90 % are rules of thumb, not measurements of your pictures: they say where to look, and your eyes decide. A set that was trained without words that call the style up changes every prompt, and rightly so.',
     share: 'Share', verdict: 'What it says', seeds: 'Mean over', seedCount: (count: number) => (count === 1 ? '1 picture' : `${count} pictures`), table: 'Changes by checkpoint', thumbs: (what: string, step: number) => `${what}, step ${step}`, percent: (value: string) => `${value} %`, strength: 'Strength',
   },
