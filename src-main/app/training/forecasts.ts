@@ -31,6 +31,8 @@ export interface Forecasts {
 
 export function createForecasts({ host, folders, settings, turns }: StudioContext, { project, selectionOf, included }: ForecastNeeds): Forecasts {
   const atWork = new Map<string, AbortController>();
+  /** Of each project its last forecast, which may be answered already. */
+  const over = new Map<string, Promise<unknown>>();
   const stop = (projectId: string, code: string, text: string): void => {
     atWork.get(projectId)?.abort(new UserError(code, text, { projectId }));
     atWork.delete(projectId);
@@ -67,10 +69,16 @@ export function createForecasts({ host, folders, settings, turns }: StudioContex
     handlers: {
       'job.forecast': async ({ projectId, draft }) => {
         stop(projectId, 'forecast.superseded', 'Another forecast was asked for meanwhile.');
-        const mine = new AbortController();
+        const [mine, before] = [new AbortController(), over.get(projectId)];
         atWork.set(projectId, mine);
+        const answer = (async () => {
+          // Until then the device is not free for this one.
+          await before;
+          return forecast(projectId, draft, mine.signal);
+        })();
+        over.set(projectId, answer.catch(() => {}));
         try {
-          return await forecast(projectId, draft, mine.signal);
+          return await answer;
         } catch (error) {
           throw mine.signal.aborted ? mine.signal.reason : error;
         } finally {
