@@ -1,6 +1,6 @@
 // Comparing checkpoints and runs, trying adapters: what is painted, kept, measured and marked. The trainer is a stand-in
 // whose pictures are of one grey that says what they were painted with.
-import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -240,6 +240,30 @@ test('what runs have exported is in the library at once', async () => {
   length.writeBigUInt64LE(BigInt(header.length));
   writeFileSync(join(exportsFolder, 'ink.safetensors'), Buffer.concat([length, header, Buffer.alloc(16)]));
   expect(await names()).toEqual(['ink']);
+});
+
+test('any file can be opened: an unusable one is listed with its reason, and one that is gone again is left out', async () => {
+  const { handlers, context } = home.studio;
+  const lists = async (): Promise<unknown> => {
+    const [{ models, others }, { adapters }] = await Promise.all([handlers['models.list']({ refresh: false }), handlers['adapters.list']({ refresh: false })]);
+    return [models.filter(({ isStarter }) => !isStarter), others, adapters].map((list) => list.map(({ name, usable, text }) => [name, usable, text]));
+  };
+  const torn = join(home.folder, 'torn.safetensors');
+  writeFileSync(torn, 'torn');
+  expect(await handlers['models.add']({ fileId: context.ids.of(torn) })).toMatchObject({ usable: false, label: 'Unknown' });
+  // An adapter of a kind that Adora cannot apply.
+  const names = ['hada_w1_a', 'hada_w1_b', 'hada_w2_a', 'hada_w2_b'].map((name, at) => [`lora_unet_x.${name}`, { dtype: 'F32', shape: [1, 1], data_offsets: [4 * at, 4 * at + 4] }]);
+  const header = Buffer.from(JSON.stringify(Object.fromEntries(names)));
+  const length = Buffer.alloc(8);
+  length.writeBigUInt64LE(BigInt(header.length));
+  const loha = join(home.folder, 'loha.safetensors');
+  writeFileSync(loha, Buffer.concat([length, header, Buffer.alloc(16)]));
+  await handlers['models.add']({ fileId: context.ids.of(loha) });
+  expect(await lists()).toEqual([[], [['torn', false, expect.stringContaining('too few for a safetensors file') as string]], [['loha', false, expect.stringContaining('which Adora cannot apply') as string]]]);
+  rmSync(torn);
+  rmSync(loha);
+  expect(await lists()).toEqual([[], [], []]);
+  expect(() => handlers['models.add']({ fileId: context.ids.of(torn) })).toThrow('There is nothing at');
 });
 
 test('a file is inspected: facts without what has a table of its own', async () => {
