@@ -1,12 +1,10 @@
 // Entry of the trainer process. It is told one command, does it and ends, unless it is kept for the next one. It also ends,
 // with a checkpoint, when the app that started it is gone.
 
-import { UserError } from './base/errors.ts';
-import { UNFORESEEN, type CommandName, type FromTrainer, type ToTrainer } from './contract/trainer.ts';
-import type { Text } from './contract/text.ts';
+import type { FromTrainer, ToTrainer } from './contract/trainer.ts';
 import { useTrials } from './runtime/onnx/device-trials.ts';
-import { commands } from './trainer/commands.ts';
 import { createControl } from './trainer/control.ts';
+import { outcomeOf } from './trainer/outcome.ts';
 
 /** Electron's utility processes have a port; forked processes a channel. */
 interface ParentPort {
@@ -47,7 +45,7 @@ async function start({ command, request, keep = false }: Extract<ToTrainer, { ki
   // What was asked of the command before is not asked of this one.
   if (isKept) control = createControl();
   const beat = setInterval(() => void send({ kind: 'beat' }), BEAT_MILLISECONDS);
-  const outcome = await outcomeOf(command, request);
+  const outcome = await outcomeOf(command, request, control, (message) => void send(message));
   clearInterval(beat);
   isKept = !isLast;
   // Before it is told: the next command may follow at once.
@@ -58,23 +56,6 @@ async function start({ command, request, keep = false }: Extract<ToTrainer, { ki
   setTimeout(() => process.exit(0), LAST_WORDS_MILLISECONDS).unref();
   if (port) process.exit(0);
   if (process.connected) process.disconnect();
-}
-
-async function outcomeOf(command: CommandName, request: unknown): Promise<FromTrainer> {
-  try {
-    const work = commands[command] as (request: unknown, context: unknown) => Promise<unknown>;
-    const result = await work(request, {
-      control,
-      onSaid: (result: unknown) => void send({ kind: 'said', result }),
-      onEvent: (event: never) => void send({ kind: 'event', event }),
-      onProgress: (label: Text, done: number, total: number, unit: string) => void send({ kind: 'progress', label, done, total, unit }),
-    });
-    return { kind: 'done', result };
-  } catch (error) {
-    const { code, message, data } = error instanceof UserError ? error : { code: UNFORESEEN, message: error instanceof Error ? error.message : String(error), data: {} };
-    if (!(error instanceof UserError)) process.stderr.write(`${error instanceof Error ? error.stack ?? error.message : String(error)}\n`);
-    return { kind: 'failed', problem: { code, message, details: { ...data } } };
-  }
 }
 
 function receive(message: ToTrainer): void {
