@@ -246,11 +246,11 @@ test('any file can be opened: an unusable one is listed with its reason, and one
   const { handlers, context } = home.studio;
   const lists = async (): Promise<unknown> => {
     const [{ models, others }, { adapters }] = await Promise.all([handlers['models.list']({ refresh: false }), handlers['adapters.list']({ refresh: false })]);
-    return [models.filter(({ isStarter }) => !isStarter), others, adapters].map((list) => list.map(({ name, usable, text }) => [name, usable, text]));
+    return [models.filter(({ isStarter }) => !isStarter), others, adapters].map((list) => list.map(({ name, usable, reason }) => [name, usable, reason?.text ?? null]));
   };
   const torn = join(home.folder, 'torn.safetensors');
   writeFileSync(torn, 'torn');
-  expect(await handlers['models.add']({ fileId: context.ids.of(torn) })).toMatchObject({ usable: false, label: 'Unknown' });
+  expect(await handlers['models.add']({ fileId: context.ids.of(torn) })).toMatchObject({ usable: false, family: null });
   // An adapter of a kind that Adora cannot apply.
   const names = ['hada_w1_a', 'hada_w1_b', 'hada_w2_a', 'hada_w2_b'].map((name, at) => [`lora_unet_x.${name}`, { dtype: 'F32', shape: [1, 1], data_offsets: [4 * at, 4 * at + 4] }]);
   const header = Buffer.from(JSON.stringify(Object.fromEntries(names)));
