@@ -1,18 +1,8 @@
 // The commands of a trainer process. Engine code is loaded by the command that needs it.
 
-import type { TrainEvent, TrainEventBody } from '../contract/events.ts';
-import type { Text } from '../contract/text.ts';
+import type { TrainEventBody } from '../contract/events.ts';
 import type { CommandName, RequestOf, ResultOf } from '../contract/trainer.ts';
-import type { Control } from './control.ts';
-import { phaseText } from './phase-text.ts';
-
-export interface CommandContext {
-  readonly control: Control;
-  readonly onEvent: (event: TrainEvent) => void;
-  /** What is known of the result, in case that this process breaks off. */
-  readonly onSaid: (result: unknown) => void;
-  readonly onProgress: (label: Text, done: number, total: number, unit: string) => void;
-}
+import { phaseText, type CommandContext } from './context.ts';
 
 type Commands = { readonly [Name in CommandName]: (request: RequestOf<Name>, context: CommandContext) => Promise<ResultOf<Name>> };
 
