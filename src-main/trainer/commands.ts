@@ -1,23 +1,10 @@
 // The commands of a trainer process. Engine code is loaded by the command that needs it.
 
-import type { TrainEvent, TrainEventBody, TrainEventOf } from '../contract/events.ts';
-import { phaseCode } from '../contract/said-codes.ts';
-import { say, type Text } from '../contract/text.ts';
+import type { TrainEventBody } from '../contract/events.ts';
 import type { CommandName, RequestOf, ResultOf } from '../contract/trainer.ts';
-import type { Control } from './control.ts';
-
-export interface CommandContext {
-  readonly control: Control;
-  readonly onEvent: (event: TrainEvent) => void;
-  /** What is known of the result, in case that this process breaks off. */
-  readonly onSaid: (result: unknown) => void;
-  readonly onProgress: (label: Text, done: number, total: number, unit: string) => void;
-}
+import { phaseText, type CommandContext } from './context.ts';
 
 type Commands = { readonly [Name in CommandName]: (request: RequestOf<Name>, context: CommandContext) => Promise<ResultOf<Name>> };
-
-export const phaseText = ({ name, about }: Pick<TrainEventOf<'phase'>, 'name' | 'about'>): Text =>
-  (about === undefined ? say(phaseCode(name), name) : say(phaseCode(name), `${name} ${about}`, { about }));
 
 /** Phases become progress; other events of commands that do not train say nothing to a window. */
 const phases = ({ onProgress }: CommandContext) => (event: TrainEventBody): void => {

@@ -4,7 +4,7 @@ import { verdictCode } from '../contract/said-codes.ts';
 import { say, type Text } from '../contract/text.ts';
 import type { ExportOutcome, RequestOf } from '../contract/trainer.ts';
 import { exportCommand } from '../train/export-command.ts';
-import { phaseText, type CommandContext } from './commands.ts';
+import { phaseText, type CommandContext } from './context.ts';
 
 /** What the command's result may hold. */
 interface Result {

@@ -2,7 +2,8 @@
 
 import { UserError } from '../base/errors.ts';
 import { UNFORESEEN, type CommandName, type FromTrainer } from '../contract/trainer.ts';
-import { commands, type CommandContext } from './commands.ts';
+import { commands } from './commands.ts';
+import type { CommandContext } from './context.ts';
 
 /** Does not fail: errors are told as well. */
 export async function outcomeOf(command: CommandName, request: unknown, control: CommandContext['control'], send: (message: FromTrainer) => void): Promise<FromTrainer> {

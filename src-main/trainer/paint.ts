@@ -9,7 +9,7 @@ import { listCheckpoints } from '../train/checkpoint.ts';
 import { chooseRuntime, type ChosenRuntime } from '../train/choose-runtime.ts';
 import { PaintingSession, subjectOfAdapters, subjectOfRun, type PaintingSubject } from '../train/painting-session.ts';
 import { PAINTING_STOPPED, savePicture, type PictureSettings } from '../train/picture.ts';
-import { phaseText, type CommandContext } from './commands.ts';
+import { phaseText, type CommandContext } from './context.ts';
 
 /** What a process that paints keeps open between two requests. */
 let kept: { readonly device: string; readonly chosen: ChosenRuntime; readonly session: PaintingSession } | null = null;
