@@ -147,7 +147,7 @@ function axisOf({ path, file, format }: AdapterFile, modules: ReadonlyMap<string
     const weight = model.layers.get(layer)!;
     // PEFT's vectors belong to rows; `dora_scale` says what it belongs to by its shape, under dotted names too.
     const own = (key.endsWith(`.${DORA_SCALE}`) ? formatFor('input') : format).axesOf(shape, weight).filter((axis) => axis === (vectorAxis(key) ?? axis));
-    if (own.length === 0) throw wrongShape(path, key, shape, `${showShape(format.magnitudeShape(weight, 'output'))} or ${showShape(format.magnitudeShape(weight, 'input'))}`);
+    if (own.length === 0) throw wrongShape(path, key, shape, [...new Set((['output', 'input'] as const).map((axis) => showShape(format.magnitudeShape(weight, axis))))].join(' or '));
     possible = possible === null ? own : possible.filter((axis) => own.includes(axis));
   }
   if (possible === null) return null;

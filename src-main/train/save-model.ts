@@ -116,7 +116,7 @@ export const replacedParts = ({ root, stored }: { readonly root: string; readonl
 export function checkSpace(wanted: number, folder: string): void {
   const { bavail, bsize } = statfsSync(folder);
   if (bavail * bsize >= wanted) return;
-  const gigabytes = (bytes: number): string => `${(bytes / 1e9).toFixed(1)} GB`;
+  const gigabytes = (bytes: number): string => (bytes < 1e8 ? `${(bytes / 1e6).toFixed(1)} MB` : `${(bytes / 1e9).toFixed(1)} GB`);
   throw new UserError('export.no-space', `A merged model needs ${gigabytes(wanted)} in "${folder}", and ${gigabytes(bavail * bsize)} are free: free some space or choose a folder on another disk.`, { folder, wanted, free: bavail * bsize });
 }
 

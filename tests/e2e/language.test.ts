@@ -28,7 +28,7 @@ describe('the stand-in of the app', () => {
       adora.onMessage(((message: { id: number; ok: boolean; output: unknown }) => answers.get(message.id)?.(message)) as never);
       const wrong: string[] = [];
       for (const [id, method] of (Object.keys(api) as Method[]).entries()) {
-        const input = method === 'settings.set' ? {} : { limit: 2, offset: 0, items: [{}], intensity: 0.5 };
+        const input = method === 'settings.set' ? {} : { limit: 2, offset: 0, items: [{}], intensity: 0.5, draft: {} };
         const answer = await new Promise<{ ok: boolean; output: unknown }>((done) => { answers.set(id, done); adora.post({ id, method, input }); });
         if (!answer.ok) continue;
         const checked = api[method].output.safeParse(JSON.parse(JSON.stringify(answer.output)));

@@ -55,7 +55,7 @@ describe('a folder with parts from elsewhere', () => {
       ['text_encoder.text_model.encoder.layers.0.self_attn.q_proj.weight']);
     // What was found out about the file stands in the log of the run, behind its end.
     const log = readEvents(folder);
-    expect(log.at(-1)).toMatchObject({ kind: 'verdict', name: 'export', ok: true, text: expect.stringContaining('weights are changed') });
+    expect(log.at(-1)).toMatchObject({ kind: 'verdict', name: 'export', ok: true, text: expect.stringContaining('changed weights are what was trained') });
     expect(log.at(-2)!.kind).toBe('finished');
     expect(log.at(-1)!.seq).toBe(log.at(-2)!.seq + 1);
   });
