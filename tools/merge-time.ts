@@ -79,9 +79,9 @@ function mergeTime(): { seconds: number; said: string } {
   const start = performance.now();
   const cli = fileURLToPath(new URL('../cli.js', import.meta.url));
   // As `npm run adora -- export` starts it.
-  const engine = JSON.parse(readFileSync('src-main/app/trainer/engine-process.json', 'utf8')) as { arguments: string[]; environment: object };
+  const engine = JSON.parse(readFileSync('src-main/app/trainer/engine-process.json', 'utf8')) as { nodeArguments: string[]; v8Flags: string[]; environment: object };
   const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !(name in engine.environment)));
-  const child = spawnSync(process.execPath, [...engine.arguments, cli, 'export', adapter, '--base', base, '--as', 'merged', '--out', result], { encoding: 'utf8', env });
+  const child = spawnSync(process.execPath, [...engine.nodeArguments, ...engine.v8Flags, cli, 'export', adapter, '--base', base, '--as', 'merged', '--out', result], { encoding: 'utf8', env });
   const seconds = (performance.now() - start) / 1000;
   if (child.status !== 0) throw new Error(child.stderr + child.stdout);
   rmSync(result, { recursive: true });

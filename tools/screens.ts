@@ -70,7 +70,8 @@ try {
   await page.getByRole('slider', { name: 'Freedom or fidelity' }).focus();
   for (let press = 0; press < 6; press++) await page.keyboard.press('ArrowRight');
   await page.getByText(/changed this/).waitFor();
-  await page.waitForTimeout(2500);
+  await page.waitForTimeout(1500);
+  await page.getByText('Working out memory, time and disk').first().waitFor({ state: 'hidden' });
   await shoot('setup');
   await page.getByRole('button', { name: /^Undo: / }).click();
   await page.waitForTimeout(900);
@@ -111,7 +112,8 @@ try {
   await shoot('compare');
   await go(page, 'Export');
   await page.getByRole('main').getByRole('button', { name: 'Export', exact: true }).click();
-  await page.getByText('.safetensors').first().waitFor();
+  await page.waitForTimeout(1500);
+  await until(async () => (await handlers['tasks.list']({})).tasks.every(({ state }) => state !== 'running'));
   await page.waitForTimeout(1500);
   await shoot('export');
   await go(page, 'Library');

@@ -270,7 +270,7 @@ async function writeMerged(base: Pick<OpenRun, 'baseModel' | 'model'>, weights: 
   const merged = await saveMerged(base, weights, {
     target: join(folder, `${stem}-merged`), dtype: request.dtype ?? 'stored', title: step === null ? stem : `${stem}, step ${step}`, pause,
     onProgress: (done, total) => emit({ kind: 'phase', name: 'merge', done, total, unit: total > 1e6 ? 'bytes' : 'weights' }),
-    onProved: (done, total) => emit({ kind: 'phase', name: 'prove merged', done, total, unit: 'weights' }),
+    onProved: (done, total) => emit({ kind: 'phase', name: 'prove', about: 'merged', done, total, unit: 'weights' }),
   });
   const { path, changed, proof: { overall, worst, compared, layers }, elsewhere } = merged;
   const pictures = picture && await paintMerged(base, weights, { ...parts, model: path }, picture, emit);

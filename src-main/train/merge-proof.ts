@@ -1,10 +1,9 @@
 // Proof of a merged model: the written files are opened again, and every changed weight is compared, in f64 and by the
 // definition of the method, with what was trained. All vectors of small models, some of each layer of large ones.
-import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
 import { UserError } from '../base/errors.ts';
 import { sameShape, sizeOf, type Shape } from '../base/shape.ts';
 import type { DoraAxis } from '../catalog/define/format.ts';
+import { hashInBackground } from '../files/background-hash.ts';
 import { decodeF32, encodeTensor } from '../files/convert.ts';
 import { openSafetensors } from '../files/safetensors.ts';
 import type { WeightFile } from '../files/weight-file.ts';
@@ -43,8 +42,8 @@ export interface MergeProofSettings {
   readonly pause?: () => Promise<void>;
 }
 
-/** Multiplications that a proof may take: a few seconds of one core, which is little beside writing a large model. */
-const BUDGET = 2e9;
+/** Multiplications that a proof may take: a second of one core, which is little beside writing a large model. */
+const BUDGET = 5e8;
 /** Vectors of a layer that are compared at least. */
 const LEAST_VECTORS = 16;
 /** What f32 arithmetic may leave beside rounding to the file's element type. */
@@ -182,13 +181,8 @@ export function proveUntouched(base: Pick<WeightFile, 'tensors' | 'read'>, writt
  * A file must hold the bytes that were given to be written, all of them.
  * @param hash SHA-256 of its data section. Error: `export.damaged`
  */
-export async function proveBytes(path: string, hash: string, target: string, pause?: () => Promise<void>): Promise<void> {
-  const found = createHash('sha256');
-  for await (const chunk of createReadStream(path, { start: openSafetensors(path).dataStart, highWaterMark: 1 << 22 }) as AsyncIterable<Uint8Array>) {
-    found.update(chunk);
-    await pause?.();
-  }
-  if (found.digest('hex') !== hash) throw damaged(target, 'its bytes differ');
+export async function proveBytes(path: string, hash: string, target: string, signal?: AbortSignal): Promise<void> {
+  if (await hashInBackground(path, openSafetensors(path).dataStart, signal) !== hash) throw damaged(target, 'its bytes differ');
 }
 
 const percent = (value: number): string => `${(100 * value).toPrecision(2)} %`;

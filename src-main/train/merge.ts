@@ -210,14 +210,26 @@ async function saveFiles({ baseModel, model }: { readonly baseModel: OpenModel; 
         metadata, hashKey: 'modelspec.hash_sha256',
         ...(settings.onProgress ? { onProgress: settings.onProgress } : {}), ...(settings.pause ? { pause: settings.pause } : {}),
       });
-      await proveBytes(unproved, hash, target, settings.pause);
-      await proveTensors(baseModel, file, unproved, byPath, prover, target);
+      await proveBoth(
+        (signal) => proveBytes(unproved, hash, target, signal),
+        () => proveTensors(baseModel, file, unproved, byPath, prover, target),
+      );
     }
     for (const { unproved, target } of places) await renameOver(unproved, target);
   } finally {
     for (const { unproved } of places) await rm(unproved, { force: true });
   }
   return `${settings.target}.safetensors`;
+}
+
+/** Both at once. A damaged file fails in both ways, and then the first says why. */
+async function proveBoth(bytes: (signal: AbortSignal) => Promise<void>, tensors: () => Promise<void>): Promise<void> {
+  const stop = new AbortController();
+  const results = await Promise.allSettled([bytes(stop.signal), tensors().catch((error: unknown) => {
+    if (error instanceof UserError && error.code === 'export.stopped') stop.abort(error);
+    throw error;
+  })]);
+  for (const result of results) if (result.status === 'rejected') throw result.reason;
 }
 
 async function proveTensors({ stored }: OpenModel, base: StoredFile, path: string, weights: ReadonlyMap<string, MergeWeight>, prover: MergeProver, target: string): Promise<void> {

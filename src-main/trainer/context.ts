@@ -14,4 +14,6 @@ export interface CommandContext {
 }
 
 export const phaseText = ({ name, about }: Pick<TrainEventOf<'phase'>, 'name' | 'about'>): Text =>
-  (about === undefined ? say(phaseCode(name), name) : say(phaseCode(name), `${name} ${about}`, { about }));
+  (about === undefined ? say(phaseCode(name), sentence(name)) : say(phaseCode(name), `${sentence(name)} ${about}`, { about }));
+
+const sentence = (name: string): string => name.slice(0, 1).toUpperCase() + name.slice(1);
