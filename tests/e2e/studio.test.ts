@@ -48,6 +48,7 @@ describe.skipIf(program === undefined)('the studio in the browser', () => {
     server = await serveStudio({ studio: home.studio, renderer, port: 0, onFault: (fault) => complaints.push(String(fault)) });
     browser = await chromium.launch({ executablePath: program!, args: ['--no-sandbox'] });
     page = await browser.newPage({ viewport: { width: 1360, height: 900 }, reducedMotion: 'reduce' });
+    page.setDefaultTimeout(60_000);
     page.on('pageerror', (error) => complaints.push(error.message));
     page.on('console', (message) => { if (message.type() === 'error') complaints.push(message.text()); });
   });
@@ -82,15 +83,15 @@ describe.skipIf(program === undefined)('the studio in the browser', () => {
     await page.getByRole('main').getByRole('button', { name: 'Train', exact: true }).click();
 
     const bar = page.getByLabel('Training', { exact: true });
-    await expect.poll(async () => bar.innerText(), { timeout: 60_000 }).toMatch(/step\s+([6-9]|[1-5]\d)\s*\/ 60/);
+    await expect.poll(async () => bar.innerText(), { timeout: 120_000 }).toMatch(/step\s+([6-9]|[1-5]\d)\s*\/ 60/);
     await page.reload();
-    await expect.poll(async () => bar.innerText(), { timeout: 20_000 }).toMatch(/step\s+\d+\s*\/ 60/);
+    await expect.poll(async () => bar.innerText(), { timeout: 120_000 }).toMatch(/step\s+\d+\s*\/ 60/);
 
     // Paused, the device is free and pictures may be left out; then it goes on.
     let isGone = false;
     trainers.at(-1)!.onExit(() => { isGone = true; });
     await bar.getByRole('button', { name: 'Pause' }).click();
-    await page.getByText('The device is free').waitFor({ timeout: 30_000 });
+    await page.getByText('The device is free').waitFor({ timeout: 120_000 });
     expect(isGone).toBe(true);
     await page.getByRole('button', { name: 'Edit pictures' }).click();
     // A cell that the list has not measured yet is hidden, and what is hidden takes no focus.
@@ -98,12 +99,12 @@ describe.skipIf(program === undefined)('the studio in the browser', () => {
     await page.locator('#picture-2').press('x');
     await page.getByText('23 of 24 pictures are used').waitFor();
     await bar.getByRole('button', { name: 'Resume' }).click();
-    await expect.poll(async () => (await home.studio.handlers['runs.queue']({})).active?.state, { timeout: 30_000 }).toBe('running');
+    await expect.poll(async () => (await home.studio.handlers['runs.queue']({})).active?.state, { timeout: 120_000 }).toBe('running');
     await page.getByRole('navigation').getByText('Train').click();
 
     trainers.at(-1)!.kill();
-    await page.getByRole('button', { name: 'Resume' }).first().click({ timeout: 20_000 });
-    await expect.poll(async () => (await home.studio.handlers['projects.open']({ id: projectId })).runs[0]!.state, { timeout: 90_000 }).toBe('finished');
+    await page.getByRole('button', { name: 'Resume' }).first().click({ timeout: 120_000 });
+    await expect.poll(async () => (await home.studio.handlers['projects.open']({ id: projectId })).runs[0]!.state, { timeout: 180_000 }).toBe('finished');
 
     // What was left out while it was paused was trained on no more.
     const { id: runId } = (await home.studio.handlers['projects.open']({ id: projectId })).runs[0]!;
@@ -115,11 +116,11 @@ describe.skipIf(program === undefined)('the studio in the browser', () => {
     await page.getByRole('main').getByRole('button', { name: 'Export', exact: true }).click();
     const [run] = (await home.studio.handlers['projects.open']({ id: projectId })).runs;
     const exportsNow = async () => (await home.studio.handlers['export.list']({ runId: run!.id })).exports;
-    await expect.poll(async () => (await exportsNow())[0]?.id, { timeout: 60_000 }).not.toBe('at-end');
+    await expect.poll(async () => (await exportsNow())[0]?.id, { timeout: 120_000 }).not.toBe('at-end');
     await page.getByText('.safetensors').first().waitFor();
     const exports = await exportsNow();
     expect(exports[0]).toMatchObject({ ok: true, tool: 'comfyui' });
     expect(existsSync(exports[0]!.files[0]!.path)).toBe(true);
     expect(complaints).toEqual([]);
-  });
+  }, 400_000);
 });
