@@ -6,7 +6,7 @@ import { fieldJsonSchema, parseSettings, show, type Fields, type SettingValue } 
 import { issue, type JobIssue } from './issue.ts';
 import { choiceSections, jobSchema, type ChoiceSection, type Job } from './job.ts';
 import { migrateJob, type RawJob } from './migrations.ts';
-import { suggestion } from './nearest.ts';
+import { nearestName, suggestion } from './nearest.ts';
 
 /** What the catalog knows: for each section the fields of each kind; for the other two the known ids. */
 export interface CatalogFields extends Readonly<Record<ChoiceSection, Readonly<Record<string, Fields>>>> {
@@ -33,11 +33,11 @@ export function parseJob(raw: unknown, catalog?: CatalogFields): JobResult {
   const parsed = jobSchema.safeParse(migrated.job, { reportInput: true });
   if (!parsed.success) {
     const issues = parsed.error.issues.flatMap(issuesOf);
-    return { ok: false, issues: [...issues, ...(catalog === undefined ? [] : choiceIssues(migrated.job, catalog, issues))] };
+    return { ok: false, issues: [...issues, ...(catalog === undefined ? [] : choiceIssues(migrated.job, catalog, issues))].map((found) => withPlace(found, catalog)) };
   }
   const issues = relations(parsed.data);
   const job = catalog === undefined ? parsed.data : completed(parsed.data, catalog, issues);
-  return issues.length === 0 ? { ok: true, job, notes: migrated.notes } : { ok: false, issues };
+  return issues.length === 0 ? { ok: true, job, notes: migrated.notes } : { ok: false, issues: issues.map((found) => withPlace(found, catalog)) };
 }
 
 /** The JSON Schema of job files, with the settings of every catalog kind. */
@@ -142,6 +142,16 @@ const unknownKind = (path: string, kind: string, known: readonly string[]): JobI
 
 const unknownKey = (path: string, key: string, known: readonly string[]): JobIssue =>
   issue(path, 'unknown-key', `unknown key.${suggestion(key, known)}`, { key, known });
+
+/** A key that is known in other sections, and like none where it stands, is told where it belongs. */
+function withPlace(found: JobIssue, catalog?: CatalogFields): JobIssue {
+  const { key, known } = found.data as { readonly key?: string; readonly known?: readonly string[] };
+  if (found.code !== 'job.unknown-key' || key === undefined || nearestName(key, known ?? []) !== null) return found;
+  const inKinds = sectionNames.filter((section) => Object.values(catalog?.[section] ?? {}).some((fields) => Object.hasOwn(fields, key)));
+  const inSections = Object.keys(jobSchema.shape).filter((section) => knownKeys([section]).includes(key));
+  const places = [...new Set<string>([...inSections, ...inKinds])].map((section) => `${section}.${key}`);
+  return places.length === 0 ? found : issue(found.path, 'misplaced-key', `unknown key. Did you mean ${places.map((place) => `'${place}'`).join(' or ')}?`, { key, places });
+}
 
 /** Conditions between keys. */
 function relations(job: Job): JobIssue[] {
