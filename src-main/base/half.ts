@@ -81,6 +81,31 @@ const target32 = (length: number, out?: Float32Array): Float32Array => {
   return out ?? new Float32Array(length);
 };
 
+/** The f16 nearest to a value. */
+export const roundToF16 = (value: number): number => f16ValueOf(f16BitsOf(value));
+
+/** The bf16 nearest to the f32 nearest to a value. */
+export function roundToBf16(value: number): number {
+  scratch[0] = value;
+  scratchBits[0] = toBf16(scratchBits[0]!) << 16;
+  return scratch[0]!;
+}
+
+/** Bits of halves, as numbers, to their values; in place. */
+export function decodeHalves(bits: Float64Array, dtype: 'f16' | 'bf16'): Float64Array {
+  if (dtype === 'f16') {
+    f16Table ??= makeF16Table();
+    const table = new Float32Array(f16Table.buffer);
+    for (let index = 0; index < bits.length; index++) bits[index] = table[bits[index]!]!;
+  } else {
+    for (let index = 0; index < bits.length; index++) {
+      scratchBits[0] = bits[index]! << 16;
+      bits[index] = scratch[0]!;
+    }
+  }
+  return bits;
+}
+
 /** f32 to f16 bits, into `out` when given (same length). Values of 65520 and more become infinite. */
 export function f32ToF16(values: Float32Array, out?: Uint16Array): Uint16Array {
   const result = target16(values.length, out);

@@ -53,7 +53,7 @@ async function openTemporary(target: string): Promise<{ file: FileHandle; tempor
   for (;;) {
     const temporary = join(dirname(target), `.${stem}.${process.pid}-${counter++}.tmp`);
     try {
-      return { file: await open(temporary, 'wx'), temporary };
+      return { file: await open(temporary, 'wx+'), temporary };
     } catch (error) {
       // Left over from an earlier process with the same number.
       if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;

@@ -42,14 +42,33 @@ const toF32 = (values: Float32Array): Float32Array<ArrayBuffer> => values as Flo
 export function encodeTensor(values: Float32Array, dtype: 'f32' | 'f16' | 'bf16', name = 'a tensor'): Uint8Array {
   if (dtype === 'f32') return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
   const halves = dtype === 'f16' ? f32ToF16(values) : f32ToBf16(values);
-  if (dtype === 'f16') {
-    const overflow = values.findIndex((value, index) =>
-      (halves[index]! & 0x7fff) === 0x7c00 && Number.isFinite(value));
-    if (overflow >= 0) {
-      throw new UserError('safetensors.f16-overflow', `"${name}" holds the value ${values[overflow]}, which is too ` +
-        'large for F16: choose BF16 or F32 for this file.', { name, value: values[overflow] });
-    }
-  }
+  if (dtype === 'f16') refuseOverflow(values, halves, name);
   assert(halves.byteOffset === 0, 'a fresh conversion starts its buffer');
   return new Uint8Array(halves.buffer);
+}
+
+/** Elements that are rounded at once. */
+const CHUNK = 1 << 14;
+let halvesOfChunk: Uint16Array | undefined;
+
+/** Rounds f32 values as storing them would, in place. Error: `safetensors.f16-overflow`. @param name of the tensor, for the error */
+export function roundInPlace(values: Float32Array, dtype: 'f32' | 'f16' | 'bf16', name: string): void {
+  if (dtype === 'f32') return;
+  halvesOfChunk ??= new Uint16Array(CHUNK);
+  for (let at = 0; at < values.length; at += CHUNK) {
+    const chunk = values.subarray(at, at + CHUNK);
+    const halves = halvesOfChunk.subarray(0, chunk.length);
+    if (dtype === 'f16') {
+      refuseOverflow(chunk, f32ToF16(chunk, halves), name);
+      f16ToF32(halves, chunk);
+    } else bf16ToF32(f32ToBf16(chunk, halves), chunk);
+  }
+}
+
+function refuseOverflow(values: Float32Array, halves: Uint16Array, name: string): void {
+  for (let i = 0; i < halves.length; i++) {
+    if ((halves[i]! & 0x7fff) !== 0x7c00 || !Number.isFinite(values[i])) continue;
+    throw new UserError('safetensors.f16-overflow', `"${name}" holds the value ${values[i]}, which is too ` +
+      'large for F16: choose BF16 or F32 for this file.', { name, value: values[i] });
+  }
 }

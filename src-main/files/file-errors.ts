@@ -31,6 +31,9 @@ export function writeError(error: unknown, path: string): unknown {
     case 'ENOENT':
       return new UserError('files.no-place', `"${path}" cannot be made, because its folder does not exist or the ` +
         'system makes no files there: choose another folder.', data);
+    case 'EDIFFERS':
+      return new UserError('files.differs', `"${path}" did not hold what was written to it, so it was not left: check the ` +
+        'disk, or choose a folder on another one; earlier files are untouched.', data);
     case 'ENAMETOOLONG':
       return new UserError('files.name-too-long', `"${path}" is longer than the disk allows: choose a shorter name.`,
         data);

@@ -1,12 +1,13 @@
 // A changed copy of a safetensors file: some tensors anew, all others byte for byte, names and order as they were. Streamed:
-// memory holds the tensor in hand, the next one as it was, and what is being written. Reading runs ahead, hashing and writing
-// behind, so that they work while tensors are computed.
+// memory holds the tensor in hand, the next one as it was, and what is being written. Reading runs ahead; writing, reading again
+// and hashing run behind, so that they work while tensors are computed.
 import { open, type FileHandle } from 'node:fs/promises';
-import { assert, UserError } from '../base/errors.ts';
+import { assert } from '../base/errors.ts';
 import { sizeOf } from '../base/shape.ts';
 import { writeFileAtomic } from './atomic-write.ts';
 import { BackgroundWriter, PIECE } from './background-writer.ts';
 import { readError } from './file-errors.ts';
+import { ReadAhead, readFully, type BytesToRead } from './read-ahead.ts';
 import { bitsOf, type FileDType } from './file-dtype.ts';
 import { headerInOrder, type Metadata } from './safetensors-write.ts';
 
@@ -50,8 +51,8 @@ const PLACE = `0x${'0'.repeat(64)}`;
 
 /**
  * @param tensors those of the source, in the order of their bytes
- * @returns SHA-256 of the data section, in lower-case hex
- * Errors: `files.*`; what `write` and `pause` throw. Nothing is left behind then.
+ * @returns SHA-256 of the data section as it was read again, in lower-case hex
+ * Errors: `files.*`, `files.differs` when the disk gives back other bytes than it was given; what `write` and `pause` throw. Nothing is left behind then.
  */
 export async function writeChangedCopy(target: string, source: string, tensors: readonly TensorToCopy[], changed: ReadonlyMap<string, ChangedTensor>, settings: CopySettings): Promise<string> {
   const { hashKey, onProgress, pause } = settings;
@@ -68,15 +69,16 @@ export async function writeChangedCopy(target: string, source: string, tensors: 
     await writeFileAtomic(target, async (file) => {
       const first = header(PLACE);
       await writeAt(file, first, 0);
+      const place = ({ offset, length }: TensorToCopy): BytesToRead => ({ file: source, offset, length });
+      const ahead = await ReadAhead.of(tensors.filter(({ name }) => changed.get(name)?.wantsStored).map(place), 'the base model');
       const output = new Output(file.fd, first.length);
       try {
         let done = 0;
-        const ahead = new ReadAhead(from, source, tensors.filter(({ name }) => changed.get(name)?.wantsStored));
         for (const tensor of tensors) {
           onProgress?.(done, total);
           const own = changed.get(tensor.name);
           const start = output.length;
-          if (own) await own.write(own.wantsStored ? await ahead.take(tensor) : NOTHING, output);
+          if (own) await own.write(own.wantsStored ? await ahead.take(place(tensor)) : NOTHING, output);
           else await copyRange(from, output, tensor, source);
           assert(output.length - start === (sizeOf(tensor.shape) * bitsOf(own?.dtype ?? tensor.dtype)) / 8, `${tensor.name} has the bytes of its shape`);
           done += tensor.length;
@@ -88,6 +90,7 @@ export async function writeChangedCopy(target: string, source: string, tensors: 
         assert(last.length === first.length, 'a hash has one length');
         await writeAt(file, last, 0);
       } finally {
+        await ahead.close();
         // The file must not be closed under a thread that writes to it.
         await output.close();
       }
@@ -99,44 +102,6 @@ export async function writeChangedCopy(target: string, source: string, tensors: 
 }
 
 const NOTHING = new Uint8Array(0);
-
-/** The bytes of some tensors in their order, each read while the one before is in use. */
-class ReadAhead {
-  private readonly from: FileHandle;
-  private readonly source: string;
-  private readonly tensors: readonly TensorToCopy[];
-  /** The tensor in use lies in one, the next in the other. */
-  private readonly buffers: [ArrayBuffer, ArrayBuffer] = [new ArrayBuffer(0), new ArrayBuffer(0)];
-  private at = 0;
-  private next: Promise<Uint8Array<ArrayBuffer>> | undefined;
-
-  constructor(from: FileHandle, source: string, tensors: readonly TensorToCopy[]) {
-    this.from = from;
-    this.source = source;
-    this.tensors = tensors;
-    this.begin();
-  }
-
-  async take(tensor: TensorToCopy): Promise<Uint8Array<ArrayBuffer>> {
-    assert(this.tensors[this.at] === tensor, 'tensors are taken in their order');
-    const bytes = await this.next!;
-    this.at++;
-    this.begin();
-    return bytes;
-  }
-
-  private begin(): void {
-    const tensor = this.tensors[this.at];
-    if (!tensor) return;
-    const { offset, length } = tensor;
-    const slot = this.at % 2;
-    if (this.buffers[slot]!.byteLength < length) this.buffers[slot] = new ArrayBuffer(length);
-    const bytes = new Uint8Array(this.buffers[slot]!, 0, length);
-    this.next = readFully(this.from, bytes, offset, this.source).then(() => bytes);
-    // It is awaited when its turn comes; until then a failure must not count as unhandled.
-    this.next.catch(() => undefined);
-  }
-}
 
 /** Collects bytes in pieces, which a thread writes and hashes in their order. */
 class Output implements TensorOutput {
@@ -187,7 +152,7 @@ class Output implements TensorOutput {
   async end(): Promise<string> {
     this.handOver();
     await this.handedOver;
-    return this.writer.end();
+    return this.writer.finish();
   }
 
   async close(): Promise<void> {
@@ -237,15 +202,6 @@ class Output implements TensorOutput {
 
 async function writeAt(file: FileHandle, bytes: Uint8Array, at: number): Promise<void> {
   for (let done = 0; done < bytes.byteLength;) done += (await file.write(bytes, done, bytes.byteLength - done, at + done)).bytesWritten;
-}
-
-/** Fills `bytes` from the file. Error: `files.changed`. */
-async function readFully(from: FileHandle, bytes: Uint8Array, offset: number, source: string): Promise<void> {
-  for (let count = 0; count < bytes.byteLength;) {
-    const { bytesRead } = await from.read(bytes, count, bytes.byteLength - count, offset + count);
-    if (bytesRead === 0) throw new UserError('files.changed', `"${source}" ends before its last tensor: it was replaced while it was in use, start again.`, { path: source });
-    count += bytesRead;
-  }
 }
 
 async function copyRange(from: FileHandle, output: Output, { offset, length }: TensorToCopy, source: string): Promise<void> {

@@ -24,7 +24,11 @@ const MAX_DEPTH = 64;
 const MAX_NUMBER = 400;
 const NUMBER = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/;
 const NUMBER_CHARACTERS = '+-.0123456789Ee';
-const WORDS = new Map<string, boolean | null>([['true', true], ['false', false], ['null', null]]);
+/** Whole numbers of so many digits are safe integers. */
+const SAFE_DIGITS = 15;
+/** By their first letter. */
+const WORDS: Readonly<Record<string, { readonly text: string; readonly meaning: boolean | null } | undefined>> =
+  { t: { text: 'true', meaning: true }, f: { text: 'false', meaning: false }, n: { text: 'null', meaning: null } };
 
 export const isObject = (value: JsonValue | undefined): value is JsonObject => value instanceof Map;
 export const isArray = (value: JsonValue | undefined): value is readonly JsonValue[] => Array.isArray(value);
@@ -77,6 +81,11 @@ export function parseStrictJson(text: string): JsonValue {
 
   function number(): JsonNumber {
     const start = at;
+    // Headers are full of plain whole numbers.
+    let plain = 0;
+    for (let code = text.charCodeAt(at); code >= 48 && code <= 57 && at - start < SAFE_DIGITS; code = text.charCodeAt(++at)) plain = plain * 10 + code - 48;
+    const isPlain = at > start && (text[start] !== '0' || at === start + 1) && !NUMBER_CHARACTERS.includes(text[at] ?? ' ');
+    if (isPlain) return { literal: text.slice(start, at), integer: plain };
     while (at < text.length && at - start <= MAX_NUMBER && NUMBER_CHARACTERS.includes(text[at]!)) at++;
     const literal = text.slice(start, at);
     if (at - start > MAX_NUMBER || !NUMBER.test(literal)) throw fault('a value is missing or malformed');
@@ -89,13 +98,10 @@ export function parseStrictJson(text: string): JsonValue {
     if (accept('{')) return object(depth);
     if (accept('[')) return list(depth);
     if (text[at] === '"') return string();
-    for (const [word, meaning] of WORDS) {
-      if (text.startsWith(word, at)) {
-        at += word.length;
-        return meaning;
-      }
-    }
-    return number();
+    const word = WORDS[text[at] ?? ''];
+    if (!word || !text.startsWith(word.text, at)) return number();
+    at += word.text.length;
+    return word.meaning;
   }
 
   function object(depth: number): JsonObject {

@@ -1,11 +1,15 @@
 // The values an export writes: alpha folded into B, so that alpha = rank, and rounded to the element type of the files.
-import { decodeF32, encodeTensor } from '../files/convert.ts';
+import { roundInPlace } from '../files/convert.ts';
+import type { FileDType as StoredDType } from '../files/file-dtype.ts';
 import { DOWN, lowRankScale, MAGNITUDE, UP } from '../nn/low-rank.ts';
 import type { Job } from '../contract/job.ts';
 import { f32, type DeviceTensor, type HostTensor } from '../runtime/runtime.ts';
 import type { TrainedValues } from './trained.ts';
 
 export type FileDType = Job['output']['dtype'];
+
+/** Types that weights are computed from, and written in. */
+export const isComputed = (dtype: StoredDType): dtype is FileDType => dtype === 'f16' || dtype === 'bf16' || dtype === 'f32';
 
 /** Magnitudes stay f32 in every file: rounding them would change the base weights too. */
 export const dtypeInFile = (name: string, dtype: FileDType): FileDType => (name.endsWith(`.${MAGNITUDE}`) ? 'f32' : dtype);
@@ -24,7 +28,7 @@ export function trainedScale({ task, adapter }: Pick<Job, 'task' | 'adapter'>): 
  * digits in f16, a power of two moves from A to B; their product stays.
  */
 export function valuesInFile(values: TrainedValues, scale: number, dtype: FileDType): Map<string, HostTensor> {
-  return convert(values, scale, dtype).rounded;
+  return convert(values, scale, dtype, false);
 }
 
 /** The values in the scale of training, as the files' rounding leaves them: what previews show and merging takes. */
@@ -33,11 +37,7 @@ export async function roundForExport(values: ReadonlyMap<string, DeviceTensor>, 
 }
 
 export function roundTrained(values: TrainedValues, scale: number, dtype: FileDType): Map<string, HostTensor> {
-  const { rounded, factors } = convert(values, scale, dtype);
-  return new Map([...rounded].map(([name, tensor]) => {
-    const factor = factors.get(name)!;
-    return [name, factor === 1 ? tensor : f32((tensor.data as Float32Array).map((value) => value / factor), tensor.shape)];
-  }));
+  return convert(values, scale, dtype, true);
 }
 
 /** Copies of tensors on the host. */
@@ -47,38 +47,56 @@ export async function readAll(values: ReadonlyMap<string, DeviceTensor>): Promis
   return copies;
 }
 
-function convert(values: TrainedValues, scale: number, dtype: FileDType): { rounded: Map<string, HostTensor>; factors: Map<string, number> } {
-  const rounded = new Map<string, HostTensor>();
-  const factors = new Map<string, number>();
+/** @param isTrained in the scale of training, not in that of files */
+function convert(values: TrainedValues, scale: number, dtype: FileDType, isTrained: boolean): Map<string, HostTensor> {
+  const converted = new Map<string, HostTensor>();
+  const shifts = new Map<string, number>();
   for (const [name, { shape, data }] of values) {
-    const exact = data as Float32Array;
-    const factor = factorOf(name, values, scale, dtype);
-    const scaled = factor === 1 ? exact : exact.map((value) => value * factor);
-    factors.set(name, factor);
-    rounded.set(name, f32(round(scaled, dtypeInFile(name, dtype), name), shape));
+    const factor = factorOf(name, values, scale, dtype, shifts);
+    const own = dtypeInFile(name, dtype);
+    if (factor === 1 && own === 'f32') {
+      converted.set(name, f32(data as Float32Array, shape));
+      continue;
+    }
+    const made = times(data as Float32Array, factor);
+    roundInPlace(made, own, name);
+    if (isTrained && factor !== 1) for (let i = 0; i < made.length; i++) made[i]! /= factor;
+    converted.set(name, f32(made, shape));
   }
-  return { rounded, factors };
+  return converted;
 }
 
-function factorOf(name: string, values: TrainedValues, scale: number, dtype: FileDType): number {
+function times(values: Float32Array, factor: number): Float32Array<ArrayBuffer> {
+  const made = new Float32Array(values);
+  if (factor !== 1) for (let i = 0; i < made.length; i++) made[i]! *= factor;
+  return made;
+}
+
+/** @param shifts of layers that were asked for before */
+function factorOf(name: string, values: TrainedValues, scale: number, dtype: FileDType, shifts: Map<string, number>): number {
   const isUp = name.endsWith(`.${UP}`);
   if (!isUp && !name.endsWith(`.${DOWN}`)) return 1;
-  const shift = dtype === 'f16' ? balance(values, name.slice(0, -(isUp ? UP : DOWN).length), scale) : 1;
+  const layer = name.slice(0, -(isUp ? UP : DOWN).length);
+  const shift = shifts.get(layer) ?? (dtype === 'f16' ? balance(values, layer, scale) : 1);
+  shifts.set(layer, shift);
   return isUp ? scale * shift : 1 / shift;
 }
 
 /** The power of two by which B grows and A shrinks: until most of B is far from subnormal, or they are alike. */
 function balance(values: TrainedValues, layer: string, scale: number): number {
-  const down = largest(values.get(`${layer}${DOWN}`)!.data as Float32Array);
-  const up = largest(values.get(`${layer}${UP}`)!.data as Float32Array) * Math.abs(scale);
   const wanted = LEAST_NORMAL_F16 * 2 ** 8;
+  const up = largest(values.get(`${layer}${UP}`)!.data as Float32Array, wanted / Math.abs(scale)) * Math.abs(scale);
+  if (up >= wanted) return 1;
+  const down = largest(values.get(`${layer}${DOWN}`)!.data as Float32Array);
   const mayDouble = (shift: number): boolean => up > 0 && up * shift < wanted && up * shift * 4 <= down / shift;
   let shift = 1;
   while (mayDouble(shift)) shift *= 2;
   return shift;
 }
 
-const largest = (values: Float32Array): number => values.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
-
-const round = (values: Float32Array, dtype: FileDType, name: string): Float32Array =>
-  dtype === 'f32' ? values : decodeF32(encodeTensor(values, dtype, name) as Uint8Array<ArrayBuffer>, dtype, name);
+/** Largest absolute value, or the first that is `enough`. */
+function largest(values: Float32Array, enough = Infinity): number {
+  let most = 0;
+  for (let i = 0; i < values.length && most < enough; i++) most = Math.max(most, Math.abs(values[i]!));
+  return most;
+}

@@ -1,16 +1,15 @@
 // Proof of a merged model: the written files are opened again, and every changed weight is compared, in f64 and by the
 // definition of the method, with what was trained. All vectors of small models, some of each layer of large ones.
 import { UserError } from '../base/errors.ts';
+import { decodeHalves, roundToBf16, roundToF16 } from '../base/half.ts';
 import { sameShape, sizeOf, type Shape } from '../base/shape.ts';
 import type { DoraAxis } from '../catalog/define/format.ts';
-import { hashInBackground } from '../files/background-hash.ts';
-import { decodeF32, encodeTensor } from '../files/convert.ts';
-import { openSafetensors } from '../files/safetensors.ts';
+import { ReadAhead, type BytesToRead } from '../files/read-ahead.ts';
 import type { WeightFile } from '../files/weight-file.ts';
 import { readParameter } from '../nn/checkpoint-parts.ts';
 import type { Parameters } from '../nn/tensor-layout.ts';
 import type { LayerProof } from './export-proof.ts';
-import type { FileDType } from './export-values.ts';
+import { isComputed, type FileDType } from './export-values.ts';
 import { pieces, someVectors, type LayerPart } from './layer-part.ts';
 import type { StoredFile } from './stored-files.ts';
 
@@ -42,8 +41,8 @@ export interface MergeProofSettings {
   readonly pause?: () => Promise<void>;
 }
 
-/** Multiplications that a proof may take: a second of one core, which is little beside writing a large model. */
-const BUDGET = 5e8;
+/** Multiplications that a proof may take: half a second of one core, which is little beside writing a large model. */
+const BUDGET = 2.5e8;
 /** Vectors of a layer that are compared at least. */
 const LEAST_VECTORS = 16;
 /** What f32 arithmetic may leave beside rounding to the file's element type. */
@@ -55,6 +54,13 @@ const UNTOUCHED = 24;
 interface Place {
   readonly file: WeightFile;
   readonly parameters: Parameters;
+}
+
+export interface PlacedWeight {
+  readonly weight: WeightToProve;
+  /** Null where the base has no such weight. */
+  readonly base: Place | null;
+  readonly written: Place;
 }
 
 /** Collects what is found in the files of one merged model. */
@@ -76,18 +82,30 @@ export class MergeProver {
   }
 
   /**
-   * Compares a weight in its place.
-   * @param base null where the base has no such weight
-   * @param target for messages. Error: `export.not-trained`
+   * Compares weights in their places.
+   * @param target for messages. Errors: `export.not-trained`, `files.*`
    */
-  async weight({ path, shape, axis, exact }: WeightToProve, base: Place | null, written: Place, target: string): Promise<void> {
+  async weights(all: readonly PlacedWeight[], target: string): Promise<void> {
+    const keys = all.map((one) => ({ ...one, key: one.weight.path.slice(one.weight.path.indexOf('.') + 1) }));
+    const written = await ReadAhead.of(keys.flatMap(({ written: place, key }) => bytesOf(place, key)), 'the merged model');
+    try {
+      const base = await ReadAhead.of(keys.flatMap(({ base: place, key }) => (place ? bytesOf(place, key) : [])), 'the base model');
+      try {
+        for (const one of keys) await this.weight(one.weight, await elementsOf(one.written, one.key, written), one.base && await elementsOf(one.base, one.key, base), target);
+      } finally {
+        await base.close();
+      }
+    } finally {
+      await written.close();
+    }
+  }
+
+  private async weight({ path, shape, axis, exact }: WeightToProve, found: Elements, own: Elements | null, target: string): Promise<void> {
     this.settings.onProgress?.(this.layers.length, this.total);
     const count = shape[axis === 'output' ? 0 : 1] ?? 1;
     const vectors = someVectors(path, count, Math.max(LEAST_VECTORS, Math.ceil(this.share * count)));
     this.compared += vectors.length;
     this.all += count;
-    const key = path.slice(path.indexOf('.') + 1);
-    const [found, own] = [elementsOf(written, key), base && elementsOf(base, key)];
     const trained = exact();
     const sums = { error: 0, rounding: 0, change: 0, size: 0 };
     for (const part of pieces(shape, axis, vectors)) {
@@ -120,16 +138,17 @@ interface Distances {
   size: number;
 }
 
+const NEAREST: Readonly<Record<FileDType, (value: number) => number>> = { f32: Math.fround, f16: roundToF16, bf16: roundToBf16 };
+
 /** Squares of written − trained, of what the element type alone takes, of trained − base, and of trained. */
 function addDistances(sums: Distances, written: Float64Array, trained: Float64Array, base: Float64Array, dtype: FileDType): void {
-  const single = Float32Array.from(trained);
-  const nearest = dtype === 'f32' ? single : decodeF32(encodeTensor(single, dtype) as Uint8Array<ArrayBuffer>, dtype);
+  const nearest = NEAREST[dtype];
   for (let i = 0; i < trained.length; i++) {
     const wanted = trained[i]!;
     // What is no number in the base stays none.
     if (!Number.isFinite(wanted) && !Number.isFinite(written[i]!)) continue;
     sums.error += (written[i]! - wanted) ** 2;
-    sums.rounding += (nearest[i]! - wanted) ** 2;
+    sums.rounding += (nearest(wanted) - wanted) ** 2;
     sums.change += (wanted - base[i]!) ** 2;
     sums.size += wanted * wanted;
   }
@@ -140,21 +159,29 @@ interface Elements {
   take(part: LayerPart): Float64Array;
 }
 
-/** Elements of a parameter; those of 16 bits are decoded only where a part wants them. */
-function elementsOf({ file, parameters }: Place, key: string): Elements {
+/** Where the elements of a parameter lie one after the other; nowhere if they have to be put together. */
+function bytesOf({ file, parameters }: Place, key: string): BytesToRead[] {
   const { tensor, form } = parameters.get(key)!;
-  const stored = file.tensors.get(tensor)!.dtype;
-  const dtype = stored === 'f16' || stored === 'bf16' ? stored : 'f32';
-  if (dtype === 'f32' || (form !== 'same' && form !== 'reshaped')) {
+  const { dtype, file: path, offset, length } = file.locate(tensor);
+  return isComputed(dtype) && (form === 'same' || form === 'reshaped') ? [{ file: path, offset, length }] : [];
+}
+
+/** Elements of a parameter; those of 16 bits are decoded only where a part wants them. */
+async function elementsOf({ file, parameters }: Place, key: string, ahead: ReadAhead): Promise<Elements> {
+  const { dtype } = file.tensors.get(parameters.get(key)!.tensor)!;
+  const type = isComputed(dtype) ? dtype : 'f32';
+  const [place] = bytesOf({ file, parameters }, key);
+  if (!place) {
     const values = readParameter(file, parameters, key);
-    return { dtype, take: (part) => part.takeWeight(values) };
+    return { dtype: type, take: (part) => part.takeWeight(values) };
   }
-  const { buffer, byteOffset, byteLength } = file.read(tensor).bytes;
+  const { buffer, byteOffset, byteLength } = await ahead.take(place);
+  if (type === 'f32') {
+    const values = new Float32Array(buffer, byteOffset, byteLength / 4);
+    return { dtype: type, take: (part) => part.takeWeight(values) };
+  }
   const bits = new Uint16Array(buffer, byteOffset, byteLength / 2);
-  return {
-    dtype,
-    take: (part) => Float64Array.from(decodeF32(new Uint8Array(Uint16Array.from(part.takeWeight(bits)).buffer), dtype)),
-  };
+  return { dtype: type, take: (part) => decodeHalves(part.takeWeight(bits), type) };
 }
 
 const damaged = (target: string, what: string): UserError =>
@@ -175,14 +202,6 @@ export function proveUntouched(base: Pick<WeightFile, 'tensors' | 'read'>, writt
     const name = untouched[Math.floor((i * untouched.length) / count)]!;
     if (Buffer.compare(base.read(name).bytes, written.read(name).bytes) !== 0) throw damaged(target, `"${name}" differs`);
   }
-}
-
-/**
- * A file must hold the bytes that were given to be written, all of them.
- * @param hash SHA-256 of its data section. Error: `export.damaged`
- */
-export async function proveBytes(path: string, hash: string, target: string, signal?: AbortSignal): Promise<void> {
-  if (await hashInBackground(path, openSafetensors(path).dataStart, signal) !== hash) throw damaged(target, 'its bytes differ');
 }
 
 const percent = (value: number): string => `${(100 * value).toPrecision(2)} %`;

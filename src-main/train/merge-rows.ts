@@ -5,13 +5,16 @@ import { sameShape, sizeOf, type Shape } from '../base/shape.ts';
 import type { AdaptedLayer, Adapter } from '../catalog/define/adapter.ts';
 import { decodeF32, encodeTensor } from '../files/convert.ts';
 import type { TensorOutput } from '../files/safetensors-copy.ts';
-import { createBuilder } from '../graph/builder.ts';
+import { createBuilder, type Builder } from '../graph/builder.ts';
+import type { Value } from '../graph/types.ts';
 import { castTo } from '../nn/cast.ts';
 import type { HostData, HostTensor, Program, Runtime, WeightSource } from '../runtime/runtime.ts';
 import type { FileDType } from './export-values.ts';
 
 /** Elements that are merged at once. */
 const ELEMENTS = 1 << 19;
+/** A sum of squares below this has no element that is infinite in f16 (from 65520 on), or no number. */
+const SAFE_SIZE = 65000 ** 2;
 /** Programs that are kept: models have few shapes of layers. */
 const MOST_PROGRAMS = 64;
 
@@ -78,52 +81,56 @@ export class RowMerger {
     for (const rows of pieces) {
       const program = await this.program(what, rows.shape, `sums ${from}`, (g, weight, leaves) => {
         const own = what.adapter.rowSums!(g, castTo(g, weight, 'f32'), leaves, what.settings)!;
-        return g.add(g.input('sums', shape, 'f32'), own);
+        return { made: g.add(g.input('sums', shape, 'f32'), own) };
       }, computed(from));
-      sums = { dtype: 'f32', shape, data: await this.run(program, rows, from, sums) };
+      sums = { dtype: 'f32', shape, data: (await this.run(program, rows, from, sums))['made']! };
     }
     return sums;
   }
 
   private async mergeRows(what: LayerToMerge, stored: StoredRows, rows: Rows, sums: HostTensor | null): Promise<Uint8Array<ArrayBuffer>> {
     const { to, name } = stored;
-    const exact = async (): Promise<Uint8Array<ArrayBuffer>> => encodeTensor(await this.exact(what, stored, rows, sums), to, name) as Uint8Array<ArrayBuffer>;
-    if (to !== 'f16') return exact();
-    const halves = (await this.compute(what, stored, rows, sums, to)) as Uint16Array<ArrayBuffer>;
-    // An infinity is one of the base, or an overflow, of which the exact way tells.
-    return hasInfinity(halves) ? exact() : new Uint8Array(halves.buffer, halves.byteOffset, halves.byteLength);
+    if (to === 'f16') {
+      const { made, size } = await this.compute(what, stored, rows, sums, to);
+      if (size![0]! < SAFE_SIZE) return new Uint8Array(made.buffer as ArrayBuffer, made.byteOffset, made.byteLength);
+    }
+    // What may be too large for f16, or is infinite in the base already: here the encoder looks at each element.
+    const { made } = await this.compute(what, stored, rows, sums, 'f32');
+    return encodeTensor(made as Float32Array, to, name) as Uint8Array<ArrayBuffer>;
   }
 
-  private async exact(what: LayerToMerge, stored: StoredRows, rows: Rows, sums: HostTensor | null): Promise<Float32Array> {
-    return (await this.compute(what, stored, rows, sums, 'f32')) as Float32Array;
-  }
-
-  private async compute(what: LayerToMerge, { from }: StoredRows, rows: Rows, sums: HostTensor | null, to: ComputeDType): Promise<HostData> {
+  /** The merged rows; in f16, with the sum of their squares before rounding. */
+  private async compute(what: LayerToMerge, { from }: StoredRows, rows: Rows, sums: HostTensor | null, to: ComputeDType): Promise<{ made: HostData; size?: Float32Array }> {
     const program = await this.program(what, rows.shape, `rows ${from} ${to}`, (g, weight, leaves) => {
       const all = sums === null ? [] : [g.input('sums', sums.shape, 'f32')];
-      return castTo(g, what.adapter.merge(g, castTo(g, weight, 'f32'), leaves, what.settings, ...all), to);
+      const merged = what.adapter.merge(g, castTo(g, weight, 'f32'), leaves, what.settings, ...all);
+      const size = (): Value => g.sumSquares(merged, { axes: merged.shape.map((_, axis) => axis), keep: false });
+      return { made: castTo(g, merged, to), ...(to === 'f16' ? { size: size() } : {}) };
     }, computed(from));
-    return this.run(program, rows, from, sums);
+    const { made, size } = await this.run(program, rows, from, sums);
+    return { made: made!, ...(size ? { size: size as Float32Array } : {}) };
   }
 
-  private run(program: Program, rows: Rows, from: FileDType, sums: HostTensor | null): Promise<HostData> {
+  private run(program: Program, rows: Rows, from: FileDType, sums: HostTensor | null): Promise<Record<string, HostData>> {
     return scoped(async (keep) => {
       const feeds = new Map([...rows.feeds].map(([name, tensor]) => [name, keep(this.runtime.upload(tensor))]));
       const data = from === 'f16' ? halvesOf(rows.base) : decodeF32(rows.base, from);
       feeds.set('weight', keep(this.runtime.upload({ dtype: computed(from), shape: rows.shape, data })));
       if (sums) feeds.set('sums', keep(this.runtime.upload(sums)));
-      return keep((await program.run(feeds)).get('made')!).read();
+      const results: Record<string, HostData> = {};
+      for (const [name, tensor] of await program.run(feeds)) results[name] = await keep(tensor).read();
+      return results;
     });
   }
 
-  private async program({ layer, adapter, settings }: LayerToMerge, shape: Shape, what: string, make: (g: ReturnType<typeof createBuilder>, weight: Parameters<Adapter['merge']>[1], leaves: Parameters<Adapter['merge']>[2]) => ReturnType<Adapter['merge']>, dtype: ComputeDType): Promise<Program> {
+  private async program({ layer, adapter, settings }: LayerToMerge, shape: Shape, what: string, make: (g: Builder, weight: Value, leaves: Parameters<Adapter['merge']>[2]) => Readonly<Record<string, Value>>, dtype: ComputeDType): Promise<Program> {
     const key = JSON.stringify([what, adapter.label, layer.kind, shape, settings]);
     const known = this.programs.get(key);
     if (known) return known;
     if (this.programs.size >= MOST_PROGRAMS) await this.dispose();
     const g = createBuilder();
     const leaves = Object.fromEntries(adapter.parameters({ ...layer, shape }, settings).map((one) => [one.name, g.trainable(one.name, one.shape)]));
-    const graph = g.graph({ made: make(g, g.input('weight', shape, dtype), leaves) });
+    const graph = g.graph(make(g, g.input('weight', shape, dtype), leaves));
     const program = await this.runtime.compile(graph, { weights: this.weights, name: 'merge' });
     this.programs.set(key, program);
     return program;
@@ -160,12 +167,3 @@ function sumsShape({ layer, adapter, settings }: LayerToMerge, shape: Shape): Sh
 const computed = (stored: FileDType): ComputeDType => (stored === 'f16' ? 'f16' : 'f32');
 const zeros = (shape: Shape): HostTensor => ({ dtype: 'f32', shape, data: new Float32Array(sizeOf(shape)) });
 const halvesOf = ({ buffer, byteOffset, byteLength }: Uint8Array<ArrayBuffer>): Uint16Array<ArrayBuffer> => new Uint16Array(buffer, byteOffset, byteLength / 2);
-
-/** Whether some f16 bits are no finite number: all five bits of the exponent are set. */
-function hasInfinity(bits: Uint16Array): boolean {
-  const pairs = new Uint32Array(bits.buffer, bits.byteOffset, bits.length >> 1);
-  // Adding one at the lowest bit of an exponent carries out of it only when all are set.
-  let carries = 0;
-  for (let i = 0; i < pairs.length; i++) carries |= (pairs[i]! & 0x7c007c00) + 0x04000400;
-  return (carries & 0x80008000) !== 0 || (bits.length % 2 === 1 && (bits.at(-1)! & 0x7c00) === 0x7c00);
-}

@@ -15,8 +15,8 @@ import { placed, putParameter } from '../nn/tensor-layout.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { asAdapter } from './export-picture.ts';
 import { axisOfRun, MAGNITUDE, type ExportSource, type SourceLayer } from './export-source.ts';
-import { roundTrained, trainedScale, type FileDType } from './export-values.ts';
-import { changedNames, MergeProver, proveBytes, proveUntouched, type MergeProof, type WeightToProve } from './merge-proof.ts';
+import { isComputed, roundTrained, trainedScale, type FileDType } from './export-values.ts';
+import { changedNames, MergeProver, proveUntouched, type MergeProof, type WeightToProve } from './merge-proof.ts';
 import { canMergeRows, RowMerger, type LayerToMerge, type StoredRows } from './merge-rows.ts';
 import { Merger, readLayer, type ValueOf } from './merged-weights.ts';
 import type { OpenModel } from './open-model.ts';
@@ -179,7 +179,7 @@ async function proveFolder({ stored }: OpenModel, folder: string, weights: reado
     const own = weights.filter(({ path }) => path.startsWith(`${component}.`));
     const changed = new Set(own.map(({ path }) => path.slice(component.length + 1)));
     if (base) proveUntouched(asParameters(base), file, (name) => changed.has(name), target);
-    for (const weight of own) await prover.weight(weight, base?.parameters.has(weight.path.slice(component.length + 1)) ? base : null, written, target);
+    await prover.weights(own.map((weight) => ({ weight, base: base?.parameters.has(weight.path.slice(component.length + 1)) ? base : null, written })), target);
   }
 }
 
@@ -206,14 +206,11 @@ async function saveFiles({ baseModel, model }: { readonly baseModel: OpenModel; 
   try {
     for (const { file, target, unproved } of places) {
       const metadata = { ...Object.fromEntries(file.metadata), ...modelTexts(model, settings.title), ...mergedTexts(file.path, settings) };
-      const hash = await writeChangedCopy(unproved, file.path, file.tensors, changedTensors(file, byPath, settings), {
+      await writeChangedCopy(unproved, file.path, file.tensors, changedTensors(file, byPath, settings), {
         metadata, hashKey: 'modelspec.hash_sha256',
         ...(settings.onProgress ? { onProgress: settings.onProgress } : {}), ...(settings.pause ? { pause: settings.pause } : {}),
       });
-      await proveBoth(
-        (signal) => proveBytes(unproved, hash, target, signal),
-        () => proveTensors(baseModel, file, unproved, byPath, prover, target),
-      );
+      await proveTensors(baseModel, file, unproved, byPath, prover, target);
     }
     for (const { unproved, target } of places) await renameOver(unproved, target);
   } finally {
@@ -222,27 +219,15 @@ async function saveFiles({ baseModel, model }: { readonly baseModel: OpenModel; 
   return `${settings.target}.safetensors`;
 }
 
-/** Both at once. A damaged file fails in both ways, and then the first says why. */
-async function proveBoth(bytes: (signal: AbortSignal) => Promise<void>, tensors: () => Promise<void>): Promise<void> {
-  const stop = new AbortController();
-  const results = await Promise.allSettled([bytes(stop.signal), tensors().catch((error: unknown) => {
-    if (error instanceof UserError && error.code === 'export.stopped') stop.abort(error);
-    throw error;
-  })]);
-  for (const result of results) if (result.status === 'rejected') throw result.reason;
-}
-
 async function proveTensors({ stored }: OpenModel, base: StoredFile, path: string, weights: ReadonlyMap<string, MergeWeight>, prover: MergeProver, target: string): Promise<void> {
   const file = openSafetensors(path);
   const changed = changedNames(base, new Set(weights.keys()));
-  proveUntouched(openSafetensors(base.path), file, (name) => changed.has(name), target);
-  for (const { parameters } of base.tensors) {
-    for (const parameter of parameters) {
-      const weight = weights.get(parameter.path);
-      const component = stored.get(parameter.path.slice(0, parameter.path.indexOf('.')));
-      if (weight && component) await prover.weight(weight, component, { file, parameters: component.parameters }, target);
-    }
-  }
+  proveUntouched(base.file, file, (name) => changed.has(name), target);
+  await prover.weights(base.tensors.flatMap(({ parameters }) => parameters.flatMap((parameter) => {
+    const weight = weights.get(parameter.path);
+    const component = stored.get(parameter.path.slice(0, parameter.path.indexOf('.')));
+    return weight && component ? [{ weight, base: component, written: { file, parameters: component.parameters } }] : [];
+  })), target);
 }
 
 /** A checkpoint keeps its own parts; a part from another file in which nothing changed stays there. */
@@ -260,8 +245,7 @@ function modelTexts({ knownAs, noise, nativeSide }: Model, title: string): Recor
   };
 }
 
-function changedTensors({ path: file, tensors }: StoredFile, weights: ReadonlyMap<string, MergeWeight>, { dtype }: MergeSettings): Map<string, ChangedTensor> {
-  const source = openWeights(file);
+function changedTensors({ file, tensors }: StoredFile, weights: ReadonlyMap<string, MergeWeight>, { dtype }: MergeSettings): Map<string, ChangedTensor> {
   return new Map(tensors.flatMap((tensor): [string, ChangedTensor][] => {
     const own = tensor.parameters.filter(({ path }) => weights.has(path));
     if (own.length === 0) return [];
@@ -275,14 +259,12 @@ function changedTensors({ path: file, tensors }: StoredFile, weights: ReadonlyMa
       write: async (base, output) => {
         if (await mergeRows?.({ base, output })) return;
         // A tensor that joins parameters keeps those that do not change.
-        const all = isWhole ? await weight.merge() : source.readF32(name);
+        const all = isWhole ? await weight.merge() : file.readF32(name);
         if (!isWhole) for (const place of own) putParameter(all, place, await weights.get(place.path)!.merge());
         await output.write(encodeTensor(all, to, name));
       },
     }]];
   }));
 }
-
-const isComputed = (dtype: StoredTensor['dtype']): dtype is FileDType => dtype === 'f16' || dtype === 'bf16' || dtype === 'f32';
 
 const storedType = ({ dtype }: StoredTensor): FileDType => (isComputed(dtype) ? dtype : 'f32');

@@ -183,7 +183,7 @@ function readLayer(adapter: AdapterFile, layer: string, parts: Parts, weight: Sh
     const fits = part === DOWN && middle !== undefined ? sameShape(file.tensors.get(middle)!.shape, [rank, rank, ...wanted.slice(2)]) && shape[1] === wanted[1] : isFree ? sizeOf(shape) === sizeOf(wanted) : sameShape(withoutOnes(shape), withoutOnes(wanted));
     if (!fits || rank === 0) throw wrongShape(path, key, shape, showShape(wanted));
     const data = part === DOWN && middle !== undefined ? foldMiddle(file, key, middle) : file.readF32(key);
-    if (!data.every(Number.isFinite)) {
+    if (!isAllFinite(data)) {
       throw new UserError('adapter.not-finite', `"${shown(key)}" in "${path}" holds values that are not numbers: the training that made it failed, use an earlier file.`, { path, key });
     }
     tensors.set(part, f32(part === UP && scale !== 1 ? data.map((value) => value * scale) : data, wanted));
@@ -193,6 +193,11 @@ function readLayer(adapter: AdapterFile, layer: string, parts: Parts, weight: Sh
   // Its shape was checked with the axis.
   if (axis && parts.has(MAGNITUDE)) read(MAGNITUDE, magnitudeShape(weight, axis), true);
   return { rank, scale, tensors };
+}
+
+function isAllFinite(values: Float32Array): boolean {
+  for (let i = 0; i < values.length; i++) if (!Number.isFinite(values[i])) return false;
+  return true;
 }
 
 /** A 1x1 convolution and a linear layer store the same numbers. */

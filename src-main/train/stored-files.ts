@@ -27,6 +27,7 @@ export interface StoredTensor {
 
 export interface StoredFile {
   readonly path: string;
+  readonly file: WeightFile;
   readonly metadata: ReadonlyMap<string, string>;
   /** In the order of their bytes. */
   readonly tensors: readonly StoredTensor[];
@@ -56,6 +57,6 @@ export function storedFiles(components: ReadonlyMap<string, StoredComponent>): S
       const { offset, length } = file.locate(name);
       return { name, dtype, shape, offset, length, parameters: holds.get(path)?.get(name) ?? [] };
     });
-    return { path, metadata: file.metadata, tensors: tensors.sort((a, b) => a.offset - b.offset || a.length - b.length) };
+    return { path, file, metadata: file.metadata, tensors: tensors.sort((a, b) => a.offset - b.offset || a.length - b.length) };
   });
 }

@@ -19,7 +19,7 @@ const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes)
 
 test('bytes of its own memory and of others lie where they belong, and the hash is that of all in their order', async () => {
   const path = join(folder, 'written');
-  const file = await open(path, 'w');
+  const file = await open(path, 'w+');
   const writer = new BackgroundWriter(file.fd);
   const all: Buffer[] = [];
   let at = 5;
@@ -37,7 +37,7 @@ test('bytes of its own memory and of others lie where they belong, and the hash 
     }
     at += bytes.length;
   }
-  expect(await writer.end()).toBe(sha256(Buffer.concat(all)));
+  expect(await writer.finish()).toBe(sha256(Buffer.concat(all)));
   await writer.close();
   await file.close();
   expect(readFileSync(path).subarray(5).equals(Buffer.concat(all))).toBe(true);
@@ -48,9 +48,24 @@ test.skipIf(!existsSync('/dev/full'))('a full disk reaches whoever waits, and on
   const writer = new BackgroundWriter(file.fd);
   const memory = await writer.take();
   writer.put(memory, 10, 0);
-  await expect(writer.end()).rejects.toMatchObject({ code: 'ENOSPC' });
+  await expect(writer.finish()).rejects.toMatchObject({ code: 'ENOSPC' });
   await expect(writer.take()).rejects.toMatchObject({ code: 'ENOSPC' });
   await writer.close();
+  await file.close();
+});
+
+test.skipIf(!existsSync('/dev/zero'))('a disk that gives back other bytes than it was given is found', async () => {
+  const file = await open('/dev/zero', 'r+');
+  for (const [byte, outcome] of [[0, 'right'], [1, 'EDIFFERS']] as const) {
+    const writer = new BackgroundWriter(file.fd);
+    writer.put(new Uint8Array(PIECE).buffer, PIECE, 0);
+    const bytes = new Uint8Array(1 << 16);
+    bytes[bytes.length - 1] = byte;
+    writer.put(bytes.buffer, bytes.length, PIECE);
+    if (outcome === 'right') expect(await writer.finish()).toBe(sha256(new Uint8Array(PIECE + (1 << 16))));
+    else await expect(writer.finish()).rejects.toMatchObject({ code: outcome });
+    await writer.close();
+  }
   await file.close();
 });
 
