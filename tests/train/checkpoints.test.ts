@@ -119,6 +119,8 @@ describe('what a model predicts', () => {
   test('is said by marks of XL checkpoints', () => {
     expect(noiseOf('sdxl', { v_pred: [0] })).toMatchObject({ prediction: 'v_prediction', zeroTerminalSnr: false });
     expect(noiseOf('sdxl', { v_pred: [0], ztsnr: [0] })).toMatchObject({ prediction: 'v_prediction', zeroTerminalSnr: true });
+    // As ComfyUI reads it: alone the second mark says nothing.
+    expect(noiseOf('sdxl', { ztsnr: [0] })).toMatchObject({ prediction: 'epsilon', zeroTerminalSnr: false });
   });
 
   test('is said by the metadata where no mark does', () => {
@@ -158,6 +160,11 @@ describe('what is refused', () => {
     ['model.unsupported', () => sparse({ 'noise_refiner.0.attention.k_norm.weight': [1], 'cap_embedder.1.weight': [3840, 1] }), 'Z-Image'],
     ['model.unsupported', () => sparse({ 'head.modulation': [1, 2, 5120] }), 'Wan'],
     ['model.unsupported', () => sparse({ 'txt_norm.weight': [1] }), 'Qwen-Image'],
+    ['model.unsupported', () => sparse({ emb_params: [4, 768] }), 'an embedding'],
+    ['model.unsupported', () => sparse({ clip_l: [4, 768], clip_g: [4, 1280] }), 'an embedding'],
+    ['model.unsupported', () => sparse({ 'vision_model.encoder.layers.0.self_attn.q_proj.weight': [1024, 1024] }), 'a vision encoder'],
+    ['model.unsupported', () => sparse({ 'adaln_single.linear.weight': [1, 1], 'patchify_proj.weight': [1, 1] }), 'LTX-Video'],
+    ['model.unsupported', () => sparse({ 'encoder.block.0.layer.0.SelfAttention.k.weight': [1, 1] }), 'T5'],
     ['model.unsupported', () => sparse({ 'lora_unet_down_blocks_0.lora_down.weight': [4, 4] }), 'adapter'],
     ['model.unsupported', () => sparse(rename(sdxl, VAE, '')), 'base.vae'],
     ['model.unsupported', () => sparse(keyList('sd15').diffusers['text_encoder']!), 'text encoder'],
@@ -184,6 +191,18 @@ describe('what is refused', () => {
     refusal('files.pickle', () => openModel(write('model.ckpt', 'PK\u0003\u0004 archive/data.pkl')));
     refusal('files.pickle', () => openModel(write('model.pt', '\u0080\u0002\u008a\u000a')));
     refusal('files.gguf', () => openModel(write('model.gguf', 'GGUF\u0003\u0000\u0000\u0000')));
+  });
+
+  test('one of two text encoders, when it is wanted', () => {
+    for (const [part, component, what] of [['embedders.0.', 'text_encoder"', 'CLIP-L, 768'], ['embedders.1.', 'text_encoder_2"', 'OpenCLIP bigG, 1280']] as const) {
+      const model = modelOf(sparse(without(sdxl, part)));
+      expect([model.label, model.lacks]).toEqual([KINDS.sdxl, [component.slice(0, -1)]]);
+      const { message } = refusal('model.missing-part', () => model.textEncoders);
+      for (const word of [component, what, 'base.textEncoders']) expect(message).toContain(word);
+      const found = openModel({ model: sparse(without(sdxl, part)), textEncoders: [sparse(keyList('sdxl').diffusers[component.slice(0, -1)]!)] });
+      expect(detectModel(found.files).textEncoders.map((encoder) => encoder.component)).toEqual(['text_encoder', 'text_encoder_2']);
+    }
+    expect(modelOf(sparse(without(without(sdxl, VAE), 'conditioner'))).lacks).toEqual(['vae', 'text_encoder']);
   });
 
   test('missing, misshapen and unknown tensors, by name', () => {
