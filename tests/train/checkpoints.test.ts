@@ -12,6 +12,7 @@ import { ldmUnetNames } from '../../src-main/nn/ldm-unet-names.ts';
 import { findParts } from '../../src-main/nn/checkpoint-parts.ts';
 import { putParameter } from '../../src-main/nn/tensor-layout.ts';
 import { inspectCommand } from '../../src-main/train/inspect.ts';
+import { noiseOf as noiseOfJob } from '../../src-main/train/noise-of.ts';
 import { openModel, type OpenModel } from '../../src-main/train/open-model.ts';
 import { storedFiles } from '../../src-main/train/stored-files.ts';
 import { refusal, temporaryFolder } from '../files/temporary.ts';
@@ -127,6 +128,20 @@ describe('what a model predicts', () => {
     expect(noiseOf('sdxl', {}, { 'modelspec.prediction_type': 'v' }).prediction).toBe('v_prediction');
     expect(noiseOf('sdxl', {}, { 'modelspec.predict_key': 'epsilon' }).prediction).toBe('epsilon');
     expect(noiseOf('sdxl', { v_pred: [0] }, { 'modelspec.prediction_type': 'epsilon' }).prediction).toBe('v_prediction');
+  });
+
+  test('is what the user says, whatever the file does', () => {
+    const said = (prediction: 'auto' | 'epsilon' | 'v', more: Shapes = {}, zeroTerminalSnr = false) => {
+      const { noise, prediction: used } = noiseOfJob({ base: { model: '', prediction }, noise: { schedule: 'auto', zeroTerminalSnr, minTimestep: 0 } }, modelOf(sparse({ ...keyList('sdxl').ldm, ...more })));
+      return [used, noise.prediction, noise.zeroTerminalSnr];
+    };
+    const marked = { v_pred: [0], ztsnr: [0] };
+    expect(said('auto', marked)).toEqual(['v_prediction', 'v_prediction', true]);
+    expect(said('v', marked)).toEqual(['v_prediction', 'v_prediction', true]);
+    expect(said('v')).toEqual(['v_prediction', 'v_prediction', false]);
+    expect(said('v', {}, true)).toEqual(['v_prediction', 'v_prediction', true]);
+    // Noise cannot be predicted where there is nothing else.
+    expect(said('epsilon', marked)).toEqual(['epsilon', 'epsilon', false]);
   });
 
   test.each([[0.08, 'epsilon', 512], [0.1, 'v_prediction', 768]] as const)('of version 2 is told by the spread %d of a weight', (deviation, prediction, side) => {
