@@ -123,7 +123,7 @@ function inspectModel(path: string): InspectResult {
 
 /** A base model in one file; any other weights with the reason why they are none. */
 function inspectCheckpoint(path: string, weights: WeightFile): InspectResult {
-  if (weights.metadata.has('adora.checkpoint') || !path.endsWith('.safetensors')) return inspectWeights(weights);
+  if (weights.metadata.has('adora.checkpoint') || statSync(path).isDirectory() || path.endsWith('.json')) return inspectWeights(weights);
   try {
     return inspectModel(path);
   } catch (error) {

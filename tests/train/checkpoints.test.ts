@@ -2,9 +2,11 @@
 import { createHash } from 'node:crypto';
 import { closeSync, openSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
+import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Model } from '../../src-main/catalog/define/family.ts';
-import { detectModel } from '../../src-main/catalog/families/index.ts';
+import { UserError } from '../../src-main/base/errors.ts';
+import { detectModel, summariseCheckpoint } from '../../src-main/catalog/families/index.ts';
 import { f16ToF32 } from '../../src-main/base/half.ts';
 import { decodeF32, encodeTensor } from '../../src-main/files/convert.ts';
 import { openSafetensors } from '../../src-main/files/safetensors.ts';
@@ -262,6 +264,42 @@ test('inspect says what a checkpoint is, or why it is none', async () => {
   expect(data).toMatchObject({ what: 'model', parts: [{ name: 'unet', tensors: 1680 }, { name: 'vae' }, { name: 'text_encoder' }, { name: 'text_encoder_2', tensors: 517 }] });
   const flux = await inspectCommand({ file: sparse({ 'double_blocks.0.img_attn.norm.key_norm.scale': [128] }), tensors: false });
   expect(flux).toMatchObject({ text: expect.stringContaining('FLUX.1') as string, data: { what: 'weights' } });
+});
+
+test('a checkpoint is one by its contents, whatever its name ends in', async () => {
+  for (const name of ['model.SAFETENSORS', 'model.sft', 'モデル \u00fc (1)']) {
+    const path = join(temporaryFolder(), name);
+    writeSparse(path, keyList('sd15').ldm);
+    expect((await inspectCommand({ file: path, tensors: false })).text).toContain(KINDS.sd15);
+  }
+});
+
+describe('headers that somebody changed', () => {
+  const names = (['sd15', 'sdxl'] as const).map((kind) => ({ ldm: keyList(kind).ldm, keys: Object.keys(keyList(kind).ldm) }));
+  const change = fc.record({ at: fc.nat(), how: fc.constantFrom('lose', 'rename', 'shape', 'flat', 'dtype', 'again'), with: fc.nat({ max: 4000 }) });
+
+  test('are refused by a sentence, or still are what they were', () => {
+    fc.assert(fc.property(fc.constantFrom(...names), fc.array(change, { minLength: 1, maxLength: 6 }), ({ ldm, keys }, changes) => {
+      const tensors = new Map(Object.entries(ldm).map(([name, shape]) => [name, { dtype: 'f16', shape }]));
+      for (const { at, how, with: value } of changes) {
+        const name = keys[at % keys.length]!;
+        const found = tensors.get(name) ?? { dtype: 'f16', shape: [] };
+        if (how !== 'again') tensors.delete(name);
+        if (how === 'rename') tensors.set(name.replace(/\d+/, String(value)), found);
+        if (how === 'shape') tensors.set(name, { ...found, shape: found.shape.map((extent, i) => (i === value % 4 ? value : extent)) });
+        if (how === 'flat') tensors.set(name, { ...found, shape: value % 2 ? [] : [...found.shape, 1] });
+        if (how === 'dtype') tensors.set(name, { ...found, dtype: ['i64', 'bool', 'f8_e4m3', 'f64', 'u8'][value % 5]! });
+        if (how === 'again') tensors.set(name.replace(/^[^.]+\.[^.]+\./, ['', 'vae.', 'model.', 'text_encoder.'][value % 4]!), found);
+      }
+      try {
+        const { label } = summariseCheckpoint({ path: 'file', tensors, metadata: new Map(), readF32: () => new Float32Array(320) });
+        expect(Object.values(KINDS).map((kind) => kind.split(',')[0])).toContain(label);
+      } catch (error) {
+        if (!(error instanceof UserError)) throw error;
+        expect(error.message).toMatch(/\w+\.$/);
+      }
+    }), { numRuns: 40 });
+  });
 });
 
 describe.each(kinds)('the tiny checkpoint of %s', (kind) => {
