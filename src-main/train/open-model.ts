@@ -108,10 +108,9 @@ function modelOf(root: string, { components, unused, readText }: OpenedFiles, is
 /** Byte ranges for what lies as the graph wants it; memory for what does not. */
 function locate({ file, parameters, key, place }: Found): WeightLocation {
   const { dtype, shape, ...location } = rowsOf(file.locate(place.tensor), place.form === 'rows' ? { first: place.firstRow, count: place.shape[0]! } : undefined);
-  // bf16 is not computed in; its values are exact in f32.
-  if (dtype !== 'f32' && dtype !== 'f16') return { kind: 'memory', data: readParameter(file, parameters, key) };
-  if (place.form !== 'transposed') return { kind: 'file', ...location };
-  if (dtype === 'f32') return { kind: 'memory', data: readParameter(file, parameters, key) };
+  const isHere = dtype === 'f32' || dtype === 'f16' || dtype === 'bf16';
+  if (isHere && place.form !== 'transposed') return { kind: 'file', ...location, ...(dtype === 'bf16' ? { isBf16: true } : {}) };
+  if (dtype !== 'f16') return { kind: 'memory', data: readParameter(file, parameters, key) };
   const { bytes } = file.read(place.tensor);
   return { kind: 'memory', data: transposed(new Uint16Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 2), shape) };
 }

@@ -348,15 +348,16 @@ function valuesAt(model: OpenModel, path: string): Float32Array {
   const isHalf = model.storedDType(path) === 'f16';
   if (location.kind === 'memory') return isHalf ? f16ToF32(location.data as Uint16Array) : (location.data as Float32Array);
   const bytes = new Uint8Array(readFileSync(location.file).subarray(location.offset, location.offset + location.length));
-  return decodeF32(bytes, isHalf ? 'f16' : 'f32');
+  return decodeF32(bytes, location.isBf16 ? 'bf16' : isHalf ? 'f16' : 'f32');
 }
 
-test('only transposed tensors and bf16 are held in memory', () => {
+test('only transposed tensors are held in memory', () => {
   const inMemory = (kind: Kind): string[] => {
     const model = openModel(goldenPath('checkpoints', `${kind}.safetensors`));
     return [...model.files].flatMap(([component, { tensors }]) => [...tensors.keys()].map((key) => `${component}.${key}`)).filter((path) => model.weights(path).kind === 'memory');
   };
   expect(inMemory('sd15')).toEqual([]);
+  expect(inMemory('sd21')).toEqual([]);
   expect(inMemory('sdxl')).toEqual(['text_encoder_2.text_projection.weight']);
   expect(openSafetensors(goldenPath('checkpoints', 'sdxl.safetensors')).tensors.get('conditioner.embedders.1.model.text_projection')!.dtype).toBe('f16');
 });

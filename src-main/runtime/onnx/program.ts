@@ -143,10 +143,10 @@ const weightFiles = (segment: Segment, weights: WeightSource): string[] =>
 
 const placeWeights = (weights: WeightSource, folder: string | null): PlaceWeight => (value) => {
   const location = weights(value.leaf!.name);
-  if (location.kind === 'memory') return bytesOf(location.data);
-  const { file, offset, length } = location;
+  if (location.kind === 'memory') return { bytes: bytesOf(location.data), dtype: value.dtype };
+  const { file, offset, length, isBf16 = false } = location;
   const path = folder === null ? null : dataPath(file, folder);
-  return path === null ? readBytes(file, offset, length) : { location: path, offset, length };
+  return { bytes: path === null ? readBytes(file, offset, length) : { location: path, offset, length }, dtype: isBf16 ? 'bf16' : value.dtype };
 };
 
 /** Weights that ONNX Runtime cannot find by a relative path, as those on another drive. */
