@@ -219,7 +219,7 @@ describe('what is refused', () => {
       const found = openModel({ model: sparse(without(sdxl, part)), textEncoders: [sparse(keyList('sdxl').diffusers[component.slice(0, -1)]!)] });
       expect(detectModel(found.files).textEncoders.map((encoder) => encoder.component)).toEqual(['text_encoder', 'text_encoder_2']);
     }
-    expect(modelOf(sparse(without(without(sdxl, VAE), 'conditioner'))).lacks).toEqual(['vae', 'text_encoder']);
+    expect(modelOf(sparse(without(without(sdxl, VAE), 'conditioner'))).lacks).toEqual(['vae', 'text_encoder', 'text_encoder_2']);
   });
 
   test('missing, misshapen and unknown tensors, by name', () => {
@@ -262,6 +262,9 @@ test('inspect says what a checkpoint is, or why it is none', async () => {
   expect(text).toContain('Stable Diffusion XL, 2567 M parameters');
   expect(text).toContain('predicts v');
   expect(data).toMatchObject({ what: 'model', parts: [{ name: 'unet', tensors: 1680 }, { name: 'vae' }, { name: 'text_encoder' }, { name: 'text_encoder_2', tensors: 517 }] });
+  const bare = await inspectCommand({ file: sparse(rename(keyList('sdxl').ldm, UNET, '')), tensors: false });
+  expect(bare.text).toContain('must come from other files: vae, text_encoder, text_encoder_2');
+  expect(bare.data).toMatchObject({ lacks: ['vae', 'text_encoder', 'text_encoder_2'], prediction: 'epsilon', zeroTerminalSnr: false });
   const flux = await inspectCommand({ file: sparse({ 'double_blocks.0.img_attn.norm.key_norm.scale': [128] }), tensors: false });
   expect(flux).toMatchObject({ text: expect.stringContaining('FLUX.1') as string, data: { what: 'weights' } });
 });

@@ -16,6 +16,8 @@ import type { BareModel, BarePart, Component, ConfiguredModel, ConfiguredPart, F
 
 const FAMILY = 'stable-diffusion';
 const TIME_IDS = 6;
+/** Channels that both text encoders of XL give together. */
+const XL_CONTEXT = 2048;
 const TEXT_COMPONENTS = ['text_encoder', 'text_encoder_2'] as const;
 const TEXT_CLASSES = ['CLIPTextModel', 'CLIPTextModelWithProjection'];
 
@@ -189,13 +191,14 @@ function readParts(files: ModelFiles): Parts {
   };
 }
 
-/** Whether one of two encoders is there. */
-const isHalf = ({ textTime, contextSize }: UNetConfig, text: readonly TextPart[]): boolean => textTime !== null && text.length === 1 && text[0]!.config.width < contextSize;
+/** Whether one of the two encoders of XL is there. */
+const isHalf = ({ textTime, contextSize }: UNetConfig, text: readonly TextPart[]): boolean => textTime !== null && contextSize === XL_CONTEXT && text.length === 1 && text[0]!.config.width < contextSize;
 
 function lackedBy({ unet: denoiser, vae, text }: Parts): string[] {
   if (!denoiser) return [];
-  const absent = text.length === 0 ? TEXT_COMPONENTS[0] : isHalf(denoiser, text) ? TEXT_COMPONENTS.find((component) => component !== text[0]!.component) : undefined;
-  return [...(vae ? [] : ['vae']), ...(absent ? [absent] : [])];
+  const needed = denoiser.textTime !== null && denoiser.contextSize === XL_CONTEXT ? TEXT_COMPONENTS : TEXT_COMPONENTS.slice(0, 1);
+  const isIncomplete = text.length === 0 || isHalf(denoiser, text);
+  return [...(vae ? [] : ['vae']), ...(isIncomplete ? needed.filter((component) => component !== text[0]?.component) : [])];
 }
 
 /** For messages, where a denoiser attends to more channels than there are: " (OpenCLIP bigG, 1280 channels)". */
@@ -324,7 +327,7 @@ function labelOf({ unet: denoiser, text }: Parts, count: number): string {
 
 function kindOf(config: UNetConfig, text: readonly TextPart[]): string {
   const { textTime, contextSize } = config;
-  if (textTime) return contextSize === 2048 && (text.length !== 1 || isHalf(config, text)) ? 'Stable Diffusion XL' : 'Custom UNet';
+  if (textTime) return contextSize === XL_CONTEXT && (text.length !== 1 || isHalf(config, text)) ? 'Stable Diffusion XL' : 'Custom UNet';
   if (contextSize === 768) return 'Stable Diffusion 1.x';
   return contextSize === 1024 ? 'Stable Diffusion 2.x' : 'Custom UNet';
 }
