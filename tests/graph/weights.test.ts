@@ -1,5 +1,5 @@
 // Frozen weights at byte offsets of the user's own safetensors files: no copy, no conversion on disk.
-import { renameSync, rmSync, mkdirSync } from 'node:fs';
+import { lstatSync, mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { createBuilder, type Builder } from '../../src-main/graph/builder.ts';
@@ -98,6 +98,21 @@ test('files of different folders in different segments', async () => {
     const hidden = g.region('first', () => layer(g, x, 'a', 4));
     return g.region('second', () => layer(g, hidden, 'b', 3));
   });
+});
+
+test('files that links lead to, as in caches of downloads, and names of any characters', async () => {
+  const root = temporaryFolder();
+  const [blobs, snapshot] = [join(root, 'blobs'), join(root, 'snapshots', 'モデル ü %20 #[1]', 'unet')];
+  mkdirSync(blobs);
+  mkdirSync(snapshot, { recursive: true });
+  const [linked, own] = [join(snapshot, 'model.safetensors'), join(snapshot, 'a b & 模型.safetensors')];
+  writeFileSync(join(blobs, 'abc'), '');
+  symlinkSync(join(blobs, 'abc'), linked);
+  symlinkSync(blobs, join(root, 'elsewhere'));
+  await checkRun({
+    'a.weight': { file: linked, key: 'weight', shape: [4, 3], dtype: 'f32' }, 'a.bias': { file: join(root, 'elsewhere', 'def'), key: 'bias', shape: [4], dtype: 'f16' },
+    'b.weight': { file: own, key: 'weight', shape: [3, 4], dtype: 'bf16' }, 'b.bias': { file: own, key: 'bias', shape: [3], dtype: 'f32' },
+  }, (g, x) => layer(g, layer(g, x, 'a', 4), 'b', 3), () => expect(lstatSync(linked).isSymbolicLink()).toBe(true));
 });
 
 test('a program goes on when the file is moved meanwhile', async () => {

@@ -1,6 +1,6 @@
 // A compiled graph: one ONNX Runtime session per segment, run in order, values freed at their last use.
 import { InferenceSession, type Tensor } from 'onnxruntime-node';
-import { closeSync, openSync, readSync } from 'node:fs';
+import { closeSync, openSync, readSync, realpathSync } from 'node:fs';
 import type { DType } from '../../base/dtype.ts';
 import { disposeAll, keptUnlessFailed } from '../../base/dispose.ts';
 import { assert, UserError } from '../../base/errors.ts';
@@ -49,11 +49,12 @@ export async function compileProgram(graph: Graph, options: CompileOptions, sett
       slots.set(value, slot);
       return slot;
     };
+    const weights = withoutLinks(options.weights);
     const steps: Step[] = [];
     for (const [index, segment] of cutIntoSegments(graph).entries()) {
-      const folder = dataFolder(weightFiles(segment, options.weights));
+      const folder = dataFolder(weightFiles(segment, weights));
       const name = `${options.name}.${index}.${segment.region}`;
-      const model = lowerSegment(segment, settings.device, placeWeights(options.weights, folder), name);
+      const model = lowerSegment(segment, settings.device, placeWeights(weights, folder), name);
       const profile = settings.profileFolder ? `${settings.profileFolder}/${name.replaceAll(/[^\w.~-]/g, '_')}` : undefined;
       const session = await createSession(model, { ...settings, repacks, folder, ...(profile ? { profile } : {}) }, name);
       keep({ dispose: () => session.release() });
@@ -132,6 +133,18 @@ class OnnxProgram implements Program {
 
 /** The same memory in the shape that the graph says; a session may give it out in another one. */
 const inShape = (tensor: Tensor, shape: Shape): Tensor => (sameShape(tensor.dims, shape) ? tensor : tensor.reshape(shape));
+
+/** ONNX Runtime opens no file that a link leads to out of the folder of external data, as those of caches of downloads do. */
+function withoutLinks(weights: WeightSource): WeightSource {
+  const real = new Map<string, string>();
+  return (path) => {
+    const location = weights(path);
+    if (location.kind === 'memory') return location;
+    const file = real.get(location.file) ?? realpathSync(location.file);
+    real.set(location.file, file);
+    return { ...location, file };
+  };
+}
 
 /** The files that the frozen weights of a segment lie in, one entry per weight. */
 const weightFiles = (segment: Segment, weights: WeightSource): string[] =>
