@@ -109,10 +109,14 @@ test('files that links lead to, as in caches of downloads, and names of any char
   writeFileSync(join(blobs, 'abc'), '');
   symlinkSync(join(blobs, 'abc'), linked);
   symlinkSync(blobs, join(root, 'elsewhere'));
+  // A segment that has nothing but the link may not leave its folder.
   await checkRun({
-    'a.weight': { file: linked, key: 'weight', shape: [4, 3], dtype: 'f32' }, 'a.bias': { file: join(root, 'elsewhere', 'def'), key: 'bias', shape: [4], dtype: 'f16' },
-    'b.weight': { file: own, key: 'weight', shape: [3, 4], dtype: 'bf16' }, 'b.bias': { file: own, key: 'bias', shape: [3], dtype: 'f32' },
-  }, (g, x) => layer(g, layer(g, x, 'a', 4), 'b', 3), () => expect(lstatSync(linked).isSymbolicLink()).toBe(true));
+    'a.weight': { file: linked, key: 'weight', shape: [4, 3], dtype: 'f32' }, 'a.bias': { file: linked, key: 'bias', shape: [4], dtype: 'f16' },
+    'b.weight': { file: own, key: 'weight', shape: [3, 4], dtype: 'bf16' }, 'b.bias': { file: join(root, 'elsewhere', 'def'), key: 'bias', shape: [3], dtype: 'f32' },
+  }, (g, x) => {
+    const hidden = g.region('first', () => layer(g, x, 'a', 4));
+    return g.region('second', () => layer(g, hidden, 'b', 3));
+  }, () => expect(lstatSync(linked).isSymbolicLink()).toBe(true));
 });
 
 test('a program goes on when the file is moved meanwhile', async () => {
