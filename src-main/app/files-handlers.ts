@@ -14,7 +14,7 @@ type Kind = Given<'files.browse'>['kind'];
 
 const PICTURE = /\.(png|jpe?g|jfif|webp|avif)$/i;
 const FILES: Readonly<Record<Kind, RegExp | null>> = {
-  folder: null, pictures: PICTURE, model: /\.safetensors$/i, adapter: /\.safetensors$/i, tagger: /\.onnx$/i, csv: /\.csv$/i, recipe: /\.(toml|json|ya?ml)$/i,
+  folder: null, pictures: PICTURE, model: /\.(safetensors|sft)$/i, adapter: /\.(safetensors|sft)$/i, tagger: /\.onnx$/i, csv: /\.csv$/i, recipe: /\.(toml|json|ya?ml)$/i,
 };
 const MOST_ENTRIES = 2000;
 

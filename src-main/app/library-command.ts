@@ -21,10 +21,10 @@ export async function libraryCommand({ folders }: { readonly folders: readonly s
 function rows(entry: LibraryEntry, folders: readonly string[]): string[] {
   const root = folders.find((folder) => entry.path.startsWith(folder)) ?? '';
   const name = relative(root, entry.path) || entry.path;
-  const { family, dtype, prediction, zeroTerminalSnr, adapter, layout } = entry;
+  const { family, dtype, prediction, zeroTerminalSnr, lacks, adapter, layout } = entry;
   const facts = [
     adapter && `${adapter.kind}${adapter.rank === null ? '' : ` of rank ${adapter.rank}`}${adapter.axis ? `, per ${adapter.axis}` : ''}`,
-    family, dtype, prediction && `predicts ${prediction}`, zeroTerminalSnr && 'zero terminal SNR', layout === 'folder' && 'folder', size(entry.bytes),
+    family, dtype, prediction && `predicts ${prediction}`, zeroTerminalSnr && 'zero terminal SNR', lacks.length > 0 && `without ${lacks.join(' and ')}`, layout === 'folder' && 'folder', size(entry.bytes),
     adapter?.trigger && `"${adapter.trigger}"`,
   ].filter(Boolean);
   return [`  ${name}  ${facts.join(', ')}`, ...(entry.reason ? [`    ${entry.reason}`] : [])];

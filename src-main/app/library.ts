@@ -10,6 +10,7 @@ import { writeFileAtomic } from '../files/atomic-write.ts';
 import { appFolders } from '../files/paths.ts';
 import { describeFile, describeFolder, type LibraryEntry } from './library/entry.ts';
 import { findPlaces, searchedFolders, type Place } from './library/places.ts';
+import { desktopPaths } from './library/programs.ts';
 import { readObject } from './settings.ts';
 
 export type { AdapterSummary, LibraryEntry, LibraryKind } from './library/entry.ts';
@@ -29,7 +30,7 @@ export interface Library {
 }
 
 /** Counts up when entries of the cache mean something else. */
-const CACHE_VERSION = 3;
+const CACHE_VERSION = 4;
 
 interface Cached {
   readonly stamp: string;
@@ -74,14 +75,14 @@ export async function listLibrary(folders: readonly string[], options: LibraryOp
 export function usualFolders(config = appFolders().config, home = homedir()): string[] {
   const own = readObject(join(config, 'settings.json'))['folders'];
   const named = Array.isArray(own) ? own.filter((folder) => typeof folder === 'string') : [];
-  const installed = ['', 'Documents', 'Desktop', 'AI'].map((folder) => join(home, folder)).flatMap((folder) => foldersIn(folder).filter((name) => PROGRAM.test(name)).map((name) => join(folder, name)));
-  return [...new Set([...named, ...installed].map((folder) => resolve(folder)))].filter((folder) => existsSync(folder));
+  const installed = ['', 'Documents', 'Desktop', 'AI'].map((folder) => join(home, folder)).flatMap((folder) => namesIn(folder).filter((name) => PROGRAM.test(name)).map((name) => join(folder, name)));
+  return [...new Set([...named, ...installed, ...desktopPaths(home)].map((folder) => resolve(folder)))].filter((folder) => existsSync(folder));
 }
 
 /** Names that people leave the folders of these programs. */
-const PROGRAM = /^(comfyui|stable-diffusion-webui|(sd-)?webui|invoke-?ai)([-_ ].*)?$/i;
+const PROGRAM = /^(comfyui|stable-diffusion-webui|(sd[-.])?webui|invoke-?ai)([-_ ].*)?$/i;
 
-function foldersIn(folder: string): string[] {
+function namesIn(folder: string): string[] {
   try {
     return readdirSync(folder).sort();
   } catch {
@@ -89,15 +90,15 @@ function foldersIn(folder: string): string[] {
   }
 }
 
-/** Changes when a file does; for a folder, when a configuration or a weight file in a part of it does. */
+/** Changes when a file does; for a folder, when a file in one of its parts does. */
 function stampOf({ path, isFolder }: Place): string {
   const stamp = (file: string): string => {
     const stat = statSync(file, { throwIfNoEntry: false });
     return stat ? `${stat.size} ${stat.mtimeMs}` : '-';
   };
   if (!isFolder) return stamp(path);
-  const parts = ['unet', 'transformer', 'vae', 'text_encoder', 'text_encoder_2', 'scheduler'];
-  return [path, join(path, 'model_index.json'), ...parts.flatMap((part) => [join(path, part), join(path, part, 'config.json'), join(path, part, 'scheduler_config.json')])].map(stamp).join(';');
+  const files = namesIn(path).flatMap((part) => [part, ...namesIn(join(path, part)).map((name) => join(part, name))]);
+  return files.filter((name) => !/\.(txt|md)$/.test(name)).map((name) => `${name} ${stamp(join(path, name))}`).join(';');
 }
 
 function readCache(file: string): Map<string, Cached> {

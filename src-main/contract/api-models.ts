@@ -11,6 +11,11 @@ const modelSchema = z.strictObject({
   layout: z.enum(['folder', 'single-file']),
   /** As the family names itself; null when no family knows it. */
   family: z.string().nullable(),
+  /** Number formats of the weights: "F16". */
+  dtype: z.string(),
+  prediction: z.enum(['epsilon', 'v']).nullable(), zeroTerminalSnr: z.boolean(),
+  /** Parts that must come from other files, by the names of their folders. */
+  lacks: z.array(z.string()),
   isStarter: z.boolean(),
   /** False: it can be looked at but not trained; `reason` says why. */
   usable: z.boolean(), reason: textSchema.nullable(),

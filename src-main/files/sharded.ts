@@ -1,5 +1,5 @@
 // Weights in several files with an index, and the choice of the right file in a folder of the diffusers layout.
-import { existsSync, readFileSync, statSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { UserError } from '../base/errors.ts';
 import { readError } from './file-errors.ts';
@@ -11,7 +11,12 @@ import { isObject, JsonFault, parseStrictJson } from './strict-json.ts';
 import type { JsonObject } from './strict-json.ts';
 import type { RawTensor, Rows, TensorInfo, TensorLocation, WeightFile } from './weight-file.ts';
 
-const FILE_NAMES = ['diffusion_pytorch_model', 'model'];
+/** Weights of a part of a model in the diffusers layout: whole or as an index, of the usual numbers or of a variant. */
+const WEIGHTS = /^(diffusion_pytorch_model|model)(?:\.(\w+))?\.safetensors(?:\.index(?:\.(\w+))?\.json)?$/;
+/** Variants from the best to the worst; those of other names come last. */
+const VARIANTS = ['', 'fp32', 'fp16', 'bf16'];
+/** Weights in formats that can run programs, or that other libraries read. */
+const OTHER_WEIGHTS = /\.(bin|ckpt|pt|pth|msgpack|h5|onnx|gguf)$/i;
 
 class ShardedFile implements WeightFile {
   readonly path: string;
@@ -104,25 +109,36 @@ function weightMap(path: string): JsonObject {
 
 /**
  * Opens weights by any of the paths a person may name: a .safetensors file, an index, or a folder of the diffusers
- * layout (such as `unet/`), where full-precision files are preferred to `.fp16` ones.
+ * layout (such as `unet/`), where full-precision files are preferred to variants such as `.fp16` ones.
  * Error: `files.no-weights` when a folder holds none.
  */
 export function openWeights(path: string, limits?: HeaderLimits): WeightFile {
-  let isFolder: boolean;
+  let names: string[] | null;
   try {
-    isFolder = statSync(path).isDirectory();
+    names = statSync(path).isDirectory() ? readdirSync(path) : null;
   } catch (error) {
     throw readError(error, path, 'the model');
   }
-  if (!isFolder) return path.endsWith('.json') ? openSharded(path, limits) : openSafetensors(path, limits);
-  const found = FILE_NAMES.flatMap((stem) => [
-    `${stem}.safetensors`, `${stem}.safetensors.index.json`, `${stem}.fp16.safetensors`,
-    `${stem}.safetensors.index.fp16.json`,
-  ]).find((name) => existsSync(join(path, name)));
-  if (found === undefined) {
-    throw new UserError('files.no-weights', `The folder "${path}" holds no weights (` +
-      `${FILE_NAMES.map((stem) => `${stem}.safetensors`).join(' or ')}): choose the folder of one part of a model, ` +
-      'such as its "unet".', { path });
-  }
-  return found.endsWith('.json') ? openSharded(join(path, found), limits) : openSafetensors(join(path, found), limits);
+  if (names === null) return path.endsWith('.json') ? openSharded(path, limits) : openSafetensors(path, limits);
+  const found = weightsAmong(names);
+  if (found !== undefined) return found.endsWith('.json') ? openSharded(join(path, found), limits) : openSafetensors(join(path, found), limits);
+  const other = names.find((name) => OTHER_WEIGHTS.test(name));
+  const advice = other === undefined ? ': choose the folder of one part of a model, such as its "unet".' :
+    `, only "${shown(other)}", a format that Adora does not open: get the model as .safetensors.`;
+  throw new UserError('files.no-weights', `The folder "${path}" holds no weights (diffusion_pytorch_model.safetensors or ` +
+    `model.safetensors)${advice}`, { path, other: other ?? null });
+}
+
+/** The best of the weight files with these names. */
+function weightsAmong(names: readonly string[]): string | undefined {
+  const rank = ([name, stem, before, after]: readonly (string | undefined)[]): string => {
+    const variant = before ?? after ?? '';
+    const place = VARIANTS.indexOf(variant);
+    return [stem, place < 0 ? VARIANTS.length : place, name!.endsWith('.json') ? 1 : 0, variant].join(' ');
+  };
+  const known = names.flatMap((name) => {
+    const match = WEIGHTS.exec(name);
+    return match ? [{ name, rank: rank([...match]) }] : [];
+  });
+  return known.sort((a, b) => (a.rank < b.rank ? -1 : 1))[0]?.name;
 }

@@ -46,6 +46,12 @@ function unetParameters(tensors: TensorTypes, prefix: string): Parameters | null
   return new Map(own.map(([name, { shape }]) => [name.slice(prefix.length), placed(name, shape)]));
 }
 
+/** Parameters of a part's file in a folder of the diffusers layout; those of text encoders may lack the first part of their keys. */
+export function folderParameters(tensors: TensorTypes): Parameters {
+  if (clipNaming(tensors, '') === 'transformers' && !tensors.has('text_model.embeddings.token_embedding.weight')) return clipParameters(tensors, '');
+  return new Map([...tensors].map(([key, { shape }]) => [key, placed(key, shape)]));
+}
+
 const DIFFUSERS = /^(conv_in|conv_out|conv_norm_out|time_embedding|add_embedding|down_blocks|mid_block|up_blocks)\./;
 
 /** A parameter's values as f32. Keys that are no parameter are read as they are. */
@@ -101,7 +107,8 @@ export function folderConfig(texts: ReadonlyMap<string, string>, component: stri
 /** Error: `model.bad-config`. @param what the text is, for the message */
 export function jsonObject(text: string, what: string): Record<string, unknown> {
   try {
-    const value: unknown = JSON.parse(text);
+    // Editors of Windows may put a mark of the encoding first.
+    const value: unknown = JSON.parse(text.replace(/^\uFEFF/, ''));
     if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
   } catch {
     // Falls through to the one message for both faults.

@@ -22,9 +22,9 @@ export interface DeviceTensor {
   dispose(): void;
 }
 
-/** Bytes of a frozen weight: a range of the user's own file, or memory. */
+/** Bytes of a frozen weight: a range of the user's own file, or memory. Nothing computes in bf16: it is the file's way to keep an f32. */
 export type WeightLocation =
-  | { readonly kind: 'file'; readonly file: string; readonly offset: number; readonly length: number }
+  | { readonly kind: 'file'; readonly file: string; readonly offset: number; readonly length: number; readonly isBf16?: boolean }
   | { readonly kind: 'memory'; readonly data: HostData };
 
 /** Finds a frozen weight by its parameter path. */

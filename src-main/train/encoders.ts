@@ -154,7 +154,7 @@ function openTokenizer(folder: OpenModel, { tokenizer, tokenizerKind, length, vo
   };
   const merges = folder.readText(tokenizer, 'merges.txt');
   const own = { tokenizer: json('tokenizer.json'), vocab: json('vocab.json') };
-  if (folder.lacksTokenizers && own.tokenizer === undefined && own.vocab === undefined && vocabulary === PUBLISHED_TOKENS) {
+  if (folder.isFile && own.tokenizer === undefined && own.vocab === undefined && vocabulary === PUBLISHED_TOKENS) {
     return tokenizers[tokenizerKind]!(publishedFiles[tokenizerKind]!(padding ?? PUBLISHED_TOKENS - 1), length);
   }
   const config = json('tokenizer_config.json') as Record<string, unknown> | undefined;

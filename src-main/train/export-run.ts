@@ -39,7 +39,7 @@ export async function exportRun(run: OpenRun, shown: ReadonlyMap<string, DeviceT
   }
   const target = join(folder.exports, 'model');
   const scale = pictures ? await latentScale(run, values, await pictures()) : null;
-  if (run.baseModel.root.endsWith('.safetensors')) {
+  if (run.baseModel.isFile) {
     const texts: Record<string, string> = scale === null ? {} : { [LATENT_SCALE]: String(scale) };
     const { path } = await saveMerged(run, weightsOfRun(run, (name) => values.get(name)!), { target, dtype: job.output.dtype, title: job.name, texts });
     if (scale !== null) emit({ kind: 'warning', code: 'export.no-scale', text: noScale(path, scale), data: { scale } });

@@ -52,6 +52,9 @@ export function timeOf({ train, preview }: GraphSettings['job'], work: JobWork, 
   return { step: secondsPerStep, probe, preview: painted, total: left * secondsPerStep + probes * probe + previews * painted };
 }
 
+/** A step that takes this long is timed as it runs first: what a compiled program does besides then is small. */
+const LONG_SECONDS = 10;
+
 /**
  * Seconds of one step on made-up values, compiled and run once before it is timed. The shape is the smallest of the job;
  * the result is that of the mean shape.
@@ -69,8 +72,8 @@ export async function calibrate(runtime: Runtime, weights: WeightSource, { bucke
       await runToHost(runtime, program, feeds);
       return (performance.now() - start) / 1000;
     };
-    await timed();
-    return ((await timed()) * work.step) / graphs.train(smallest).work;
+    const first = await timed();
+    return ((first > LONG_SECONDS ? first : await timed()) * work.step) / graphs.train(smallest).work;
   } finally {
     await program.dispose();
   }

@@ -18,6 +18,7 @@ import { calibrate, jobWork, timeOf, type JobWork, type TimeForecast } from './f
 import { chooseRuntime, type ChosenRuntime } from './choose-runtime.ts';
 import { ShapedPrograms, TextEncoders } from './encoders.ts';
 import { openBase, type OpenModel } from './open-model.ts';
+import { keepPace, paceOf, type PaceOf } from './pace.ts';
 import type { Model } from '../catalog/define/family.ts';
 import { previewCount } from './preview.ts';
 import { checkStart } from './start-adapter.ts';
@@ -76,6 +77,24 @@ export function withTime({ body, settings, work }: Forecast, secondsPerStep: num
   return { ...body, seconds, text: `${body.text} ${timeText(seconds)}` };
 }
 
+/**
+ * The forecast with times by a step that is timed now, or by the pace of an earlier one. Without times where the run cannot
+ * be, and where there are no weights to compute with.
+ * @param isFresh whether a step is timed even when a pace is known
+ */
+export async function timedForecast(made: Forecast, { job, baseModel, chosen, dataset, cacheFolder }: ForecastRequest, isFresh: boolean): Promise<ForecastBody> {
+  if (made.body.verdict === 'too-large' || job.init !== 'file') return made.body;
+  const of = paceFor(made.settings);
+  const known = isFresh ? null : paceOf(cacheFolder, of);
+  if (known !== null) return withTime(made, made.work.step / known);
+  const seconds = await calibrate(chosen.runtime, baseModel.weights, dataset, made.graphs, made.work);
+  keepPace(cacheFolder, of, made.work.step / seconds);
+  return withTime(made, seconds);
+}
+
+/** What the pace of a job is kept under. */
+export const paceFor = ({ job, model, device, compute }: MemorySettings): PaceOf => ({ device, compute, model: model.label, checkpointing: job.train.checkpointing });
+
 /** Error: `forecast.too-large`, with what to change. */
 export function refuseTooLarge({ body, settings }: Forecast): void {
   if (body.verdict !== 'too-large' || !settings.job.train.checkResources) return;
@@ -96,10 +115,10 @@ export async function forecastJob({ job, runFolder, cacheFolder = encodedFolder(
   const chosen = await chooseRuntime(job);
   const side = model.nativeSide;
   const dataset = await prepareDataset(job.data, { modelSize: { width: side, height: side }, pixelStep: model.pixelStep, seed: job.train.seed });
-  const made = await forecast({ job, model, baseModel, chosen, dataset, runFolder, cacheFolder, autoencoderId: autoencoderIdOf(baseModel, chosen.runtime.device) });
+  const request = { job, model, baseModel, chosen, dataset, runFolder, cacheFolder, autoencoderId: autoencoderIdOf(baseModel, chosen.runtime.device) };
+  const made = await forecast(request);
   if (job.task === 'adapter' && job.adapter.from !== undefined) checkStart({ job, plan: made.graphs.plan, model, baseModel }, job.adapter.from);
-  const isTimed = times && made.body.verdict !== 'too-large' && job.init === 'file';
-  return isTimed ? withTime(made, await calibrate(chosen.runtime, baseModel.weights, dataset, made.graphs, made.work)) : made.body;
+  return times ? timedForecast(made, request, true) : made.body;
 }
 
 export const encodedFolder = (): string => join(appFolders().cache, 'encoded');

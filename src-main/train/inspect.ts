@@ -115,15 +115,17 @@ function inspectModel(path: string): InspectResult {
     return { name, tensors: all.length, parameters: all.reduce((sum, { shape }) => sum + sizeOf(shape), 0), dtypes: [...new Set(all.map(({ dtype }) => dtype))] };
   });
   const rows = parts.map(({ name, parameters, dtypes }) => told('part', name, say('inspect.part.size', `${parameters.toLocaleString('en')} parameters, ${dtypes.join(', ')}`, { parameters, dtypes }), { name }));
-  const { prediction, zeroTerminalSnr } = model.noise;
+  const { prediction, zeroTerminalSnr } = files.has('scheduler') ? model.noise : { prediction: 'epsilon' as const, zeroTerminalSnr: false };
   const predicts = say('inspect.predicts.what', `${prediction === 'v_prediction' ? 'v' : 'the noise (epsilon)'}${zeroTerminalSnr ? ', zero terminal SNR' : ''}`, { prediction, zeroTerminalSnr });
   const noise = files.has('scheduler') ? [told('predicts', 'predicts', predicts, {}, `predicts ${predicts.text}`)] : [];
-  return { ...together([told('model', 'Model', say('inspect.model.label', model.label, { family: model.family })), ...rows, ...noise]), data: { what: 'model', label: model.label, family: model.family, parts } };
+  const lacks = model.lacks.length > 0 ? [told('lacks', 'must come from other files', model.lacks.join(', '))] : [];
+  const data = { what: 'model', label: model.label, family: model.family, parts, lacks: model.lacks, ...(files.has('scheduler') ? { prediction, zeroTerminalSnr } : {}) };
+  return { ...together([told('model', 'Model', say('inspect.model.label', model.label, { family: model.family })), ...rows, ...noise, ...lacks]), data };
 }
 
 /** A base model in one file; any other weights with the reason why they are none. */
 function inspectCheckpoint(path: string, weights: WeightFile): InspectResult {
-  if (weights.metadata.has('adora.checkpoint') || !path.endsWith('.safetensors')) return inspectWeights(weights);
+  if (weights.metadata.has('adora.checkpoint') || statSync(path).isDirectory() || path.endsWith('.json')) return inspectWeights(weights);
   try {
     return inspectModel(path);
   } catch (error) {

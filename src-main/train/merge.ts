@@ -144,7 +144,7 @@ export const weightsOfRun = ({ plan }: Pick<OpenRun, 'plan'>, values: ValueOf): 
  */
 export async function saveMerged(base: { readonly baseModel: OpenModel; readonly model: Model }, weights: readonly MergeWeight[], settings: MergeSettings): Promise<MergedModel> {
   const prover = new MergeProver(weights, { ...(settings.onProved ? { onProgress: settings.onProved } : {}), ...(settings.pause ? { pause: settings.pause } : {}) });
-  const isFile = base.baseModel.root.endsWith('.safetensors');
+  const isFile = base.baseModel.isFile;
   const path = isFile ? await saveFiles(base, weights, settings, prover) : await saveFolder(base, weights, settings, prover);
   return { path, changed: weights.length, proof: prover.result(), elsewhere: isFile ? partsElsewhere(base.baseModel, weights) : [] };
 }

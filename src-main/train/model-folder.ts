@@ -2,15 +2,17 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { UserError } from '../base/errors.ts';
+import { hasWeights } from '../catalog/families/index.ts';
 import { openWeights } from '../files/sharded.ts';
 import type { WeightFile } from '../files/weight-file.ts';
-import { jsonObject, refuseQuantised } from '../nn/checkpoint-parts.ts';
-import { clipNaming, clipParameters } from '../nn/clip-keys.ts';
+import { folderParameters, jsonObject, refuseQuantised } from '../nn/checkpoint-parts.ts';
 import { textWidth } from '../nn/latent-diffusion-kinds.ts';
-import { placed, type Parameters } from '../nn/tensor-layout.ts';
 import { componentOf, openTexts, openVae, type BaseFiles, type FilePart, type OpenComponent, type OpenedFiles } from './model-file.ts';
 
-/** Errors: `model.not-a-model`, `model.bad-config`, `model.no-part`, those of the weight files. */
+/**
+ * What no family computes with (a safety checker, an image encoder) may be incomplete. Errors: `model.not-a-model`,
+ * `model.bad-config`, `model.no-part`, those of the weight files.
+ */
 export function openModelFolder({ model: root, vae, textEncoders = [] }: BaseFiles, isRandom: boolean): OpenedFiles {
   const components = new Map<string, OpenComponent>();
   for (const entry of readdirSync(root, { withFileTypes: true })) {
@@ -20,22 +22,25 @@ export function openModelFolder({ model: root, vae, textEncoders = [] }: BaseFil
     if (!configFile) continue;
     const config = jsonObject(readFileSync(configFile, 'utf8'), `"${configFile}"`);
     const replaced = (entry.name === 'vae' && vae !== undefined) || (entry.name.startsWith('text_encoder') && textEncoders.length > 0);
-    const file = configFile.endsWith('scheduler_config.json') || replaced ? null : openIfPresent(folder, isRandom);
+    const file = !hasWeights(entry.name) || replaced ? null : openIfPresent(folder, isRandom);
     if (file) refuseQuantised(file);
-    components.set(entry.name, { config, file, parameters: file ? parametersOf(file) : new Map() });
+    components.set(entry.name, { config, file, parameters: file ? folderParameters(file.tensors) : new Map() });
   }
-  if (components.size === 0) {
-    throw new UserError('model.not-a-model', `"${root}" is not a model in the diffusers layout: it has no folder such as "unet" with a config.json. A checkpoint is named by its file.`, { root });
-  }
+  if (components.size === 0) throw notAModel(root);
   if (vae !== undefined) replace(components, 'vae', openVae(vae));
   for (const part of textEncoders.flatMap(openTexts)) replace(components, textComponentOf(components, part), part);
   return { components, unused: [], readText: (name) => readIfPresent(join(root, name)) };
 }
 
-/** Files of text encoders may lack the first part of their keys. */
-function parametersOf(file: WeightFile): Parameters {
-  if (clipNaming(file.tensors, '') === 'transformers' && !file.tensors.has('text_model.embeddings.token_embedding.weight')) return clipParameters(file.tensors, '');
-  return new Map([...file.tensors].map(([key, { shape }]) => [key, placed(key, shape)]));
+/** What a person may have meant by a folder without parts. */
+function notAModel(root: string): UserError {
+  const names = readdirSync(root).sort();
+  const file = names.find((name) => name.endsWith('.safetensors'));
+  const version = names.includes('snapshots') ? readdirSync(join(root, 'snapshots')).sort()[0] : undefined;
+  const advice = names.includes('config.json') ? 'It is one part of a model: name the folder above it.'
+    : version !== undefined ? `It belongs to a cache of downloads: name the version in it, "${join(root, 'snapshots', version)}".`
+      : file !== undefined ? `Name a checkpoint by its file, such as "${join(root, file)}".` : 'A checkpoint is named by its file.';
+  return new UserError('model.not-a-model', `"${root}" is not a model in the diffusers layout: it has no folder such as "unet" with a config.json. ${advice}`, { root });
 }
 
 function replace(components: Map<string, OpenComponent>, name: string, part: FilePart): void {

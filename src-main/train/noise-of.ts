@@ -11,7 +11,8 @@ export function noiseOf({ base, noise }: Pick<Job, 'base' | 'noise'>, model: Mod
     betaStart: noise.betaStart ?? own.betaStart,
     betaEnd: noise.betaEnd ?? own.betaEnd,
     betaSchedule: noise.schedule === 'auto' ? own.betaSchedule : noise.schedule,
-    zeroTerminalSnr: noise.zeroTerminalSnr || own.zeroTerminalSnr,
+    // Said together with what is predicted: who says that this is another thing says it of both.
+    zeroTerminalSnr: noise.zeroTerminalSnr || (own.zeroTerminalSnr && prediction === own.prediction),
     prediction,
   };
   return { noise: settings, prediction };

@@ -29,8 +29,8 @@ export interface OpenModel {
   readF32(path: string): Float32Array;
   /** Contents of a small file of a component's folder, or null. */
   readText(component: string, name: string): string | null;
-  /** Whether the files have no tokenizers because their layout has no place for them. */
-  readonly lacksTokenizers: boolean;
+  /** Whether it is a file and no folder: a layout without a place for tokenizers. */
+  readonly isFile: boolean;
   /** Changes when a weight file of the component does. */
   identity(component: string): string;
   /** Names of tensors that no part of the model uses, though nothing says that they are superfluous. */
@@ -66,7 +66,7 @@ interface Found extends StoredComponent {
   readonly place: Placed;
 }
 
-function modelOf(root: string, { components, unused, readText }: OpenedFiles, lacksTokenizers: boolean): OpenModel {
+function modelOf(root: string, { components, unused, readText }: OpenedFiles, isFile: boolean): OpenModel {
   const stored = new Map<string, StoredComponent>();
   for (const [name, { file, parameters }] of components) if (file) stored.set(name, { file, parameters });
   const find = (path: string): Found => {
@@ -82,7 +82,7 @@ function modelOf(root: string, { components, unused, readText }: OpenedFiles, la
     files: new Map([...components].map(([name, component]) => [name, componentOf(component)])),
     stored,
     unused,
-    lacksTokenizers,
+    isFile,
     storedDType: (path) => {
       const { file, place } = find(path);
       return file.tensors.get(place.tensor)?.dtype === 'f16' ? 'f16' : 'f32';
@@ -108,10 +108,9 @@ function modelOf(root: string, { components, unused, readText }: OpenedFiles, la
 /** Byte ranges for what lies as the graph wants it; memory for what does not. */
 function locate({ file, parameters, key, place }: Found): WeightLocation {
   const { dtype, shape, ...location } = rowsOf(file.locate(place.tensor), place.form === 'rows' ? { first: place.firstRow, count: place.shape[0]! } : undefined);
-  // bf16 is not computed in; its values are exact in f32.
-  if (dtype !== 'f32' && dtype !== 'f16') return { kind: 'memory', data: readParameter(file, parameters, key) };
-  if (place.form !== 'transposed') return { kind: 'file', ...location };
-  if (dtype === 'f32') return { kind: 'memory', data: readParameter(file, parameters, key) };
+  const isHere = dtype === 'f32' || dtype === 'f16' || dtype === 'bf16';
+  if (isHere && place.form !== 'transposed') return { kind: 'file', ...location, ...(dtype === 'bf16' ? { isBf16: true } : {}) };
+  if (dtype !== 'f16') return { kind: 'memory', data: readParameter(file, parameters, key) };
   const { bytes } = file.read(place.tensor);
   return { kind: 'memory', data: transposed(new Uint16Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 2), shape) };
 }

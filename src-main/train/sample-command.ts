@@ -1,6 +1,5 @@
 // `adora sample`: pictures with a base model and adapter files, or with what a run has learnt.
 import { join, resolve } from 'node:path';
-import { detectModel } from '../catalog/families/index.ts';
 import type { Model } from '../catalog/define/family.ts';
 import type { DoraAxis } from '../catalog/define/format.ts';
 import type { TrainEventBody } from '../contract/events.ts';
@@ -10,7 +9,7 @@ import type { Runtime } from '../runtime/runtime.ts';
 import { chooseRuntime, type ChosenRuntime } from './choose-runtime.ts';
 import { roundTrained, trainedScale } from './export-values.ts';
 import { mergedFile, mergedWeights, withWeights } from './merged-weights.ts';
-import { openModel, type OpenModel } from './open-model.ts';
+import { openBase, type OpenModel } from './open-model.ts';
 import { namedModel } from './named-model.ts';
 import { noiseOf } from './noise-of.ts';
 import { chooseCheckpoint, openRun, openSavedValues } from './open-run.ts';
@@ -23,6 +22,12 @@ export interface SampleSettings {
   readonly run?: string;
   readonly step?: number;
   readonly base?: string;
+  /** What the base model's files do not say, or say wrongly; as in `base` and `noise` of a job. */
+  readonly prediction?: Job['base']['prediction'];
+  readonly zeroTerminalSnr?: boolean;
+  readonly clipSkip?: number;
+  readonly vae?: string;
+  readonly textEncoder?: readonly string[];
   readonly adapter: readonly string[];
   /** Axis of magnitudes where an adapter's file leaves it open. */
   readonly axis?: DoraAxis;
@@ -81,9 +86,13 @@ function picturesOf(settings: SampleSettings, model: Model): PictureSettings[] {
 type OpenedModel = Pick<PaintingModel, 'model' | 'baseModel' | 'noise'>;
 
 /** Adapters are merged into the weights: any number, each in its own layout, at full speed afterwards. */
-export async function openBasePainting({ base = '', adapter, axis, strength }: Pick<SampleSettings, 'base' | 'adapter' | 'axis' | 'strength'>, runtime: Runtime): Promise<OpenedModel> {
-  const baseModel = openModel(base);
-  const model = detectModel(baseModel.files);
+export async function openBasePainting(settings: Pick<SampleSettings, 'base' | 'prediction' | 'zeroTerminalSnr' | 'clipSkip' | 'vae' | 'textEncoder' | 'adapter' | 'axis' | 'strength'>, runtime: Runtime): Promise<OpenedModel> {
+  const { base = '', prediction = 'auto', zeroTerminalSnr = false, clipSkip, vae, textEncoder = [], adapter, axis, strength } = settings;
+  const job = {
+    base: { model: base, prediction, ...(clipSkip === undefined ? {} : { clipSkip }), ...(vae === undefined ? {} : { vae }), ...(textEncoder.length === 0 ? {} : { textEncoders: [...textEncoder] }) },
+    init: 'file', noise: { schedule: 'auto', zeroTerminalSnr, minTimestep: 0 },
+  } as const;
+  const { baseModel, model } = openBase(job);
   const named = namedModel(baseModel.files, model.denoiserComponent);
   const changes = new Map<string, Float32Array>();
   for (const path of adapter) {
@@ -91,7 +100,6 @@ export async function openBasePainting({ base = '', adapter, axis, strength }: P
       addChange(changes, parameter, merged, baseModel, strength);
     }
   }
-  const job = { base: { model: base, prediction: 'auto' }, noise: { schedule: 'auto', zeroTerminalSnr: false, minTimestep: 0 } } as const;
   return { model, baseModel: withWeights(baseModel, changes), noise: noiseOf(job, model) };
 }
 

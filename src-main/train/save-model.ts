@@ -17,7 +17,7 @@ import { makeResultFolder } from './result-folder.ts';
 import type { StoredComponent } from './stored-files.ts';
 
 const WEIGHT_FILE: Readonly<Record<string, string>> = { text_encoder: 'model.safetensors', text_encoder_2: 'model.safetensors' };
-const isWeight = (name: string): boolean => /\.(safetensors|bin|ckpt|pt|onnx|msgpack|h5|index\.json|index\.fp16\.json)$/.test(name);
+const isWeight = (name: string): boolean => /\.(safetensors|bin|ckpt|pt|onnx|msgpack|h5|index(\.\w+)?\.json)$/.test(name);
 const isHidden = (name: string): boolean => name.startsWith('.');
 
 /** Values of a tensor, f32, or a function that makes them when their turn comes. */

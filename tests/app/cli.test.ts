@@ -173,6 +173,11 @@ describe('other commands', () => {
       code: 2, error: expect.stringContaining('from 1 to 1000'),
     });
     expect((await adora(['sample', '--prompt', 'a'], { sample })).code).toBe(2);
+    expect((await adora([...args, '--prediction', 'v', '--zero-terminal-snr', '--clip-skip', '2', '--vae', 'x', '--text-encoder', 'l', '--text-encoder', 'g'], { sample })).code).toBe(0);
+    expect(request).toMatchObject({ prediction: 'v', zeroTerminalSnr: true, clipSkip: 2, vae: 'x', textEncoder: ['l', 'g'] });
+    for (const option of [['--prediction', 'v'], ['--zero-terminal-snr'], ['--text-encoder', 'l']]) {
+      expect(await adora(['sample', '--run', 'r', '--prompt', 'a', ...option], { sample })).toMatchObject({ code: 2, error: expect.stringContaining(`${option[0]} goes with --base`) });
+    }
   });
 
   test('what was typed wrongly ends with 2: unknown choices, options that are missing or do not go together', async () => {

@@ -5,7 +5,8 @@ import { afterEach, describe, expect, test, vi } from 'vitest';
 import { libraryCommand } from '../../src-main/app/library-command.ts';
 import { listLibrary, usualFolders, type LibraryEntry } from '../../src-main/app/library.ts';
 import { inspectCommand } from '../../src-main/train/inspect.ts';
-import { extraPaths } from '../../src-main/app/library/places.ts';
+import { registeredModels } from '../../src-main/app/library/invoke-database.ts';
+import { desktopPaths, extraPaths } from '../../src-main/app/library/programs.ts';
 import { refusalOf, temporaryFolder } from '../files/temporary.ts';
 import { goldenPath } from '../nn/golden.ts';
 import { keyList, rename, writeSparse, type Shapes } from '../train/checkpoint-files.ts';
@@ -29,6 +30,15 @@ function tree(files: Readonly<Record<string, Shapes | string>>, dtype = 'F16', m
 async function list(root: string, cacheFolder = temporaryFolder(), onProgress?: (done: number, path: string) => void): Promise<Record<string, LibraryEntry>> {
   const { entries } = await listLibrary([root], { cacheFolder, ...(onProgress ? { onProgress } : {}) });
   return Object.fromEntries(entries.map((entry) => [entry.path.slice(root.length + 1), entry]));
+}
+
+/** Files of Stable Diffusion 1.5 in the diffusers layout. */
+function inFolder(prefix: string): Record<string, Shapes | string> {
+  const { unet, vae, text_encoder: text } = lists.sd15.diffusers;
+  return {
+    [`${prefix}model_index.json`]: '{}', [`${prefix}unet/diffusion_pytorch_model.safetensors`]: unet!, [`${prefix}vae/diffusion_pytorch_model.safetensors`]: vae!, [`${prefix}text_encoder/model.safetensors`]: text!,
+    ...Object.fromEntries(Object.entries(lists.sd15.configs).map(([part, config]) => [`${prefix}${part}/${part === 'scheduler' ? 'scheduler_config' : 'config'}.json`, JSON.stringify(config)])),
+  };
 }
 
 const lora: Shapes = { 'lora_unet_down_blocks_1_attentions_0_transformer_blocks_0_attn2_to_k.lora_down.weight': [8, 768], 'lora_unet_down_blocks_1_attentions_0_transformer_blocks_0_attn2_to_k.lora_up.weight': [640, 8] };
@@ -107,6 +117,93 @@ describe('what is found', () => {
       'other:', `  base_path: "${webui}"`, "  vae: 'more models'", '',
     ].join('\n') }), 'extra_model_paths.yaml');
     expect(extraPaths(file)).toEqual([join(webui, 'models/Stable-diffusion'), join(webui, 'models/Lora'), join(webui, 'more models')]);
+  });
+
+  test('of ComfyUI that merged models, and of its desktop app', async () => {
+    const elsewhere = tree({ 'ckpt/d.safetensors': lists.sd15.ldm });
+    const root = tree({
+      'comfy/x.py': '', 'models/checkpoints/a.safetensors': lists.sd15.ldm, 'output/checkpoints/merged.safetensors': lists.sd15.ldm, 'output/loras/l.safetensors': lora, 'output/picture.png': 'x',
+      'output/other/no-model.safetensors': lists.sd15.ldm, 'extra_model_paths.yaml': `any: {base_path: ${elsewhere}, checkpoints: ckpt, custom_nodes: nodes}\nempty:\n`,
+    });
+    const { entries } = await listLibrary([root], { cacheFolder: temporaryFolder() });
+    expect(entries.map(({ path }) => path)).toEqual(['models/checkpoints/a.safetensors', 'output/checkpoints/merged.safetensors', 'output/loras/l.safetensors'].map((name) => join(root, name)).concat(join(elsewhere, 'ckpt/d.safetensors')));
+    const home = tree({ '.config/ComfyUI/extra_models_config.yaml': `comfyui_desktop:\n  is_default: "true"\n  base_path: ${elsewhere}\n  checkpoints: ckpt\n  loras: none/\n` });
+    vi.stubEnv('APPDATA', join(home, 'AppData'));
+    expect(desktopPaths(home)).toEqual([join(elsewhere, 'ckpt')]);
+    for (const text of ['a: [', '- x', '7', 'a: 1\nb: null', 'a: {base_path: 3, loras: [1]}', 'x: &a [*a]']) {
+      writeFileSync(join(root, 'extra_model_paths.yaml'), text);
+      expect(extraPaths(join(root, 'extra_model_paths.yaml'))).toEqual([]);
+    }
+  });
+
+  test('where the start files of A1111 and Forge say', async () => {
+    const elsewhere = tree({ 'my models/a.safetensors': lists.sd15.ldm, 'vae/v.safetensors': rename(lists.sd15.ldm, 'first_stage_model.', ''), 'loras/l.safetensors': lora, 'home/models/Lora/m.safetensors': dora, 'off/x.safetensors': lora });
+    const webui = tree({
+      'models/Stable-diffusion/b.safetensors': lists.sd15.ldm, 'models/VAE/w.safetensors': rename(lists.sd15.ldm, 'first_stage_model.', ''), 'models/text_encoder/t.safetensors': lists.sd15.diffusers['text_encoder']!,
+      'webui-user.sh': `#!/bin/bash\n# python launch.py --lora-dir ${elsewhere}/off\nexport COMMANDLINE_ARGS="--xformers --ckpt-dir '${elsewhere}/my models' --vae-path=${elsewhere}/vae/v.safetensors"\n`,
+      'webui-user.bat': `@echo off\r\n@REM set X=--lora-dir ${elsewhere}/off\r\nset MINE=${elsewhere}\r\nset COMMANDLINE_ARGS=--lora-dir "%MINE%/loras" --forge-ref-a1111-home %MINE%/home --theme dark\r\n`,
+    });
+    const { entries } = await listLibrary([webui], { cacheFolder: temporaryFolder() });
+    expect(entries.map(({ path }) => path.replace(webui, '').replace(elsewhere, '>'))).toEqual([
+      '/models/Stable-diffusion/b.safetensors', '/models/VAE/w.safetensors', '/models/text_encoder/t.safetensors',
+      '>/my models/a.safetensors', '>/vae/v.safetensors', '>/loras/l.safetensors', '>/home/models/Lora/m.safetensors',
+    ]);
+  });
+
+  test('where InvokeAI keeps models, and those that it uses in their place', async () => {
+    const elsewhere = tree({ 'a.safetensors': lists.sd15.ldm });
+    const invoke = tree({ 'invokeai.yaml': 'schema_version: 4.0.2\nmodels_dir: my_models\n', 'my_models/0f3c/b.safetensors': lora, 'models/old.safetensors': dora, 'databases/invokeai.db': 'x' });
+    expect(Object.keys(await list(invoke))).toEqual(['my_models/0f3c/b.safetensors']);
+    const rows = [{ path: join(elsewhere, 'a.safetensors') }, { path: '0f3c/b.safetensors' }, { path: null }];
+    let isClosed = false;
+    const database = { prepare: (sql: string) => ({ all: () => (sql.includes('models') ? rows : []) }), close: () => { isClosed = true; } };
+    const file = join(invoke, 'databases/invokeai.db');
+    expect(registeredModels(file, () => database)).toEqual([join(elsewhere, 'a.safetensors')]);
+    expect(isClosed).toBe(true);
+    expect(registeredModels(file, () => { throw new Error('not a database'); })).toEqual([]);
+    expect(registeredModels(file, () => null)).toEqual([]);
+    expect(registeredModels(join(invoke, 'none.db'), () => database)).toEqual([]);
+  });
+
+  test('of programs inside of the folder that is named, and what stands in other folders beside them', async () => {
+    const root = tree({
+      'ComfyUI/comfy/x.py': '', 'ComfyUI/models/checkpoints/a.safetensors': lists.sd15.ldm, 'ComfyUI/custom_nodes/n/b.safetensors': lora, 'ComfyUI/tests/c.safetensors': lora, 'output/trained.safetensors': lora,
+      'newer.SFT': lists.sd15.ldm,
+    });
+    expect(Object.keys(await list(root))).toEqual(['newer.SFT', 'ComfyUI/models/checkpoints/a.safetensors', 'output/trained.safetensors']);
+  });
+
+  test('once, however many links lead to it; links that lead nowhere are passed over', async () => {
+    const root = tree({ 'real/a.safetensors': lora });
+    for (const [link, to] of [['loop', 'loop'], ['circle/x', '../circle'], ['gone.safetensors', 'nothing'], ['real/b.safetensors', 'a.safetensors'], ['other', 'real']] as const) {
+      mkdirSync(dirname(join(root, link)), { recursive: true });
+      symlinkSync(to, join(root, link));
+    }
+    expect((await listLibrary([root], { cacheFolder: temporaryFolder() })).entries.map(({ name }) => name)).toEqual(['a']);
+  });
+
+  test('folders of a cache of downloads by the name of their model, and checkpoints beside the parts of a model', async () => {
+    const root = tree(inFolder('models--some--Model-1/snapshots/0123abc/'));
+    mkdirSync(join(root, 'loose'));
+    writeSparse(join(root, 'models--some--Model-1/snapshots/0123abc/whole.safetensors'), lists.sd15.ldm);
+    expect(Object.values(await list(root)).map(({ name, kind, layout }) => [name, kind, layout])).toEqual([['some/Model-1', 'model', 'folder'], ['whole', 'model', 'single-file']]);
+  });
+
+  test('parts that are missing are said, and what does not fit is not usable', async () => {
+    const without = (shapes: Shapes, start: string): Shapes => Object.fromEntries(Object.entries(shapes).filter(([name]) => !name.startsWith(start)));
+    const root = tree({
+      'a.safetensors': without(lists.sdxl.ldm, 'first_stage_model.'), 'b.safetensors': without(lists.sdxl.ldm, 'conditioner.embedders.1.'), 'c.safetensors': { ...lists.sd15.ldm, 'model.diffusion_model.time_embed.cond_proj.weight': [320, 256] },
+      ...inFolder('d/'),
+    });
+    rmSync(join(root, 'd/text_encoder/model.safetensors'));
+    writeFileSync(join(root, 'd/text_encoder/pytorch_model.bin'), 'PK');
+    const found = await list(root);
+    expect(found['a.safetensors']).toMatchObject({ kind: 'model', family: 'Stable Diffusion XL', lacks: ['vae'], isUsable: true });
+    expect(found['b.safetensors']).toMatchObject({ kind: 'model', family: 'Stable Diffusion XL', lacks: ['text_encoder_2'], isUsable: true });
+    expect(found['c.safetensors']).toMatchObject({ isUsable: false, reason: expect.stringContaining('cond_proj') as string });
+    expect(found['d']).toMatchObject({ isUsable: false, reason: expect.stringContaining('"text_encoder"') as string });
+    vi.stubEnv('ADORA_HOME', temporaryFolder());
+    expect((await libraryCommand({ folders: [root] })).text).toContain('without text_encoder_2');
   });
 
   test('a checkpoint that carries its own configuration', async () => {

@@ -2,6 +2,12 @@
 // between segments and are freed at their last use, and errors that name what the device lacks.
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { afterEach, describe, expect, test, vi } from 'vitest';
+import { join } from 'node:path';
+import { encodeTensor } from '../../src-main/files/convert.ts';
+import { openSafetensors } from '../../src-main/files/safetensors.ts';
+import { writeSafetensors } from '../../src-main/files/safetensors-write.ts';
+import { f32 } from '../../src-main/runtime/runtime.ts';
+import { temporaryFolder } from '../files/temporary.ts';
 import { createBuilder } from '../../src-main/graph/builder.ts';
 import { recompute } from '../../src-main/graph/passes/recompute.ts';
 import { missingOpError } from '../../src-main/runtime/onnx/missing-op.ts';
@@ -62,6 +68,24 @@ describe.skipIf(missingWebGpu !== null)(missingWebGpu ?? 'webgpu', { timeout: 30
     expect([...expected.keys()].filter((name) => name.startsWith('grad.')).length).toBeGreaterThan(50);
     const actual = await runSingleStep(gpu, recompute(graph, () => true), weights, feeds);
     for (const [name, data] of expected) expect(relativeError(actual.get(name)!, data), name).toBeLessThan(1e-4);
+  });
+
+  test('weights that a file has in bf16 are made for the device by the session', async () => {
+    const file = join(temporaryFolder(), 'model.safetensors');
+    const values = Float32Array.from(valuesOf({ shape: [4, 3] }, 1), (value) => Number(value.toPrecision(2)));
+    await writeSafetensors(file, [{ name: 'w', dtype: 'bf16', shape: [4, 3], data: encodeTensor(values, 'bf16', 'w') }]);
+    const { offset, length } = openSafetensors(file).locate('w');
+    const weights = () => ({ kind: 'file', file, offset, length, isBf16: true }) as const;
+    const g = createBuilder({ storedDType: () => 'f32' });
+    const graph = g.graph({ y: g.linear(g.input('x', [2, 3]), g.param('w', [4, 3]), null) });
+    const data = Float32Array.from(valuesOf({ shape: [2, 3] }, 2));
+    const results = await Promise.all([cpu, gpu].map(async (runtime) => {
+      const program = await runtime.compile(graph, { weights, name: 'bf16' });
+      const found = await (await program.run(new Map([['x', runtime.upload(f32(data, [2, 3]))]]))).get('y')!.read() as Float32Array;
+      await program.dispose();
+      return found;
+    }));
+    expect(relativeError(results[1]!, results[0]!)).toBeLessThan(1e-5);
   });
 
   test('values stay on the device between segments, and none is left behind', async () => {

@@ -132,6 +132,7 @@ describe.skipIf(program === undefined)('page', () => {
   test('an adapter is inspected and tried', async () => {
     complaints.length = 0;
     const page = await open('library', 'dark');
+    await page.getByText('Stable Diffusion, small · F16 · predicts v · zero terminal SNR · without autoencoder').waitFor();
     await page.getByRole('tab', { name: 'Adapters' }).click();
     await page.getByRole('button', { name: 'Inspect ink' }).click();
     await page.getByRole('dialog').getByText('Shows what the file holds.').waitFor();

@@ -1,4 +1,4 @@
-import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { openSharded, openWeights } from '../../src-main/files/sharded.ts';
@@ -76,9 +76,33 @@ describe('openWeights', () => {
     expect(openWeights(folder).path).toBe(join(folder, 'diffusion_pytorch_model.safetensors'));
   });
 
+  it.each([
+    [['diffusion_pytorch_model.bf16.safetensors'], 0],
+    [['diffusion_pytorch_model.non_ema.safetensors'], 0],
+    [['diffusion_pytorch_model.bf16.safetensors', 'diffusion_pytorch_model.fp16.safetensors'], 1],
+    [['model.fp16.safetensors', 'diffusion_pytorch_model.fp16.safetensors'], 1],
+    [['diffusion_pytorch_model.non_ema.safetensors', 'diffusion_pytorch_model.safetensors'], 1],
+    [['diffusion_pytorch_model.fp16.safetensors', 'diffusion_pytorch_model.fp32.safetensors'], 1],
+  ])('chooses among variants: %j', async (names, chosen) => {
+    const { folder } = await makeFolder(GOOD);
+    const other = temporaryFolder();
+    for (const name of names) copyFileSync(join(folder, FIRST), join(other, name));
+    expect(openWeights(other).path).toBe(join(other, names[chosen]!));
+  });
+
+  it.each(['model.safetensors.index.fp16.json', 'model.fp16.safetensors.index.json', 'diffusion_pytorch_model.safetensors.index.bf16.json'])('takes the index of a variant, %s', async (name) => {
+    const { folder } = await makeFolder(GOOD);
+    renameSync(join(folder, INDEX), join(folder, name));
+    expect(openWeights(folder).path).toBe(join(folder, name));
+    expect(openWeights(folder).tensors.size).toBe(3);
+  });
+
   it('says what is missing', () => {
     const folder = temporaryFolder();
     mkdirSync(join(folder, 'unet'));
+    mkdirSync(join(folder, 'old'));
+    writeFileSync(join(folder, 'old', 'pytorch_model.bin'), 'PK');
+    expect(refusal('files.no-weights', () => openWeights(join(folder, 'old'))).message).toMatch(/only "pytorch_model\.bin".*\.safetensors/);
     expect(refusal('files.no-weights', () => openWeights(folder)).message).toContain(folder);
     refusal('files.not-found', () => openWeights(join(folder, 'none')));
   });

@@ -2,9 +2,11 @@
 import { createHash } from 'node:crypto';
 import { closeSync, openSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
+import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Model } from '../../src-main/catalog/define/family.ts';
-import { detectModel } from '../../src-main/catalog/families/index.ts';
+import { UserError } from '../../src-main/base/errors.ts';
+import { detectModel, summariseCheckpoint } from '../../src-main/catalog/families/index.ts';
 import { f16ToF32 } from '../../src-main/base/half.ts';
 import { decodeF32, encodeTensor } from '../../src-main/files/convert.ts';
 import { openSafetensors } from '../../src-main/files/safetensors.ts';
@@ -12,6 +14,7 @@ import { ldmUnetNames } from '../../src-main/nn/ldm-unet-names.ts';
 import { findParts } from '../../src-main/nn/checkpoint-parts.ts';
 import { putParameter } from '../../src-main/nn/tensor-layout.ts';
 import { inspectCommand } from '../../src-main/train/inspect.ts';
+import { noiseOf as noiseOfJob } from '../../src-main/train/noise-of.ts';
 import { openModel, type OpenModel } from '../../src-main/train/open-model.ts';
 import { storedFiles } from '../../src-main/train/stored-files.ts';
 import { refusal, temporaryFolder } from '../files/temporary.ts';
@@ -119,12 +122,28 @@ describe('what a model predicts', () => {
   test('is said by marks of XL checkpoints', () => {
     expect(noiseOf('sdxl', { v_pred: [0] })).toMatchObject({ prediction: 'v_prediction', zeroTerminalSnr: false });
     expect(noiseOf('sdxl', { v_pred: [0], ztsnr: [0] })).toMatchObject({ prediction: 'v_prediction', zeroTerminalSnr: true });
+    // As ComfyUI reads it: alone the second mark says nothing.
+    expect(noiseOf('sdxl', { ztsnr: [0] })).toMatchObject({ prediction: 'epsilon', zeroTerminalSnr: false });
   });
 
   test('is said by the metadata where no mark does', () => {
     expect(noiseOf('sdxl', {}, { 'modelspec.prediction_type': 'v' }).prediction).toBe('v_prediction');
     expect(noiseOf('sdxl', {}, { 'modelspec.predict_key': 'epsilon' }).prediction).toBe('epsilon');
     expect(noiseOf('sdxl', { v_pred: [0] }, { 'modelspec.prediction_type': 'epsilon' }).prediction).toBe('v_prediction');
+  });
+
+  test('is what the user says, whatever the file does', () => {
+    const said = (prediction: 'auto' | 'epsilon' | 'v', more: Shapes = {}, zeroTerminalSnr = false) => {
+      const { noise, prediction: used } = noiseOfJob({ base: { model: '', prediction }, noise: { schedule: 'auto', zeroTerminalSnr, minTimestep: 0 } }, modelOf(sparse({ ...keyList('sdxl').ldm, ...more })));
+      return [used, noise.prediction, noise.zeroTerminalSnr];
+    };
+    const marked = { v_pred: [0], ztsnr: [0] };
+    expect(said('auto', marked)).toEqual(['v_prediction', 'v_prediction', true]);
+    expect(said('v', marked)).toEqual(['v_prediction', 'v_prediction', true]);
+    expect(said('v')).toEqual(['v_prediction', 'v_prediction', false]);
+    expect(said('v', {}, true)).toEqual(['v_prediction', 'v_prediction', true]);
+    // Noise cannot be predicted where there is nothing else.
+    expect(said('epsilon', marked)).toEqual(['epsilon', 'epsilon', false]);
   });
 
   test.each([[0.08, 'epsilon', 512], [0.1, 'v_prediction', 768]] as const)('of version 2 is told by the spread %d of a weight', (deviation, prediction, side) => {
@@ -158,6 +177,11 @@ describe('what is refused', () => {
     ['model.unsupported', () => sparse({ 'noise_refiner.0.attention.k_norm.weight': [1], 'cap_embedder.1.weight': [3840, 1] }), 'Z-Image'],
     ['model.unsupported', () => sparse({ 'head.modulation': [1, 2, 5120] }), 'Wan'],
     ['model.unsupported', () => sparse({ 'txt_norm.weight': [1] }), 'Qwen-Image'],
+    ['model.unsupported', () => sparse({ emb_params: [4, 768] }), 'an embedding'],
+    ['model.unsupported', () => sparse({ clip_l: [4, 768], clip_g: [4, 1280] }), 'an embedding'],
+    ['model.unsupported', () => sparse({ 'vision_model.encoder.layers.0.self_attn.q_proj.weight': [1024, 1024] }), 'a vision encoder'],
+    ['model.unsupported', () => sparse({ 'adaln_single.linear.weight': [1, 1], 'patchify_proj.weight': [1, 1] }), 'LTX-Video'],
+    ['model.unsupported', () => sparse({ 'encoder.block.0.layer.0.SelfAttention.k.weight': [1, 1] }), 'T5'],
     ['model.unsupported', () => sparse({ 'lora_unet_down_blocks_0.lora_down.weight': [4, 4] }), 'adapter'],
     ['model.unsupported', () => sparse(rename(sdxl, VAE, '')), 'base.vae'],
     ['model.unsupported', () => sparse(keyList('sd15').diffusers['text_encoder']!), 'text encoder'],
@@ -184,6 +208,18 @@ describe('what is refused', () => {
     refusal('files.pickle', () => openModel(write('model.ckpt', 'PK\u0003\u0004 archive/data.pkl')));
     refusal('files.pickle', () => openModel(write('model.pt', '\u0080\u0002\u008a\u000a')));
     refusal('files.gguf', () => openModel(write('model.gguf', 'GGUF\u0003\u0000\u0000\u0000')));
+  });
+
+  test('one of two text encoders, when it is wanted', () => {
+    for (const [part, component, what] of [['embedders.0.', 'text_encoder"', 'CLIP-L, 768'], ['embedders.1.', 'text_encoder_2"', 'OpenCLIP bigG, 1280']] as const) {
+      const model = modelOf(sparse(without(sdxl, part)));
+      expect([model.label, model.lacks]).toEqual([KINDS.sdxl, [component.slice(0, -1)]]);
+      const { message } = refusal('model.missing-part', () => model.textEncoders);
+      for (const word of [component, what, 'base.textEncoders']) expect(message).toContain(word);
+      const found = openModel({ model: sparse(without(sdxl, part)), textEncoders: [sparse(keyList('sdxl').diffusers[component.slice(0, -1)]!)] });
+      expect(detectModel(found.files).textEncoders.map((encoder) => encoder.component)).toEqual(['text_encoder', 'text_encoder_2']);
+    }
+    expect(modelOf(sparse(without(without(sdxl, VAE), 'conditioner'))).lacks).toEqual(['vae', 'text_encoder', 'text_encoder_2']);
   });
 
   test('missing, misshapen and unknown tensors, by name', () => {
@@ -226,8 +262,47 @@ test('inspect says what a checkpoint is, or why it is none', async () => {
   expect(text).toContain('Stable Diffusion XL, 2567 M parameters');
   expect(text).toContain('predicts v');
   expect(data).toMatchObject({ what: 'model', parts: [{ name: 'unet', tensors: 1680 }, { name: 'vae' }, { name: 'text_encoder' }, { name: 'text_encoder_2', tensors: 517 }] });
+  const bare = await inspectCommand({ file: sparse(rename(keyList('sdxl').ldm, UNET, '')), tensors: false });
+  expect(bare.text).toContain('must come from other files: vae, text_encoder, text_encoder_2');
+  expect(bare.data).toMatchObject({ lacks: ['vae', 'text_encoder', 'text_encoder_2'], prediction: 'epsilon', zeroTerminalSnr: false });
   const flux = await inspectCommand({ file: sparse({ 'double_blocks.0.img_attn.norm.key_norm.scale': [128] }), tensors: false });
   expect(flux).toMatchObject({ text: expect.stringContaining('FLUX.1') as string, data: { what: 'weights' } });
+});
+
+test('a checkpoint is one by its contents, whatever its name ends in', async () => {
+  for (const name of ['model.SAFETENSORS', 'model.sft', 'モデル \u00fc (1)']) {
+    const path = join(temporaryFolder(), name);
+    writeSparse(path, keyList('sd15').ldm);
+    expect((await inspectCommand({ file: path, tensors: false })).text).toContain(KINDS.sd15);
+  }
+});
+
+describe('headers that somebody changed', () => {
+  const names = (['sd15', 'sdxl'] as const).map((kind) => ({ ldm: keyList(kind).ldm, keys: Object.keys(keyList(kind).ldm) }));
+  const change = fc.record({ at: fc.nat(), how: fc.constantFrom('lose', 'rename', 'shape', 'flat', 'dtype', 'again'), with: fc.nat({ max: 4000 }) });
+
+  test('are refused by a sentence, or still are what they were', () => {
+    fc.assert(fc.property(fc.constantFrom(...names), fc.array(change, { minLength: 1, maxLength: 6 }), ({ ldm, keys }, changes) => {
+      const tensors = new Map(Object.entries(ldm).map(([name, shape]) => [name, { dtype: 'f16', shape }]));
+      for (const { at, how, with: value } of changes) {
+        const name = keys[at % keys.length]!;
+        const found = tensors.get(name) ?? { dtype: 'f16', shape: [] };
+        if (how !== 'again') tensors.delete(name);
+        if (how === 'rename') tensors.set(name.replace(/\d+/, String(value)), found);
+        if (how === 'shape') tensors.set(name, { ...found, shape: found.shape.map((extent, i) => (i === value % 4 ? value : extent)) });
+        if (how === 'flat') tensors.set(name, { ...found, shape: value % 2 ? [] : [...found.shape, 1] });
+        if (how === 'dtype') tensors.set(name, { ...found, dtype: ['i64', 'bool', 'f8_e4m3', 'f64', 'u8'][value % 5]! });
+        if (how === 'again') tensors.set(name.replace(/^[^.]+\.[^.]+\./, ['', 'vae.', 'model.', 'text_encoder.'][value % 4]!), found);
+      }
+      try {
+        const { label } = summariseCheckpoint({ path: 'file', tensors, metadata: new Map(), readF32: () => new Float32Array(320) });
+        expect(Object.values(KINDS).map((kind) => kind.split(',')[0])).toContain(label);
+      } catch (error) {
+        if (!(error instanceof UserError)) throw error;
+        expect(error.message).toMatch(/\w+\.$/);
+      }
+    }), { numRuns: 40 });
+  });
 });
 
 describe.each(kinds)('the tiny checkpoint of %s', (kind) => {
@@ -276,15 +351,16 @@ function valuesAt(model: OpenModel, path: string): Float32Array {
   const isHalf = model.storedDType(path) === 'f16';
   if (location.kind === 'memory') return isHalf ? f16ToF32(location.data as Uint16Array) : (location.data as Float32Array);
   const bytes = new Uint8Array(readFileSync(location.file).subarray(location.offset, location.offset + location.length));
-  return decodeF32(bytes, isHalf ? 'f16' : 'f32');
+  return decodeF32(bytes, location.isBf16 ? 'bf16' : isHalf ? 'f16' : 'f32');
 }
 
-test('only transposed tensors and bf16 are held in memory', () => {
+test('only transposed tensors are held in memory', () => {
   const inMemory = (kind: Kind): string[] => {
     const model = openModel(goldenPath('checkpoints', `${kind}.safetensors`));
     return [...model.files].flatMap(([component, { tensors }]) => [...tensors.keys()].map((key) => `${component}.${key}`)).filter((path) => model.weights(path).kind === 'memory');
   };
   expect(inMemory('sd15')).toEqual([]);
+  expect(inMemory('sd21')).toEqual([]);
   expect(inMemory('sdxl')).toEqual(['text_encoder_2.text_projection.weight']);
   expect(openSafetensors(goldenPath('checkpoints', 'sdxl.safetensors')).tensors.get('conditioner.embedders.1.model.text_projection')!.dtype).toBe('f16');
 });

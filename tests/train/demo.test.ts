@@ -300,6 +300,12 @@ describe('sample', () => {
     expect(difference(await pixels(base[0]!), await pixels(none[0]!))).toBe(0);
     expect(difference(await pixels(base[0]!), await pixels(last[0]!))).toBeGreaterThan(0);
     expect(difference(await pixels(first[0]!), await pixels(last[0]!))).toBeGreaterThan(0);
+    // What the files say can be told otherwise.
+    const changes: Partial<SampleSettings>[] = [{ prediction: 'epsilon' }, { zeroTerminalSnr: true }];
+    const told = await Promise.all((await Promise.all(changes.map((more, i) => files(`told ${i}`, { base: model, ...more })))).map((pictures) => pixels(pictures[0]!)));
+    for (const [i, picture] of [await pixels(base[0]!), ...told].entries()) for (const other of told.slice(i)) expect(difference(picture, other)).toBeGreaterThan(0);
+    expect(await pixels((await files('same', { base: model, prediction: 'v', vae: join(model, 'vae', 'diffusion_pytorch_model.safetensors'), textEncoder: [join(model, 'text_encoder', 'model.safetensors')] }))[0]!)).toEqual(await pixels(base[0]!));
+    await refusalOf('model.clip-skip', () => files('x', { base: model, clipSkip: 2 }));
     await refusalOf('run.no-checkpoint', () => files('x', { run, step: 3 }));
     await refusalOf('model.missing', () => files('x', { base: join(out, 'nothing') }));
     expect(existsSync(join(out, 'x'))).toBe(false);

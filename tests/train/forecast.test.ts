@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { detectModel } from '../../src-main/catalog/families/index.ts';
@@ -13,6 +13,7 @@ import { jobWork, timeOf } from '../../src-main/train/forecast-time.ts';
 import { graphWork } from '../../src-main/train/graph-work.ts';
 import { graphMemory } from '../../src-main/train/memory-model.ts';
 import { openModel } from '../../src-main/train/open-model.ts';
+import { temporaryFolder } from '../files/temporary.ts';
 import { jobAt, train, usePlace, type JobChanges } from './run.ts';
 
 const place = usePlace();
@@ -165,14 +166,33 @@ test('a job is forecast without being run, with a timed step', async () => {
 });
 
 describe('a run', () => {
-  test('says what it needs before it encodes, and again with times', async () => {
+  test('says what it needs and how long it takes before it encodes, and again by its own steps', async () => {
     const { events } = await train(place, jobAt(place, { train: { steps: 7 } }));
-    const said = events.filter(({ kind }) => kind === 'forecast');
+    const said = events.filter((event) => event.kind === 'forecast');
     expect(said).toHaveLength(2);
-    expect(said[0]).toMatchObject({ verdict: 'fits', seconds: null });
-    expect(said[1]).toMatchObject({ seconds: { step: expect.any(Number) as number } });
+    for (const { verdict, seconds, text } of said) {
+      expect(verdict).toBe('fits');
+      expect(seconds!.step).toBeGreaterThan(0);
+      expect(text).toMatch(/It takes about \d/);
+    }
     const phase = events.findIndex((event) => event.kind === 'phase' && event.name.startsWith('encode'));
     expect(events.indexOf(said[0]!)).toBeLessThan(phase);
+  });
+
+  test('takes its pace from the last run with the model, and times a step when there is none', async () => {
+    const cache = temporaryFolder();
+    const firstSaid = async (changes: JobChanges = {}) => {
+      const { events } = await train({ ...place, cache }, jobAt(place, { train: { steps: 7, ...changes.train } }));
+      const said = events.filter((event) => event.kind === 'forecast');
+      return { first: said[0]!.seconds!.step, last: said.at(-1)!.seconds!.step };
+    };
+    const before = await firstSaid();
+    expect((await firstSaid()).first).toBeCloseTo(before.last, 12);
+    // What is kept counts; a damaged file tells nothing.
+    writeFileSync(join(cache, 'pace.json'), JSON.stringify(Object.fromEntries(Object.keys(JSON.parse(readFileSync(join(cache, 'pace.json'), 'utf8')) as object).map((key) => [key, 1]))));
+    expect((await firstSaid()).first).toBeGreaterThan(1000);
+    writeFileSync(join(cache, 'pace.json'), '{"a": -1, ');
+    expect((await firstSaid()).first).toBeLessThan(100);
   });
 
   test('is refused when there is not that much memory, with settings that would do', async () => {

@@ -53,8 +53,8 @@ describe('a model', () => {
     const folder = openModel(root);
     expect(['unet.conv_in.weight', 'unet.conv_in.bias', 'unet.conv_out.bias'].map((path) => folder.storedDType(path))).toEqual(['f16', 'f32', 'f32']);
     expect(folder.weights('unet.conv_in.weight')).toMatchObject({ kind: 'file', length: 8 * 4 * 9 * 2 });
-    // Nothing computes in bf16; its values are exact in f32.
-    expect(folder.weights('unet.conv_in.bias')).toEqual({ kind: 'memory', data: folder.readF32('unet.conv_in.bias') });
+    // Nothing computes in bf16; its values are exact in f32, which sessions make of them.
+    expect(folder.weights('unet.conv_in.bias')).toMatchObject({ kind: 'file', length: 8 * 2, isBf16: true });
   });
 
   test('has another identity when a weight file is another', () => {
@@ -71,6 +71,37 @@ describe('a model', () => {
     rmSync(join(root, 'unet', WEIGHTS));
     expect(openModel(root, true).files.get('unet')!.tensors.size).toBe(0);
     refusal('files.no-weights', () => openModel(root));
+  });
+});
+
+describe('a folder as it is downloaded', () => {
+  test('may have parts that no training computes with, without weights or with damaged ones', () => {
+    const root = copy();
+    for (const [part, file] of [['safety_checker', 'pytorch_model.bin'], ['image_encoder', 'model.safetensors'], ['vae_decoder', 'model.onnx'], ['unet_ema', 'none']] as const) {
+      mkdirSync(join(root, part));
+      writeFileSync(join(root, part, 'config.json'), '{"_class_name": "Other"}');
+      writeFileSync(join(root, part, file), 'PK');
+    }
+    expect(detectModel(openModel(root).files).label).toBe(detectModel(openModel(place.model).files).label);
+    expect([...openModel(root).stored.keys()]).toEqual([...openModel(place.model).stored.keys()]);
+  });
+
+  test('may have configurations with the mark of an encoding', () => {
+    const root = copy();
+    const file = join(root, 'unet', 'config.json');
+    writeFileSync(file, `\uFEFF${readFileSync(file, 'utf8')}`);
+    expect(detectModel(openModel(root).files).family).toBe('stable-diffusion');
+  });
+
+  test('says what to name when it is a part, a cache of downloads, or a place of files', () => {
+    const cache = join(temporaryFolder(), 'models--some--model');
+    mkdirSync(join(cache, 'snapshots'), { recursive: true });
+    cpSync(place.model, join(cache, 'snapshots', 'abc'), { recursive: true });
+    expect(refusal('model.not-a-model', () => openModel(cache)).message).toContain(join('snapshots', 'abc'));
+    expect(refusal('model.not-a-model', () => openModel(join(place.model, 'unet'))).message).toContain('the folder above');
+    const files = temporaryFolder();
+    writeFileSync(join(files, 'a.safetensors'), '');
+    expect(refusal('model.not-a-model', () => openModel(files)).message).toContain(join(files, 'a.safetensors'));
   });
 });
 

@@ -23,7 +23,7 @@ test('a checkpoint trains as the folder does', async () => {
 });
 
 test.each(['adapter', 'autoencoder'] as const)('a whole model is written back as a checkpoint: %s', async (task) => {
-  const path = await asCheckpoint(place.model, join(place.folder, `${task}.safetensors`));
+  const path = await asCheckpoint(place.model, join(place.folder, `${task}.${task === 'adapter' ? 'SAFETENSORS' : 'sft'}`));
   const changes: JobChanges = { task, train: { steps: 1 }, output: { dtype: 'f32' }, ...(task === 'adapter' ? { adapter: { kind: 'full', targets: 'all' } } : {}) };
   const { folder } = await train({ ...place, model: path }, jobAt({ ...place, model: path }, changes));
   const [base, found] = [openModel(path), openModel(join(folder, 'exports', 'model.safetensors'))];

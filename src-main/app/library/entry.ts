@@ -1,13 +1,12 @@
 // What one file or model folder of the library is, from headers alone.
-import { existsSync, readFileSync, statSync } from 'node:fs';
-import { basename, extname, join } from 'node:path';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { basename, dirname, extname, join } from 'node:path';
 
 import { UserError } from '../../base/errors.ts';
 import { adapterHeader, axisOfHeader, familyOfHeader, isDora, isOfRun, rankOfHeader } from '../../catalog/adapter-header.ts';
-import type { Component, ModelFiles } from '../../catalog/define/family.ts';
 import { otherAdapter } from '../../catalog/define/foreign-keys.ts';
 import type { DoraAxis } from '../../catalog/define/format.ts';
-import { detectModel, summariseCheckpoint } from '../../catalog/families/index.ts';
+import { hasWeights, summariseCheckpoint, summariseFolder, type FolderPart } from '../../catalog/families/index.ts';
 import { say, type Text } from '../../contract/text.ts';
 import { openSafetensors } from '../../files/safetensors.ts';
 import { shown } from '../../files/safetensors-header.ts';
@@ -30,6 +29,8 @@ export interface LibraryEntry {
   readonly dtype: string;
   readonly prediction: 'epsilon' | 'v' | null;
   readonly zeroTerminalSnr: boolean;
+  /** Parts that must come from other files, such as "vae". */
+  readonly lacks: readonly string[];
   /** Whether Adora can train on it or, for other kinds, use it. */
   readonly isUsable: boolean;
   /** Why it cannot be used; empty when it can. */
@@ -53,44 +54,47 @@ export interface AdapterSummary {
 /** Never throws for what is wrong with a file: such an entry has a reason. */
 export function describeFile(path: string): LibraryEntry {
   const bytes = sizeOf(path);
-  const blank = { path, name: basename(path, extname(path)), layout: 'single-file' as const, bytes, family: null, dtype: '', prediction: null, zeroTerminalSnr: false, adapter: null };
+  const blank = { path, name: basename(path, extname(path)), layout: 'single-file' as const, bytes, family: null, dtype: '', prediction: null, zeroTerminalSnr: false, lacks: [], adapter: null };
   return guarded(blank, () => {
     const file = path.endsWith('.json') ? openWeights(path) : openSafetensors(path);
-    const known = { ...blank, bytes: file.files.reduce((sum, each) => sum + sizeOf(each.path), 0), dtype: dtypesOf(file) };
+    const known = { ...blank, bytes: file.files.reduce((sum, each) => sum + sizeOf(each.path), 0), dtype: dtypesOf([file]) };
     return guarded(known, () => {
       const adapter = adapterOf(file);
       if (adapter) return { ...known, kind: 'adapter', family: adapter.family, ...refusal(adapter.why), adapter: adapter.summary };
       if (isOfRun(file.metadata)) return { ...known, kind: 'other', ...refusal(say('library.of-run', 'It is a checkpoint of a run, or what a run began with: continue the run instead.')) };
-      const { label, prediction, zeroTerminalSnr, components } = summariseCheckpoint(file);
+      const { label, prediction, zeroTerminalSnr, components, lacks } = summariseCheckpoint(file);
       const kind = components.includes('unet') ? (components.length > 1 ? 'model' : 'unet') : components.includes('vae') ? 'autoencoder' : 'text-encoder';
-      return { ...known, kind, family: label, prediction: nameOf(prediction), zeroTerminalSnr, ...refusal(null) };
+      return { ...known, kind, family: label, prediction: nameOf(prediction), zeroTerminalSnr, lacks, ...refusal(null) };
     });
   });
 }
 
 /** A folder in the diffusers layout. */
 export function describeFolder(path: string): LibraryEntry {
-  const blank = { path, name: basename(path), layout: 'folder' as const, bytes: 0, family: null, dtype: '', prediction: null, zeroTerminalSnr: false, adapter: null };
+  const blank = { path, name: nameOfFolder(path), layout: 'folder' as const, bytes: 0, family: null, dtype: '', prediction: null, zeroTerminalSnr: false, lacks: [], adapter: null };
   return guarded(blank, () => {
-    const parts = ['unet', 'transformer', 'vae', 'text_encoder', 'text_encoder_2', 'scheduler'].flatMap((name) => {
-      const config = ['config.json', 'scheduler_config.json'].map((file) => join(path, name, file)).find((file) => existsSync(file));
-      if (config === undefined) return [];
-      return [{ name, config: JSON.parse(readFileSync(config, 'utf8')) as Component['config'], weights: name === 'scheduler' ? null : weightsOf(join(path, name)) }];
+    const parts = readdirSync(path).flatMap((name): FolderPart & { file: WeightFile | null } | [] => {
+      const where = ['config.json', 'scheduler_config.json'].map((file) => join(path, name, file)).find((file) => existsSync(file));
+      return where === undefined ? [] : { name, where, config: readFileSync(where, 'utf8'), file: hasWeights(name) ? weightsOf(join(path, name)) : null };
     });
-    const files: ModelFiles = new Map(parts.map(({ name, config }) => [name, { config, tensors: new Map() }]));
-    const all = parts.flatMap(({ weights }) => weights ?? []);
-    const known = { ...blank, bytes: all.flatMap((file) => file.files).reduce((sum, file) => sum + sizeOf(file.path), 0), dtype: all[0] ? dtypesOf(all[0]) : '' };
+    const all = parts.flatMap(({ file }) => file ?? []);
+    const known = { ...blank, bytes: all.flatMap((file) => file.files).reduce((sum, file) => sum + sizeOf(file.path), 0), dtype: dtypesOf(all) };
     return guarded(known, () => {
-      const model = detectModel(files);
-      const noise = files.has('scheduler') ? model.noise : null;
-      const family = model.label.split(',')[0]!;
-      const missing = parts.find(({ name, weights }) => name === 'unet' && weights === null);
+      const { label, prediction, zeroTerminalSnr, lacks } = summariseFolder(parts);
+      const missing = parts.find(({ name, file }) => file === null && hasWeights(name));
       return {
-        ...known, kind: 'model', family, prediction: nameOf(noise?.prediction ?? null), zeroTerminalSnr: noise?.zeroTerminalSnr ?? false,
-        ...refusal(missing ? say('library.no-weights', 'Its folder "unet" has no weights in .safetensors.', { folder: 'unet' }) : null),
+        ...known, kind: 'model', family: label, prediction: nameOf(prediction), zeroTerminalSnr, lacks,
+        ...refusal(missing ? say('library.no-weights', `Its folder "${missing.name}" has no weights in .safetensors.`, { folder: missing.name }) : null),
       };
     });
   });
+}
+
+/** Caches of downloads name the folder of a version by its hash, and that of the model two levels above. */
+function nameOfFolder(path: string): string {
+  const versions = dirname(path);
+  const model = /^models--(.+)$/.exec(basename(dirname(versions)))?.[1];
+  return basename(versions) === 'snapshots' && model !== undefined ? model.replaceAll('--', '/') : basename(path);
 }
 
 type Blank = Omit<LibraryEntry, 'kind' | 'isUsable' | 'reason' | 'why'>;
@@ -129,10 +133,10 @@ function weightsOf(folder: string): WeightFile | null {
 }
 
 /** Types that hold more than a hundredth of the bytes. */
-function dtypesOf({ tensors }: WeightFile): string {
+function dtypesOf(files: readonly WeightFile[]): string {
   const bytes = new Map<string, number>();
   let total = 0;
-  for (const { dtype, begin, end } of tensors.values()) {
+  for (const { dtype, begin, end } of files.flatMap(({ tensors }) => [...tensors.values()])) {
     bytes.set(dtype, (bytes.get(dtype) ?? 0) + end - begin);
     total += end - begin;
   }

@@ -56,7 +56,7 @@ export function createModels(studio: StudioContext, exportFolders: () => readonl
   };
   const modelOf = (entry: LibraryEntry): ModelEntry => ({
     id: ids.of(entry.path), name: entry.name, path: entry.path, bytes: entry.bytes, layout: entry.layout,
-    family: entry.family, isStarter: entry.path === starter, usable: entry.isUsable, reason: entry.why,
+    family: entry.family, dtype: entry.dtype, prediction: entry.prediction, zeroTerminalSnr: entry.zeroTerminalSnr, lacks: [...entry.lacks], isStarter: entry.path === starter, usable: entry.isUsable, reason: entry.why,
   });
   const adapterOf = (entry: LibraryEntry): AdapterEntry => ({
     id: ids.of(entry.path), name: entry.name, path: entry.path, bytes: entry.bytes, usable: entry.isUsable, reason: entry.why, layout: entry.adapter?.layout ?? null, kind: entry.adapter?.kind ?? '',

@@ -137,6 +137,8 @@ export interface Model {
   /** For people: "Stable Diffusion 1.x, 860 M parameters". */
   readonly label: string;
   readonly knownAs: KnownAs;
+  /** Components beside the denoiser that its files lack and that other files may give. */
+  readonly lacks: readonly string[];
   /** Component of the denoiser, `unet` or `transformer`; first part of its parameter paths. */
   readonly denoiserComponent: string;
   readonly latent: Latent;
@@ -163,6 +165,8 @@ export interface ModelChoices {
 
 export interface Family {
   readonly label: string;
+  /** Folders of the diffusers layout with weights that it computes with; others may lie beside them. */
+  readonly components: readonly string[];
   /**
    * Configurations from keys and shapes alone; null when the parts are of another family. Throws
    * UserError for a relative of the family that is not supported.

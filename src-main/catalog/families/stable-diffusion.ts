@@ -16,11 +16,14 @@ import type { BareModel, BarePart, Component, ConfiguredModel, ConfiguredPart, F
 
 const FAMILY = 'stable-diffusion';
 const TIME_IDS = 6;
+/** Channels that both text encoders of XL give together. */
+const XL_CONTEXT = 2048;
 const TEXT_COMPONENTS = ['text_encoder', 'text_encoder_2'] as const;
 const TEXT_CLASSES = ['CLIPTextModel', 'CLIPTextModelWithProjection'];
 
 export const stableDiffusion: Family = {
   label: 'Stable Diffusion (UNet)',
+  components: ['unet', 'vae', ...TEXT_COMPONENTS],
   configure,
   published: () => KINDS.map((kind) => ({ label: kind.label, files: publishedFiles(kind) })),
   detect: (files, choices = {}) => (isMember(files) ? createModel(files, choices) : null),
@@ -33,12 +36,14 @@ function configure({ unet: denoiser, vae, text, markers, metadata }: BareModel):
   refuseRelatives(traits, markers);
   const kind = findKind(traits);
   if (!kind) {
-    throw new UserError('model.unknown', `The UNet is of no known kind (${showTraits(traits)}): Stable Diffusion 1.x, 2.x and XL are known. Give it as a folder in the diffusers layout, whose config.json says what it is.`, { ...traits });
+    throw new UserError('model.unknown', `The UNet is of no known kind (${showTraits(traits)}); looked for ${KINDS.map((each) => `${each.label} (${showTraits({ inChannels: 4, ...each.traits })})`).join(', ')}. Give it as a folder in the diffusers layout, whose config.json says what it is.`, { ...traits });
   }
   const prediction = predictionOf(kind, denoiser, markers, metadata);
+  // Other programs look for this mark only beside that of v prediction; a model of noise cannot begin at pure noise.
+  const isZeroTerminal = prediction === 'v_prediction' && markers.has('ztsnr');
   const parts = new Map<string, ConfiguredPart>([
     ['unet', { config: kind === SD2 && prediction === 'v_prediction' ? { ...kind.unet, sample_size: 96 } : kind.unet, part: denoiser }],
-    ['scheduler', { config: schedulerConfig(prediction, markers.has('ztsnr')), part: null }],
+    ['scheduler', { config: schedulerConfig(prediction, isZeroTerminal), part: null }],
   ]);
   if (vae) parts.set('vae', { config: kind.vae, part: vae });
   kind.text.forEach(({ width, config }, i) => {
@@ -113,6 +118,7 @@ function createModel(files: ModelFiles, choices: ModelChoices): Model {
   const count = checkComponents(files, parts);
   const vaeOf = (): AutoencoderConfig => need(parts.vae, 'vae');
   const unetOf = (): UNetConfig => need(parts.unet, 'unet');
+  const lacks = lackedBy(parts);
   const factorOf = (vae: AutoencoderConfig): number => 2 ** (vae.channels.length - 1);
 
   return {
@@ -129,8 +135,10 @@ function createModel(files: ModelFiles, choices: ModelChoices): Model {
     get noise(): NoiseSettings {
       return parseSchedulerConfig(need(files.get('scheduler') ?? null, 'scheduler').config);
     },
+    lacks,
     get textEncoders(): readonly TextEncoder[] {
-      if (parts.text.length === 0) missing('text_encoder');
+      const absent = lacks.find((component) => component !== 'vae') ?? (parts.text.length === 0 ? 'text_encoder' : undefined);
+      if (absent !== undefined) missing(absent, encoderOfWidth(parts));
       return parts.text.map((part) => textEncoder(part, isDouble, choices));
     },
     targets,
@@ -153,11 +161,12 @@ function createModel(files: ModelFiles, choices: ModelChoices): Model {
   };
 }
 
-function missing(folder: string): never {
+/** @param what the part is, where that is known */
+function missing(folder: string, what = ''): never {
   const key = folder === 'vae' ? 'base.vae' : folder.startsWith('text_encoder') ? 'base.textEncoders' : '';
   throw new UserError(
     'model.missing-part',
-    `The model has no part "${folder}": choose a model that is complete${key && `, or name a file with this part in ${key}`}.`,
+    `The model has no part "${folder}"${what}: choose a model that is complete${key && `, or name a file with this part in ${key}`}.`,
     { folder },
   );
 }
@@ -182,6 +191,23 @@ function readParts(files: ModelFiles): Parts {
   };
 }
 
+/** Whether one of the two encoders of XL is there. */
+const isHalf = ({ textTime, contextSize }: UNetConfig, text: readonly TextPart[]): boolean => textTime !== null && contextSize === XL_CONTEXT && text.length === 1 && text[0]!.config.width < contextSize;
+
+function lackedBy({ unet: denoiser, vae, text }: Parts): string[] {
+  if (!denoiser) return [];
+  const needed = denoiser.textTime !== null && denoiser.contextSize === XL_CONTEXT ? TEXT_COMPONENTS : TEXT_COMPONENTS.slice(0, 1);
+  const isIncomplete = text.length === 0 || isHalf(denoiser, text);
+  return [...(vae ? [] : ['vae']), ...(isIncomplete ? needed.filter((component) => component !== text[0]?.component) : [])];
+}
+
+/** For messages, where a denoiser attends to more channels than there are: " (OpenCLIP bigG, 1280 channels)". */
+function encoderOfWidth({ unet: denoiser, text }: Parts): string {
+  const width = (denoiser?.contextSize ?? 0) - text.reduce((sum, { config }) => sum + config.width, 0);
+  const kind = KINDS.flatMap((each) => each.text).find((each) => each.width === width);
+  return kind ? ` (${kind.label}, ${width} channels)` : '';
+}
+
 /** Models with pooled text, or with two encoders, were trained on the states before the last layer. */
 const usesPenultimate = ({ unet: denoiser, text }: Parts): boolean => (denoiser ? denoiser.textTime !== null : text.length > 1);
 
@@ -199,7 +225,7 @@ function checkWiring(denoiser: UNetConfig, { vae, text }: Parts, isDouble: boole
   }
   const pooled = textTime ? textTime.inputSize - TIME_IDS * textTime.timeIdSize : 0;
   if (textTime && pooled < 1) refuse(`"projection_class_embeddings_input_dim" of the UNet leaves ${pooled} channels to pooled text`, { pooled });
-  if (text.length === 0) return;
+  if (text.length === 0 || isHalf(denoiser, text)) return;
   const width = text.reduce((total, { config }) => total + config.width, 0);
   if (width !== contextSize) {
     refuse(`text encoders give ${width} channels, the UNet attends to ${contextSize} (cross_attention_dim)`, { text: width, unet: contextSize });
@@ -299,8 +325,9 @@ function labelOf({ unet: denoiser, text }: Parts, count: number): string {
   return `${kindOf(denoiser, text)}, ${showCount(count)} parameters`;
 }
 
-function kindOf({ textTime, contextSize }: UNetConfig, text: readonly TextPart[]): string {
-  if (textTime) return contextSize === 2048 && text.length !== 1 ? 'Stable Diffusion XL' : 'Custom UNet';
+function kindOf(config: UNetConfig, text: readonly TextPart[]): string {
+  const { textTime, contextSize } = config;
+  if (textTime) return contextSize === XL_CONTEXT && (text.length !== 1 || isHalf(config, text)) ? 'Stable Diffusion XL' : 'Custom UNet';
   if (contextSize === 768) return 'Stable Diffusion 1.x';
   return contextSize === 1024 ? 'Stable Diffusion 2.x' : 'Custom UNet';
 }

@@ -19,7 +19,12 @@ export function addSample(
     .description('make pictures with a run, or with a base model and adapters')
     .option('--run <run>', 'folder of a run: its base model and its last adapter')
     .option('--step <n>', 'checkpoint of the run (default: the last)', wholeNumber(0))
-    .option('--base <model>', 'model folder in the diffusers layout')
+    .option('--base <model>', 'checkpoint (.safetensors) or model folder')
+    .addOption(new Option('--prediction <kind>', 'what the base model predicts, where its file does not say').choices(['auto', 'epsilon', 'v']).default('auto'))
+    .option('--zero-terminal-snr', 'the base model was trained to begin at pure noise', false)
+    .option('--clip-skip <n>', 'layer of the text encoders, from the end, whose output is used (default: that of the kind of model)', wholeNumber(1, 64))
+    .option('--vae <file>', "autoencoder that is used instead of the base model's own")
+    .option('--text-encoder <file>', "text encoder that is used instead of the base model's own; may be repeated", collect, [])
     .option('--adapter <file>', 'adapter file; may be repeated', collect, [])
     .addOption(axisOption())
     .option('--strength <factor>', 'share of the way from the base weights to the changed ones, W + s·(W\' − W), for LoRA and DoRA alike: 0 is the base, 1 the adapter as trained', numberBetween(-4, 4), 1)
@@ -40,6 +45,8 @@ export function addSample(
     if ((request.run === undefined) === (request.base === undefined)) command.error('error: give either --run or --base');
     if (request.run === undefined && request.step !== undefined) command.error('error: --step belongs to --run');
     if (request.run !== undefined && request.adapter.length > 0) command.error('error: --adapter goes with --base; a run has its own');
+    const own = ['prediction', 'zeroTerminalSnr', 'clipSkip', 'vae', 'textEncoder'].find((name) => command.getOptionValueSource(name) === 'cli');
+    if (request.run !== undefined && own !== undefined) command.error(`error: --${own.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)} goes with --base; a run has its own`);
     if (request.prompt.length === 0) command.error('error: give at least one --prompt');
     await inSession(json, async (session) => session.result('sample', await sample(request, session)));
   });

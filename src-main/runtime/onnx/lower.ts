@@ -4,11 +4,11 @@ import { f32ToF16 } from '../../base/half.ts';
 import { ops } from '../../graph/ops/index.ts';
 import { createBuilder } from '../../graph/builder.ts';
 import type { Arity, Attrs, OnnxAttrs, OnnxEmitter, Op, Value } from '../../graph/types.ts';
-import type { InitializerSpec, ModelSpec, NodeSpec } from './model-proto.ts';
+import { onnxType, type InitializerSpec, type ModelSpec, type NodeSpec } from './model-proto.ts';
 import type { Segment } from './segments.ts';
 
-/** Where a frozen weight's bytes are, relative to the session's folder of external data. */
-export type PlaceWeight = (weight: Value) => InitializerSpec['bytes'];
+/** Where a frozen weight's bytes are, relative to the session's folder of external data, and what they hold. */
+export type PlaceWeight = (weight: Value) => Pick<InitializerSpec, 'bytes' | 'dtype'>;
 
 /** Name of a value in the models: fed leaves keep theirs; `~` begins no name of a parameter or input. */
 export const valueName = (value: Value): string => (value.leaf ? value.leaf.name : `~v${value.id}`);
@@ -36,6 +36,12 @@ class SegmentEmitter implements OnnxEmitter {
 
   scalar(value: number, dtype: DType): string {
     return this.initializer({ name: `${dtype}:${value}`, dtype, shape: [], bytes: constantBytes([value], dtype) });
+  }
+
+  /** A frozen weight, or a part of it, in the type that the graph says; the session makes that of bf16 when it is made. */
+  weight(spec: InitializerSpec, dtype: DType): string {
+    const name = this.initializer(spec);
+    return spec.dtype === dtype ? name : this.node('Cast', [name], { to: onnxType[dtype] });
   }
 
   initializer(spec: InitializerSpec): string {
@@ -68,12 +74,12 @@ export function lowerSegment(segment: Segment, device: string, place: PlaceWeigh
   const usedWhole = new Set(segment.nodes.flatMap((node) => (parts.has(node) ? [] : node.inputs)));
   for (const value of segment.constants) {
     if (!usedWhole.has(value)) continue;
-    const bytes = value.leaf!.data ? constantBytes(value.leaf!.data, value.dtype) : place(value);
-    names.set(value, e.initializer({ name: valueName(value), dtype: value.dtype, shape: value.shape, bytes }));
+    const placed = value.leaf!.data ? { bytes: constantBytes(value.leaf!.data, value.dtype), dtype: value.dtype } : place(value);
+    names.set(value, e.weight({ name: valueName(value), shape: value.shape, ...placed }, value.dtype));
   }
   for (const node of segment.nodes) {
     const part = parts.get(node);
-    names.set(node, part ? e.initializer(part) : lowerNode(e, node, (value) => names.get(value)!));
+    names.set(node, part ? e.weight(part, node.dtype) : lowerNode(e, node, (value) => names.get(value)!));
   }
   const { nodes, flat } = nameOutputs(e, segment, names);
   return {
@@ -91,11 +97,11 @@ function partOfWeight(node: Value, place: PlaceWeight): InitializerSpec | null {
   if (node.op !== 'slice' || weight?.leaf?.kind !== 'weight' || node.attrs['steps']) return null;
   const starts = node.attrs['starts'] as readonly number[];
   if (node.shape.some((extent, axis) => axis > 0 && extent !== weight.shape[axis])) return null;
-  const whole = place(weight);
+  const { bytes: whole, dtype } = place(weight);
   const rowLength = (whole instanceof Uint8Array ? whole.byteLength : whole.length) / weight.shape[0]!;
   const [begin, length] = [starts[0]! * rowLength, node.shape[0]! * rowLength];
   const bytes = whole instanceof Uint8Array ? whole.subarray(begin, begin + length) : { ...whole, offset: whole.offset + begin, length };
-  return { name: valueName(node), dtype: node.dtype, shape: node.shape, bytes };
+  return { name: valueName(node), dtype, shape: node.shape, bytes };
 }
 
 function lowerNode(e: SegmentEmitter, node: Value, nameOf: (value: Value) => string): string {

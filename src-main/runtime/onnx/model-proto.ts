@@ -8,7 +8,7 @@ const OPSET = 21;
 const IR_VERSION = 10;
 
 /** TensorProto.DataType */
-export const onnxType: Readonly<Record<DType, number>> = { f32: 1, i64: 7, bool: 9, f16: 10 };
+export const onnxType: Readonly<Record<DType | 'bf16', number>> = { f32: 1, i64: 7, bool: 9, f16: 10, bf16: 16 };
 
 export interface NodeSpec {
   readonly opType: string;
@@ -24,7 +24,8 @@ export interface ValueSpec {
   readonly shape: Shape;
 }
 
-export interface InitializerSpec extends ValueSpec {
+export interface InitializerSpec extends Omit<ValueSpec, 'dtype'> {
+  readonly dtype: DType | 'bf16';
   /** Little-endian bytes, or a range of a file named relative to the session's folder of external data. */
   readonly bytes: Uint8Array | { readonly location: string; readonly offset: number; readonly length: number };
 }

@@ -1,6 +1,6 @@
 // A compiled graph: one ONNX Runtime session per segment, run in order, values freed at their last use.
 import { InferenceSession, type Tensor } from 'onnxruntime-node';
-import { closeSync, openSync, readSync } from 'node:fs';
+import { closeSync, openSync, readSync, realpathSync } from 'node:fs';
 import type { DType } from '../../base/dtype.ts';
 import { disposeAll, keptUnlessFailed } from '../../base/dispose.ts';
 import { assert, UserError } from '../../base/errors.ts';
@@ -49,11 +49,12 @@ export async function compileProgram(graph: Graph, options: CompileOptions, sett
       slots.set(value, slot);
       return slot;
     };
+    const weights = withoutLinks(options.weights);
     const steps: Step[] = [];
     for (const [index, segment] of cutIntoSegments(graph).entries()) {
-      const folder = dataFolder(weightFiles(segment, options.weights));
+      const folder = dataFolder(weightFiles(segment, weights));
       const name = `${options.name}.${index}.${segment.region}`;
-      const model = lowerSegment(segment, settings.device, placeWeights(options.weights, folder), name);
+      const model = lowerSegment(segment, settings.device, placeWeights(weights, folder), name);
       const profile = settings.profileFolder ? `${settings.profileFolder}/${name.replaceAll(/[^\w.~-]/g, '_')}` : undefined;
       const session = await createSession(model, { ...settings, repacks, folder, ...(profile ? { profile } : {}) }, name);
       keep({ dispose: () => session.release() });
@@ -133,6 +134,18 @@ class OnnxProgram implements Program {
 /** The same memory in the shape that the graph says; a session may give it out in another one. */
 const inShape = (tensor: Tensor, shape: Shape): Tensor => (sameShape(tensor.dims, shape) ? tensor : tensor.reshape(shape));
 
+/** ONNX Runtime opens no file that a link leads to out of the folder of external data, as those of caches of downloads do. */
+function withoutLinks(weights: WeightSource): WeightSource {
+  const real = new Map<string, string>();
+  return (path) => {
+    const location = weights(path);
+    if (location.kind === 'memory') return location;
+    const file = real.get(location.file) ?? realpathSync(location.file);
+    real.set(location.file, file);
+    return { ...location, file };
+  };
+}
+
 /** The files that the frozen weights of a segment lie in, one entry per weight. */
 const weightFiles = (segment: Segment, weights: WeightSource): string[] =>
   segment.constants.flatMap(({ leaf }) => {
@@ -143,10 +156,10 @@ const weightFiles = (segment: Segment, weights: WeightSource): string[] =>
 
 const placeWeights = (weights: WeightSource, folder: string | null): PlaceWeight => (value) => {
   const location = weights(value.leaf!.name);
-  if (location.kind === 'memory') return bytesOf(location.data);
-  const { file, offset, length } = location;
+  if (location.kind === 'memory') return { bytes: bytesOf(location.data), dtype: value.dtype };
+  const { file, offset, length, isBf16 = false } = location;
   const path = folder === null ? null : dataPath(file, folder);
-  return path === null ? readBytes(file, offset, length) : { location: path, offset, length };
+  return { bytes: path === null ? readBytes(file, offset, length) : { location: path, offset, length }, dtype: isBf16 ? 'bf16' : value.dtype };
 };
 
 /** Weights that ONNX Runtime cannot find by a relative path, as those on another drive. */
