@@ -7,6 +7,8 @@ import { formats } from './formats/index.ts';
 
 export const programs = Object.keys(consumers) as Program[];
 
+export const programsFor = (target: Consumer): readonly Program[] => (target === 'all' ? programs : [target]);
+
 /** Whether the program renders an adapter as trained; `null` is one without magnitudes. */
 export const exactIn = (program: Program, axis: DoraAxis | null): boolean => axis === null || consumers[program].axis === axis;
 

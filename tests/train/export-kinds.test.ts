@@ -9,6 +9,9 @@ import { formats } from '../../src-main/catalog/formats/index.ts';
 import { readPngText } from '../../src-main/files/png-text.ts';
 import { openSafetensors } from '../../src-main/files/safetensors.ts';
 import { safetensorsBytes, sectionHash, writeSafetensors, type TensorToWrite } from '../../src-main/files/safetensors-write.ts';
+import type { PictureElsewhere } from '../../src-main/train/export-beside.ts';
+import { detectModel } from '../../src-main/catalog/families/index.ts';
+import { noiseOf } from '../../src-main/train/noise-of.ts';
 import { exportCommand, type ExportRequest } from '../../src-main/train/export-command.ts';
 import { changeOf, approximate } from '../../src-main/train/export-lora.ts';
 import { proveFile } from '../../src-main/train/export-proof.ts';
@@ -30,6 +33,11 @@ const peft = formats['peft']!;
 const write = async (source: ExportSource, format: AdapterFormat, dtype: 'f32' | 'f16' | 'bf16' = 'f32'): Promise<string> =>
   (await writeAdapter(source, format, join(temporaryFolder(), 'adapter.safetensors'), { dtype, note: '' })).path;
 const readersOf = (format: AdapterFormat): Program[] => (Object.keys(consumers) as Program[]).filter((program) => consumers[program].naming === format.naming);
+/** What workflows ask for. */
+const pictureAt = (base: string): PictureElsewhere => ({
+  settings: { prompt: 'a cat (sleeping)', negative: '', seed: 1, sampler: 'euler', steps: 20, guidance: 7, width: 64, height: 64 }, clipSkip: null, base: { model: base },
+  noise: noiseOf({ base: { model: base, prediction: 'auto' }, noise: { schedule: 'auto', zeroTerminalSnr: false, minTimestep: 0 } }, detectModel(openModel(base).files)),
+});
 const norm = (values: ArrayLike<number>): number => Math.sqrt(Array.from(values).reduce((sum, value) => sum + value * value, 0));
 
 describe.each(['sd15', 'sd21', 'sdxl'])('the written file of a %s adapter', (kind) => {
@@ -127,7 +135,7 @@ describe('a proof fails', () => {
     const other = sourceOfFile(path, base);
     const held = { source: { ...other, scale: 1.5 }, errors: new Map<string, number>(), write: {} };
     const events: { kind: string; ok?: boolean; text?: string }[] = [];
-    const { files, ok } = await exportAdapter(source, { for: 'comfyui', dtype: 'f32', folder, picture: null, held }, (event) => events.push(event as never));
+    const { files, ok } = await exportAdapter(source, { for: 'comfyui', dtype: 'f32', folder, picture: pictureAt(base), painting: null, held }, (event) => events.push(event as never));
     expect([files, ok, readdirSync(folder)]).toEqual([[], false, []]);
     expect(events.find(({ kind }) => kind === 'verdict')).toMatchObject({ ok: false, text: expect.stringMatching(/would be wrong.*ComfyUI/) });
   });
@@ -324,7 +332,7 @@ describe('a run', () => {
     expect(readPngText(image).get('parameters')).toContain('Sampler: DPM++ 2M, Schedule type: Karras, CFG scale: 2, Seed: 5, Size: 16x16');
     const settings = { prompt: 'a cat', negative: 'dog', sampler: 'euler-ancestral', steps: 9, guidance: 7, seed: 3, width: 64, height: 32 };
     expect(infoText(settings, { model: 'some, model', adapter: 'ink-kohya', clipSkip: 2 })).toBe(
-      'a cat <lora:ink-kohya:1>\nNegative prompt: dog\nSteps: 9, Sampler: Euler a, CFG scale: 7, Seed: 3, Size: 64x32, Model: "some, model", Clip skip: 2');
+      'a cat <lora:ink-kohya:1>\nNegative prompt: dog\nSteps: 9, Sampler: Euler a, Schedule type: DDIM, CFG scale: 7, Seed: 3, Size: 64x32, Model: "some, model", Clip skip: 2');
   });
 
   test('whole fine-tuning as differences: layers, biases and norms', async () => {

@@ -100,7 +100,7 @@ export function createResults(studio: StudioContext, folderOf: (runId: string) =
       const folder = folderOf(runId);
       const entry = exportsOf(folder, jobOf(folder)).find(({ id }) => id === exportId);
       const file = entry ? workflowOf(entry) : null;
-      if (file === null) throw new UserError('export.no-workflow', 'This export has no workflow: export an adapter for ComfyUI with a picture.', { exportId });
+      if (file === null) throw new UserError('export.no-workflow', 'This export has no workflow: export for ComfyUI or for all programs.', { exportId });
       return { name: basename(file), json: readFileSync(file, 'utf8') };
     },
   };

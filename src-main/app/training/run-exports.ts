@@ -1,7 +1,7 @@
 // What a run has written for other programs: the exports that were asked for, and the one that its training ended with.
 
 import { existsSync, readdirSync, statSync } from 'node:fs';
-import { extname, join } from 'node:path';
+import { join } from 'node:path';
 
 import type { ExportEntry } from '../../contract/api.ts';
 import type { TrainEvent } from '../../contract/events.ts';
@@ -88,8 +88,8 @@ export function bytesAt(path: string): number {
   return readdirSync(path).reduce((sum, name) => sum + bytesAt(join(path, name)), 0);
 }
 
-/** Workflows are written beside the adapter under its name; null where there is none. */
+/** Workflows are written beside the adapter or the merged model under its name; null where there is none. */
 export function workflowOf({ files }: StoredExport): string | null {
-  const beside = files.map((file) => `${file.slice(0, file.length - extname(file).length)}.workflow.json`);
+  const beside = files.map((file) => `${file.replace(/\.safetensors$/, '')}.workflow.json`);
   return beside.find((path) => existsSync(path)) ?? null;
 }
