@@ -37,17 +37,31 @@ export function checkAxis(program: Program, axis: DoraAxis | null): void {
     `What is exact: --as merged, or a file for ${list(others)}. What comes close, with the error measured: --as lora. For a new training set adapter.axis = "auto" and output.for = "${program}".`, { program, axis });
 }
 
-/** Error: `export.unnamed-layer`. */
-export function checkNames({ named, layers }: { readonly named: ExportSource['named']; readonly layers: readonly { readonly path: string }[] }, program: Program): void {
+interface NamedLayers {
+  readonly named: ExportSource['named'];
+  readonly layers: readonly { readonly path: string }[];
+}
+
+/** Errors: `export.unnamed-layer`, `export.refused`. */
+export function checkNames(source: NamedLayers, program: Program): void {
+  const problem = problemWithNames(source, program);
+  if (problem !== null) throw problem;
+}
+
+/** Why a program would not take a file with these layers; null when it does. */
+export function problemWithNames({ named, layers }: NamedLayers, program: Program): UserError | null {
   const { label, modulesOf, refuses } = consumers[program];
   const format = formatOf(program);
-  const modules = layers.map(({ path }) => {
+  const modules: string[] = [];
+  for (const { path } of layers) {
     const [module] = format.modulesOf(path, named);
-    if (module !== undefined && modulesOf(path, named).includes(module)) return module;
-    throw new UserError('export.unnamed-layer', `${label} has no name for the layer "${path}", so it could not be exported for it: choose other targets (adapter.targets), another program (output.for), or --as merged afterwards.`, { layer: path, program });
-  });
+    if (module === undefined || !modulesOf(path, named).includes(module)) {
+      return new UserError('export.unnamed-layer', `${label} has no name for the layer "${path}", so it could not be exported for it: choose other targets (adapter.targets), another program (output.for), or --as merged afterwards.`, { layer: path, program });
+    }
+    modules.push(module);
+  }
   const refusal = refuses?.(modules, named) ?? null;
-  if (refusal !== null) throw new UserError('export.refused', `${label} would not take the file: ${refusal}. Choose other targets (adapter.targets) or another program (output.for).`, { program });
+  return refusal === null ? null : new UserError('export.refused', `${label} would not take the file: ${refusal}. Choose other targets (adapter.targets), another program (output.for), or --as merged.`, { program });
 }
 
 /** What a user of a file in this layout must know. */

@@ -1,26 +1,25 @@
 // `adora export RUN|FILE`: what a run or an adapter file holds, for other programs.
 import { existsSync, statSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { UserError } from '../base/errors.ts';
-import { consumers } from '../catalog/consumers/index.ts';
-import type { DoraAxis, Program } from '../catalog/define/format.ts';
-import { formatOf, layoutsFor, programsFor } from '../catalog/programs.ts';
+import type { DoraAxis } from '../catalog/define/format.ts';
+import { programsFor } from '../catalog/programs.ts';
 import type { TrainEvent, TrainEventBody } from '../contract/events.ts';
 import { EXPORT, type ExportKind } from '../contract/export-kinds.ts';
 import { defaultSampler, type Consumer } from '../contract/job.ts';
-import { makeFolder, renameOver, writeFileAtomic } from '../files/atomic-write.ts';
+import { makeFolder } from '../files/atomic-write.ts';
 import { markedStep } from '../files/run-files.ts';
 import { listCheckpoints } from './checkpoint.ts';
 import { chooseRuntime, type ChosenRuntime } from './choose-runtime.ts';
 import type { PictureElsewhere } from './export-beside.ts';
 import { checkAxis, checkNames } from './export-choice.ts';
-import { differencesOf, writeDifferences, type Difference } from './export-diff.ts';
+import { differencesOf } from './export-diff.ts';
+import { exportDifferences, layoutOfDifferences, type DifferencesToWrite } from './export-differences.ts';
 import { approximate, RANKS_OF_DORA, type Approximation } from './export-lora.ts';
 import type { ProgramProof } from './export-proof.ts';
 import { exportMerged } from './export-merged.ts';
 import { isSmall, type Painting } from './export-picture.ts';
-import { ALLOWED, exportAdapter, type AdapterExport, type ExportOutcome } from './export-run.ts';
+import { exportAdapter, type AdapterExport, type ExportOutcome } from './export-run.ts';
 import { runStem, sourceOfFile, sourceOfRun, type ExportSource } from './export-source.ts';
 import type { FileDType } from './export-values.ts';
 import { runDifferences } from './export-weights.ts';
@@ -30,7 +29,6 @@ import { noiseOf } from './noise-of.ts';
 import { pictureOfRun } from './preview.ts';
 import { EventLog, readEvents } from './run-folder.ts';
 import type { OpenRun } from './run-job.ts';
-import { adapterFile, unprovedPath } from './write-adapter.ts';
 
 export interface ExportRequest {
   /** Folder of a run, or an adapter file. */
@@ -180,7 +178,7 @@ async function exportFile(shared: Omit<Task, 'target' | 'folder' | 'dtype' | 'wh
 function exportSource(source: ExportSource, step: number | null, task: Task): Promise<ExportResult> {
   switch (task.kind) {
     case EXPORT.merged: return exportMergedSource(source, step, task);
-    case EXPORT.differences: return exportDifferences(source, task);
+    case EXPORT.differences: return exportDifferencesOf(source, task);
     case EXPORT.plain: return exportLora(source, task);
     default: return exportAsItIs(source, task);
   }
@@ -218,35 +216,18 @@ function approximationText({ overall, worst, source }: Approximation): string {
 
 const percent = (value: number): string => `${(100 * value).toPrecision(2)} %`;
 
-async function exportDifferences(source: ExportSource, task: Task): Promise<ExportResult> {
-  const programs = readersOfDifferences(task.target);
-  const format = formatOf(programs[0]!);
-  const facts = await source.facts();
-  const metadataOf = (hash: string): Record<string, string> => ({ ...format.metadata({ ...facts, axis: null, note: '', hash }), ss_network_module: 'lycoris.kohya', ss_network_args: JSON.stringify({ algo: 'full' }) });
-  return writeDiff(adapterFile(task.folder, source.stem, EXPORT.differences), differencesOf(source, format, task.pause), metadataOf, programs, task);
+async function exportDifferencesOf(source: ExportSource, task: Task): Promise<ExportResult> {
+  const format = layoutOfDifferences(task.target);
+  return writeDiff(source, { differences: differencesOf(source, format, task.pause), named: source.named, facts: await source.facts(), stem: source.stem }, task);
 }
 
-async function writeDiff(path: string, differences: readonly Difference[], metadataOf: (hash: string) => Record<string, string>, programs: readonly Program[], task: Task): Promise<ExportResult> {
-  const { emit, dtype } = task;
-  const unproved = unprovedPath(path);
-  const { overall, worst } = await writeDifferences(unproved, differences, dtype, metadataOf, (done, total) => emit({ kind: 'phase', name: 'write differences', done, total, unit: 'tensors' }));
-  const ok = overall <= ALLOWED[dtype];
-  if (ok) await renameOver(unproved, path);
-  else await rm(unproved, { force: true });
-  const text = ok
-    ? `The differences of ${differences.length} weights were read again: they are what was learnt, to ${percent(overall)} of the change (${percent(worst)} in the worst).`
-    : `No file was left, because its element type takes ${percent(overall)} of the change: use --dtype f32.`;
-  emit({ kind: 'verdict', name: 'export', about: 'differences', ok, text, data: { file: path, layers: differences.length, overall, worst, dtype, programs: programs.map((program) => ({ program, label: consumers[program].label, ok })) } });
-  if (!ok) return { text: [`${task.what}:`, text].join('\n'), data: { files: [], overall, worst }, ok };
-  await writeFileAtomic(`${path}.proof.json`, `${JSON.stringify({ file: basename(path), text, ok, overall, worst, dtype, programs }, null, 1)}\n`);
-  return { text: [`${task.what}:`, path, text].join('\n'), data: { files: [path], overall, worst }, ok };
-}
-
-/** Error: `export.no-differences`. */
-function readersOfDifferences(target: Consumer): Program[] {
-  const programs = layoutsFor(target).flatMap((choice) => choice.programs).filter((program) => consumers[program].readsDifferences);
-  if (programs.length > 0) return programs;
-  throw new UserError('export.no-differences', `${target} reads no differences of weights: use --as merged, or --as lora with a rank.`, { program: target });
+async function writeDiff(base: Pick<OpenRun, 'baseModel' | 'model'>, differences: DifferencesToWrite, task: Task): Promise<ExportResult> {
+  const { folder, dtype, picture, painting, target } = task;
+  const { emit, lines } = collecting(task);
+  const { path, overall, worst, pictures } = await exportDifferences(base, differences, { for: target, folder, dtype, picture, painting }, emit);
+  const files = path === null ? [] : [path];
+  const proofs = files.map((file) => ({ file, compared: 1, pictures }));
+  return { text: [`${task.what}:`, ...files, ...lines].join('\n'), data: { ...stepOf(task), files, overall, worst, proofs }, ok: path !== null };
 }
 
 async function exportMergedSource(source: ExportSource, step: number | null, task: Task): Promise<ExportResult> {
@@ -283,10 +264,7 @@ async function writeMerged(base: Pick<OpenRun, 'baseModel' | 'model'>, weights: 
 /** A run that has trained weights themselves. */
 async function exportWeights(run: OpenRun, saved: ReturnType<typeof openSavedValues>, step: number, task: Task): Promise<ExportResult> {
   if (task.kind === EXPORT.differences) {
-    const programs = readersOfDifferences(task.target);
-    const format = formatOf(programs[0]!);
-    const { differences, metadataOf } = await runDifferences(run, saved, step, format);
-    return writeDiff(adapterFile(task.folder, runStem(run.job, step), EXPORT.differences), differences, metadataOf, programs, task);
+    return writeDiff(run, await runDifferences(run, saved, step, layoutOfDifferences(task.target)), task);
   }
   if (task.kind === EXPORT.asItIs || task.kind === EXPORT.plain || (task.request.for !== undefined && task.kind === undefined)) {
     throw new UserError('export.no-adapter', `The run "${task.request.run}" trained the weights themselves, so there is no adapter${task.request.for ? ` for ${task.request.for}` : ''}: use --as merged for the model, or --as diff for the differences.`, { run: task.request.run });

@@ -3,7 +3,9 @@ import { basename } from 'node:path';
 import type { Model } from '../catalog/define/family.ts';
 import type { TrainEventBody } from '../contract/events.ts';
 import { sizeOf } from '../base/shape.ts';
+import { openSafetensors } from '../files/safetensors.ts';
 import type { ChosenRuntime } from './choose-runtime.ts';
+import type { Difference } from './export-diff.ts';
 import { usedFor, type PictureElsewhere } from './export-beside.ts';
 import { MAGNITUDE, type ExportSource } from './export-source.ts';
 import { valuesInFile } from './export-values.ts';
@@ -62,6 +64,20 @@ export async function paintMerged({ model, baseModel }: Pick<ExportSource, 'mode
     return withWeights(baseModel, changes);
   };
   return paintPair(model, [changed, async () => openModel(picture.base)], path, { ...picture, webuiName: null }, emit);
+}
+
+/** With the base and what was learnt, and with the base and the differences of a file. Errors: those of painting */
+export async function paintDifferences({ model, baseModel }: Pick<ExportSource, 'model' | 'baseModel'>, differences: readonly Difference[], file: string, path: string, picture: PictureOfExport, emit: (event: TrainEventBody) => void): Promise<PaintedPair> {
+  const changed = (valuesOf: (difference: Difference) => ArrayLike<number> | Promise<ArrayLike<number>>) => async (): Promise<OpenModel> => {
+    const changes = new Map<string, Float32Array>();
+    for (const difference of differences) {
+      const values = await valuesOf(difference);
+      changes.set(difference.path, baseModel.readF32(difference.path).map((value, i) => value + values[i]!));
+    }
+    return withWeights(baseModel, changes);
+  };
+  const written = openSafetensors(file);
+  return paintPair(model, [changed(({ values }) => values()), changed(({ name }) => written.readF32(name))], path, picture, emit);
 }
 
 async function paintPair(model: Model, [trainedModel, exportedModel]: readonly [() => Promise<OpenModel>, () => Promise<OpenModel>], path: string, picture: PictureOfExport, emit: (event: TrainEventBody) => void): Promise<PaintedPair> {

@@ -9,7 +9,7 @@ import type { Consumer } from '../contract/job.ts';
 import { renameOver, writeFileAtomic } from '../files/atomic-write.ts';
 import { refuseSources } from '../files/keep-sources.ts';
 import type { DeviceTensor } from '../runtime/runtime.ts';
-import { list, noteFor } from './export-choice.ts';
+import { list, noteFor, problemWithNames } from './export-choice.ts';
 import { fileNames, writeBeside, type PictureElsewhere } from './export-beside.ts';
 import { proveFile, type FileProof, type ProofSettings } from './export-proof.ts';
 import { sourceOfRun, type ExportSource } from './export-source.ts';
@@ -108,12 +108,21 @@ export async function exportAdapter(source: ExportSource, settings: AdapterExpor
       emit({ kind: 'warning', code: 'export.axis', text: cannotCarry(format, programs, held.axis!) });
       continue;
     }
-    const path = pathOf(layout);
-    const found = await writeAndProve(source, held, { ...settings, path, layout, format, programs: exact }, emit);
+    const takers = settings.for === 'all' ? exact.filter((program) => takesNames(held, program, emit)) : exact;
+    if (takers.length === 0) continue;
+    const found = await writeAndProve(source, held, { ...settings, path: pathOf(layout), layout, format, programs: takers }, emit);
     ok &&= found !== null;
     if (found) exported.push(found);
   }
   return { files: exported.map(({ path }) => path), exported, ok };
+}
+
+/** Whether a program takes a file with these layers; where it does not, the file is for the others, which is told. */
+function takesNames(held: ExportSource, program: Program, emit: Emit): boolean {
+  const problem = problemWithNames(held, program);
+  if (problem === null) return true;
+  emit({ kind: 'warning', code: problem.code, text: `${problem.message} What is written is not for it.`, data: problem.data });
+  return false;
 }
 
 interface OneFile extends AdapterExport {

@@ -45,7 +45,8 @@ describe.each(['sd15', 'sd21', 'sdxl'])('the written file of a %s adapter', (kin
 
   test.each([['input', kohya, 'f16'], ['input', kohya, 'bf16'], ['input', kohya, 'f32'], [null, kohya, 'f16'], [null, peft, 'f16'], ['output', peft, 'f32']] as const)(
     'with magnitudes per %s is right in every program that it is for (%#)', async (axis, format, dtype) => {
-      const source = sourceAt(base, { axis });
+      // Of text encoders, what adapters have: A1111 has no name for the projection.
+      const source = sourceAt(base, { axis, layers: (path) => !path.endsWith('text_projection') });
       const { programs, compared } = await proveFile(source, await write(source, format, dtype), readersOf(format), { allowed: () => ({ f32: 1e-5, f16: 5e-3, bf16: 2e-2 })[dtype] });
       expect(compared).toBe(1);
       for (const program of programs) {
@@ -143,7 +144,7 @@ describe('a proof fails', () => {
 
 describe('a plain LoRA', () => {
   const base = goldenPath('checkpoints', 'sdxl.safetensors');
-  const dora = sourceAt(base, { axis: 'input', layers: (path) => !path.includes('resnets') });
+  const dora = sourceAt(base, { axis: 'input', layers: (path) => !path.includes('resnets') && !path.endsWith('text_projection') });
 
   test('has the error that is told, and loses it with rank', async () => {
     let before = 1;
@@ -252,6 +253,26 @@ describe.each(['sd15', 'sd21', 'sdxl'])('differences and the merged checkpoint o
   });
 });
 
+test('for all programs, those that would not take the file are left out and told; alone they are refused', async () => {
+  const base = goldenPath('checkpoints', 'sdxl.safetensors');
+  // A1111 changes attention of the second text encoder as a whole.
+  const file = await write(sourceAt(base, { axis: 'input', layers: (path) => /attn2\.to_[kv]$/.test(path) || /text_encoder_2.*self_attn\.[qv]_proj$/.test(path) }), kohya);
+  const warnings: string[] = [];
+  const out = temporaryFolder();
+  const { ok, data } = await exportCommand(request(file, { base, out, for: 'all' }), { onEvent: (event) => void (event.kind === 'warning' && warnings.push(event.text)) });
+  const { proofs } = data as { proofs: { programs: { program: string }[] }[] };
+  expect([ok, proofs.map(({ programs }) => programs.map(({ program }) => program).sort())]).toEqual([true, [['comfyui', 'forge', 'invokeai']]]);
+  expect(warnings.join('\n')).toMatch(/A1111 would not take the file: .* lacks k_proj, out_proj/);
+  expect(readdirSync(out).sort()).toEqual(['adapter-kohya.json', 'adapter-kohya.safetensors', 'adapter-kohya.safetensors.proof.json', 'adapter-kohya.workflow.json']);
+  await refusalOf('export.refused', () => exportCommand(request(file, { base, out, for: 'a1111' }), quiet));
+  // The same for differences.
+  await refusalOf('export.unread-difference', () => exportCommand(request(file, { base, out, as: 'diff', for: 'a1111' }), quiet));
+  warnings.length = 0;
+  const whole = await exportCommand(request(file, { base, out, as: 'diff', for: 'all' }), { onEvent: (event) => void (event.kind === 'warning' && warnings.push(event.text)) });
+  expect(whole.text).toContain('ComfyUI, Forge and InvokeAI find all of them');
+  expect(warnings.join('\n')).toMatch(/A1111 would leave something out/);
+});
+
 test('a merged checkpoint never takes the place of its base, and says its own hash', async () => {
   const folder = temporaryFolder();
   const base = join(folder, 'adapter-merged.safetensors');
@@ -337,8 +358,13 @@ describe('a run', () => {
 
   test('whole fine-tuning as differences: layers, biases and norms', async () => {
     const out = temporaryFolder();
-    const { ok } = await exportCommand(request(full.folder, { out, as: 'diff', for: 'all', dtype: 'f32' }), quiet);
+    const { ok, text, data } = await exportCommand(request(full.folder, { out, as: 'diff', for: 'all', dtype: 'f32', sample: true }), quiet);
     expect(ok).toBe(true);
+    // A1111 has no name for the last norm of this kind of model.
+    expect(text).toContain('ComfyUI, Forge and InvokeAI find all of them');
+    expect((data as { proofs: { pictures: { worst: number } }[] }).proofs[0]!.pictures.worst).toBeLessThanOrEqual(1);
+    expect(readdirSync(out).sort()).toEqual(['all-diff.exported.png', 'all-diff.json', 'all-diff.safetensors', 'all-diff.safetensors.proof.json', 'all-diff.trained.png', 'all-diff.workflow.json']);
+    await refusalOf('export.unread-difference', () => exportCommand(request(full.folder, { out, as: 'diff', for: 'a1111', dtype: 'f32' }), quiet));
     const file = openSafetensors(join(out, 'all-diff.safetensors'));
     const endings = new Set([...file.tensors.keys()].map((name) => name.slice(name.indexOf('.') + 1)));
     expect([...endings].sort()).toEqual(['b_norm', 'diff', 'diff_b', 'w_norm']);
@@ -347,6 +373,12 @@ describe('a run', () => {
     const difference = file.readF32('lora_unet_conv_in.diff');
     expect(norm(difference.map((value, i) => was![i]! + value - is![i]!)) / norm(is!)).toBeLessThan(1e-6);
     await refusalOf('export.no-adapter', () => exportCommand(request(full.folder, { as: 'lora' }), quiet));
+  });
+
+  test('a whole fine-tune ends with its model proved and painted', () => {
+    const verdicts = eventsOf(full.events, 'verdict').map(({ name, about, ok }) => [name, about, ok]);
+    expect(verdicts).toContainEqual(['export', 'merged', true]);
+    expect(JSON.parse(readFileSync(join(full.folder, 'exports', 'model.proof.json'), 'utf8'))).toMatchObject({ ok: true, compared: 1 });
   });
 
   test('progress of differences ends at its total and is never beyond it', async () => {
