@@ -1,4 +1,5 @@
 // What an export may be for: refusals before and after training, and the notes that go with files.
+import { basename } from 'node:path';
 import { UserError } from '../base/errors.ts';
 import { consumers } from '../catalog/consumers/index.ts';
 import type { AdapterFormat, DoraAxis, Program } from '../catalog/define/format.ts';
@@ -17,6 +18,10 @@ export function webuiName(run: Pick<OpenRun, 'job' | 'plan'>): string | null {
   const own = axisOfRun(run);
   return found && plan.layers.length > 0 && (own === null || own === axis) ? `${fileStem(job)}-${found.layout}` : null;
 }
+
+/** Name that A1111 calls an adapter file by; null for one that it would not show as it is. */
+export const webuiNameOf = (path: string, { naming }: AdapterFormat, axis: DoraAxis | null): string | null =>
+  (naming === consumers.a1111.naming && (axis === null || axis === consumers.a1111.axis) ? basename(path, '.safetensors') : null);
 
 /**
  * Refuses a program that would not show what is (or would be) trained: before training, so that nobody trains for nothing.

@@ -10,7 +10,7 @@ import { EXPORT } from '../contract/export-kinds.ts';
 import type { Consumer } from '../contract/job.ts';
 import { renameOver, writeFileAtomic } from '../files/atomic-write.ts';
 import { fileNames, writeBeside, type PictureElsewhere } from './export-beside.ts';
-import { list } from './export-choice.ts';
+import { list, webuiNameOf } from './export-choice.ts';
 import { writeDifferences, type Difference } from './export-diff.ts';
 import { paintDifferences, picturesOf, pictureVerdict, type PaintedPair, type Painting } from './export-picture.ts';
 import { ALLOWED } from './export-run.ts';
@@ -69,7 +69,7 @@ export async function exportDifferences(base: Pick<OpenRun, 'baseModel' | 'model
       emit(verdict);
       return { path: null, overall, worst, pictures: null };
     }
-    const pictures = painting && await paintDifferences(base, differences, unproved, path, { ...settings.picture, painting, webuiName: programs.includes('a1111') ? basename(path, '.safetensors') : null }, emit);
+    const pictures = painting && await paintDifferences(base, differences, unproved, path, { ...settings.picture, painting, webuiName: webuiNameOf(path, format, null) }, emit);
     await renameOver(unproved, path);
     await writeFileAtomic(`${path}.proof.json`, `${JSON.stringify({ file: basename(path), text, ok, overall, worst, dtype, programs, pictures: picturesOf(pictures) }, null, 1)}\n`);
     await writeBeside(path, programs, {

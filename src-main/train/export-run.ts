@@ -9,7 +9,7 @@ import type { Consumer } from '../contract/job.ts';
 import { renameOver, writeFileAtomic } from '../files/atomic-write.ts';
 import { refuseSources } from '../files/keep-sources.ts';
 import type { DeviceTensor } from '../runtime/runtime.ts';
-import { list, noteFor, problemWithNames } from './export-choice.ts';
+import { list, noteFor, problemWithNames, webuiNameOf } from './export-choice.ts';
 import { fileNames, writeBeside, type PictureElsewhere } from './export-beside.ts';
 import { proveFile, type FileProof, type ProofSettings } from './export-proof.ts';
 import { sourceOfRun, type ExportSource } from './export-source.ts';
@@ -145,8 +145,7 @@ async function writeAndProve(source: ExportSource, held: ExportSource, one: OneF
       return null;
     }
     // Before the file gets its name: one that was stopped here was not exported.
-    const webuiName = format.naming === consumers.a1111.naming && exactIn('a1111', held.axis) ? basename(path, '.safetensors') : null;
-    const pictures = one.painting && await paintBoth(source, unproved, path, { ...one.picture, painting: one.painting, webuiName }, emit);
+    const pictures = one.painting && await paintBoth(source, unproved, path, { ...one.picture, painting: one.painting, webuiName: webuiNameOf(path, format, held.axis) }, emit);
     await renameOver(unproved, path);
     await writeFileAtomic(`${path}.proof.json`, `${JSON.stringify({ ...verdict.data, text: verdict.text, file: basename(path), pictures: picturesOf(pictures), layers: layersOf(proof) }, null, 1)}\n`);
     const { title, trigger, base } = await source.facts();
