@@ -57,7 +57,7 @@ export const verdictsOnRun = (axis: DoraAxis | null): ProgramVerdict[] => progra
     alternatives: exact ? [] : [
       { kind: 'merged', ...say('program.merged', 'Export the merged model: exact everywhere.') },
       { kind: 'other-tool', ...say('program.other-tool', `Export for ${others.join(', ')}: exact there.`, { others }) },
-      { kind: 'train-again', ...say('program.train-again', `Train again for ${label}; the axis follows from output.for.`, { label }) },
+      { kind: 'train-again', ...say('program.train-again', `Train again for ${label}: the axis follows from the program that is chosen before training.`, { label }) },
     ],
   };
 });
