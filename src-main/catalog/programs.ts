@@ -7,6 +7,8 @@ import { formats } from './formats/index.ts';
 
 export const programs = Object.keys(consumers) as Program[];
 
+export const programsFor = (target: Consumer): readonly Program[] => (target === 'all' ? programs : [target]);
+
 /** Whether the program renders an adapter as trained; `null` is one without magnitudes. */
 export const exactIn = (program: Program, axis: DoraAxis | null): boolean => axis === null || consumers[program].axis === axis;
 
@@ -55,7 +57,7 @@ export const verdictsOnRun = (axis: DoraAxis | null): ProgramVerdict[] => progra
     alternatives: exact ? [] : [
       { kind: 'merged', ...say('program.merged', 'Export the merged model: exact everywhere.') },
       { kind: 'other-tool', ...say('program.other-tool', `Export for ${others.join(', ')}: exact there.`, { others }) },
-      { kind: 'train-again', ...say('program.train-again', `Train again for ${label}; the axis follows from output.for.`, { label }) },
+      { kind: 'train-again', ...say('program.train-again', `Train again for ${label}: the axis follows from the program that is chosen before training.`, { label }) },
     ],
   };
 });

@@ -2,6 +2,7 @@
 
 import { z } from 'zod';
 
+import { EXPORT, exportKinds } from './export-kinds.ts';
 import { count, fileSchema, idSchema, imageUrlSchema, startedTaskSchema } from './api-parts.ts';
 import { said, textSchema } from './text.ts';
 
@@ -11,13 +12,15 @@ const toolSchema = z.strictObject({
   /** Layout that this program gets; '' when it gets none. */
   layout: z.string(),
   exact: z.boolean(),
+  /** Reads whole differences of weights. */
+  readsDifferences: z.boolean(),
   /** Why not, or what will be exact; one sentence. */
   ...said,
   alternatives: z.array(z.strictObject({ kind: z.enum(['merged', 'other-tool', 'train-again']), ...said })),
 });
 
 const exportSchema = z.strictObject({
-  id: idSchema, step: count, tool: z.string(), merged: z.boolean(), approximate: z.boolean(), dtype: z.string(), time: z.number(),
+  id: idSchema, step: count, tool: z.string(), kind: z.enum(exportKinds), dtype: z.string(), time: z.number(),
   files: z.array(z.strictObject({ ...fileSchema.shape, bytes: count })),
   ok: z.boolean(),
   /** What reading the files again has shown. */
@@ -38,22 +41,28 @@ export const exportApi = {
     output: z.strictObject({
       steps: z.array(count),
       tools: z.array(toolSchema),
-      merged: z.strictObject({ possible: z.boolean(), bytes: count, ...said }),
-      /** The nearest LoRA without magnitudes, which every program reads; null for an adapter that has none. */
-      approximate: z.strictObject(said).nullable(),
+      /** What can be written of this run. */
+      kinds: z.array(z.strictObject({ kind: z.enum(exportKinds), ...said })),
+      /** Of the base model, and so of a merged one. */
+      bytes: count,
+      /** Of the nearest LoRA without magnitudes. */
+      defaultRank: count,
       dtypes: z.array(dtypes), defaultDtype: dtypes, defaultTool: z.string(),
-      isAdapter: z.boolean(),
       /** The chosen checkpoint, else the last; null without checkpoints. */
       defaultStep: count.nullable(),
     }),
   },
   'export.start': {
     input: z.strictObject({
-      runId: idSchema, step: count.optional(), tool: z.string(), merged: z.boolean().default(false), approximate: z.boolean().default(false), dtype: dtypes.optional(),
+      runId: idSchema, step: count.optional(), tool: z.string(), kind: z.enum(exportKinds).default(EXPORT.asItIs),
+      /** Of the nearest LoRA without magnitudes. */
+      rank: count.min(1).max(4096).optional(),
+      /** Number format; the job's if left out, and for a merged model that of the base. */
+      dtype: dtypes.optional(),
       /** Folder to write to; the run's own exports if left out. */
       folderId: idSchema.optional(),
       /**
-       * Paint one picture with the trained values and one with the file, of adapters. It waits while a training has the device, and
+       * Paint one picture with the trained values and one with the file. It waits while a training has the device, and
        * is left out, with a warning, when one begins meanwhile.
        */
       picture: z.boolean().default(true),

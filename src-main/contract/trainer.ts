@@ -66,6 +66,8 @@ export interface TrainerCommands {
   readonly export: {
     readonly request: {
       readonly run: string; readonly step?: number; readonly for?: Consumer; readonly as?: ExportKind;
+      /** Of the plain LoRA. */
+      readonly rank?: number;
       readonly dtype?: 'f16' | 'bf16' | 'f32'; readonly out?: string;
       /** Device that paints with the trained values and with the file; without it nothing is painted. */
       readonly picture?: string;

@@ -3,15 +3,16 @@ import { cpSync, existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { scoped } from '../base/dispose.ts';
 import { exactIn, layoutsFor } from '../catalog/programs.ts';
-import { EXPORT } from '../contract/export-kinds.ts';
+import { EXPORT, RANKS_OF_DORA } from '../contract/export-kinds.ts';
 import { makeFolder } from '../files/atomic-write.ts';
 import type { ChosenRuntime } from './choose-runtime.ts';
-import { approximate, RANKS_OF_DORA } from './export-lora.ts';
+import { approximate } from './export-lora.ts';
 import { exportAdapter } from './export-run.ts';
 import { axisOfRun, sourceOfRun } from './export-source.ts';
 import { saveMerged, weightsOfAdapter, weightsOfRun } from './merge.ts';
 import { proofText } from './merge-proof.ts';
 import { chooseCheckpoint, openRun, openSavedValues } from './open-run.ts';
+import { pictureOfRun } from './preview.ts';
 import type { OpenRun } from './run-job.ts';
 import type { TrainedValues } from './trained.ts';
 
@@ -53,7 +54,7 @@ async function exportPlain(run: OpenRun, values: TrainedValues, folder: string):
   const { source: plain, errors, overall } = await approximate(source, { rank: RANKS_OF_DORA * Math.max(...source.layers.map(({ rank }) => rank)) });
   const held = { source: plain, errors, write: { approximation: { error: overall, of: `DoRA with magnitudes per ${axis}` } } };
   for (const { programs } of left) {
-    await exportAdapter(source, { for: programs[0]!, kind: EXPORT.plain, dtype: run.job.output.dtype, folder, picture: null, held }, () => {});
+    await exportAdapter(source, { for: programs[0]!, kind: EXPORT.plain, dtype: run.job.output.dtype, folder, picture: pictureOfRun(run), painting: null, held }, () => {});
   }
   return overall;
 }

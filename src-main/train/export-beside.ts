@@ -1,33 +1,74 @@
-// Small files beside an adapter: cards and workflows that its programs take.
+// Small files beside an adapter or a merged model: cards and workflows that its programs take.
+import { statSync } from 'node:fs';
 import { basename } from 'node:path';
 import { consumers } from '../catalog/consumers/index.ts';
-import type { BesideFacts, PictureRecipe } from '../catalog/define/beside.ts';
+import type { BesideFacts, ModelFileNames, PictureRecipe } from '../catalog/define/beside.ts';
+import type { NoiseSettings, Prediction } from '../catalog/define/family.ts';
 import type { Program } from '../catalog/define/format.ts';
-import type { Sampler } from '../catalog/define/sampler.ts';
+import { levelNames, type Sampler } from '../catalog/define/sampler.ts';
 import { samplers } from '../catalog/samplers/index.ts';
 import { writeFileAtomic } from '../files/atomic-write.ts';
-import type { SourceFacts } from './export-source.ts';
-import type { PictureSettings } from './picture.ts';
+import type { BaseFiles } from './model-file.ts';
+import type { OpenModel } from './open-model.ts';
+import type { PaintedWith, PictureSettings } from './picture.ts';
+import { lastOf } from './export-data-facts.ts';
 
 const ENDING = /\.safetensors$/;
 
-/** Gives the files written. */
-export async function writeBeside(path: string, programs: readonly Program[], facts: SourceFacts, metadata: Readonly<Record<string, string>>, picture: PictureSettings | null): Promise<string[]> {
+/** A picture to make again in another program. */
+export interface PictureElsewhere {
+  readonly settings: PictureSettings;
+  readonly noise: { readonly noise: NoiseSettings; readonly prediction: Prediction };
+  readonly clipSkip: number | null;
+  /** The base model's files. */
+  readonly base: BaseFiles;
+}
+
+export interface WrittenBeside extends Pick<BesideFacts, 'title' | 'trigger' | 'note' | 'base'> {
+  readonly picture: PictureElsewhere;
+  /** What is loaded: the base of an adapter, or the merged model. */
+  readonly loads: ModelFileNames;
+  /** Whether `path` is an adapter. */
+  readonly isAdapter: boolean;
+}
+
+/** @param path of the file or folder that they stand beside. Gives the files written. */
+export async function writeBeside(path: string, programs: readonly Program[], { picture, isAdapter, ...facts }: WrittenBeside): Promise<string[]> {
+  const { noise: { noise, prediction }, clipSkip } = picture;
   const told: BesideFacts = {
-    file: basename(path), title: facts.title, trigger: facts.trigger, note: metadata['adora.note'] ?? '', base: facts.base,
-    clipSkip: facts.training?.clipSkip ?? null, picture: picture && recipeOf(picture),
+    ...facts, adapter: isAdapter ? basename(path) : null, stem: basename(path).replace(ENDING, ''), clipSkip,
+    noise: { prediction, zeroTerminalSnr: noise.zeroTerminalSnr }, picture: recipeOf(picture),
   };
   const wanted = new Map(programs.flatMap((program) => consumers[program].beside?.(told) ?? []).map(({ ending, text }) => [ending, text]));
   const files: string[] = [];
   for (const [ending, text] of wanted) {
-    const file = path.replace(ENDING, ending);
+    const file = `${path.replace(ENDING, '')}${ending}`;
     await writeFileAtomic(file, text);
     files.push(file);
   }
   return files;
 }
 
-function recipeOf({ prompt, negative, seed, steps, guidance, width, height, sampler }: PictureSettings): PictureRecipe {
-  const { node } = (samplers as Readonly<Record<string, Sampler>>)[sampler]!.elsewhere;
-  return { prompt, negative, seed, steps, guidance, width, height, sampler: node.sampler, scheduler: node.scheduler };
+/** What a picture's text tells of it. @param adapter name of the file for A1111; null for a model that is used by itself */
+export function usedFor({ base, clipSkip, noise: { noise } }: PictureElsewhere, adapter: string | null): PaintedWith {
+  return {
+    model: lastOf(base.model).replace(ENDING, ''), ...(adapter === null ? {} : { adapter }), ...(base.vae === undefined ? {} : { vae: lastOf(base.vae) }),
+    ...(clipSkip === null ? {} : { clipSkip }), zeroTerminalSnr: noise.zeroTerminalSnr,
+  };
+}
+
+/** A base model's files by name: other programs look for them in folders of their own. */
+export function fileNames({ model, vae, textEncoders = [] }: BaseFiles, { stored }: Pick<OpenModel, 'stored'>, denoiser: string): ModelFileNames {
+  const isFolder = statSync(model).isDirectory();
+  const others = [...stored].filter(([component]) => component !== denoiser);
+  const hasOthers = others.some(([, { file }]) => file.files.some(({ path }) => path === model));
+  return {
+    kind: isFolder ? 'folder' : hasOthers ? 'checkpoint' : 'denoiser',
+    name: basename(model), vae: vae === undefined ? null : basename(vae), textEncoders: textEncoders.map((path) => basename(path)),
+  };
+}
+
+function recipeOf({ settings: { sampler, ...rest }, noise: { noise } }: PictureElsewhere): PictureRecipe {
+  const { node, levels } = (samplers as Readonly<Record<string, Sampler>>)[sampler]!.elsewhere;
+  return { ...rest, sampler: node, scheduler: levelNames(levels, noise).node };
 }

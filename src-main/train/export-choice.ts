@@ -1,4 +1,5 @@
 // What an export may be for: refusals before and after training, and the notes that go with files.
+import { basename } from 'node:path';
 import { UserError } from '../base/errors.ts';
 import { consumers } from '../catalog/consumers/index.ts';
 import type { AdapterFormat, DoraAxis, Program } from '../catalog/define/format.ts';
@@ -17,6 +18,10 @@ export function webuiName(run: Pick<OpenRun, 'job' | 'plan'>): string | null {
   const own = axisOfRun(run);
   return found && plan.layers.length > 0 && (own === null || own === axis) ? `${fileStem(job)}-${found.layout}` : null;
 }
+
+/** Name that A1111 calls an adapter file by; null for one that it would not show as it is. */
+export const webuiNameOf = (path: string, { naming }: AdapterFormat, axis: DoraAxis | null): string | null =>
+  (naming === consumers.a1111.naming && (axis === null || axis === consumers.a1111.axis) ? basename(path, '.safetensors') : null);
 
 /**
  * Refuses a program that would not show what is (or would be) trained: before training, so that nobody trains for nothing.
@@ -37,17 +42,31 @@ export function checkAxis(program: Program, axis: DoraAxis | null): void {
     `What is exact: --as merged, or a file for ${list(others)}. What comes close, with the error measured: --as lora. For a new training set adapter.axis = "auto" and output.for = "${program}".`, { program, axis });
 }
 
-/** Error: `export.unnamed-layer`. */
-export function checkNames({ named, layers }: { readonly named: ExportSource['named']; readonly layers: readonly { readonly path: string }[] }, program: Program): void {
+interface NamedLayers {
+  readonly named: ExportSource['named'];
+  readonly layers: readonly { readonly path: string }[];
+}
+
+/** Errors: `export.unnamed-layer`, `export.refused`. */
+export function checkNames(source: NamedLayers, program: Program): void {
+  const problem = problemWithNames(source, program);
+  if (problem !== null) throw problem;
+}
+
+/** Why a program would not take a file with these layers; null when it does. */
+export function problemWithNames({ named, layers }: NamedLayers, program: Program): UserError | null {
   const { label, modulesOf, refuses } = consumers[program];
   const format = formatOf(program);
-  const modules = layers.map(({ path }) => {
+  const modules: string[] = [];
+  for (const { path } of layers) {
     const [module] = format.modulesOf(path, named);
-    if (module !== undefined && modulesOf(path, named).includes(module)) return module;
-    throw new UserError('export.unnamed-layer', `${label} has no name for the layer "${path}", so it could not be exported for it: choose other targets (adapter.targets), another program (output.for), or --as merged afterwards.`, { layer: path, program });
-  });
+    if (module === undefined || !modulesOf(path, named).includes(module)) {
+      return new UserError('export.unnamed-layer', `${label} has no name for the layer "${path}", so it could not be exported for it: choose other targets (adapter.targets), another program (output.for), or --as merged afterwards.`, { layer: path, program });
+    }
+    modules.push(module);
+  }
   const refusal = refuses?.(modules, named) ?? null;
-  if (refusal !== null) throw new UserError('export.refused', `${label} would not take the file: ${refusal}. Choose other targets (adapter.targets) or another program (output.for).`, { program });
+  return refusal === null ? null : new UserError('export.refused', `${label} would not take the file: ${refusal}. Choose other targets (adapter.targets), another program (output.for), or --as merged.`, { program });
 }
 
 /** What a user of a file in this layout must know. */

@@ -1,35 +1,34 @@
 // `adora export RUN|FILE`: what a run or an adapter file holds, for other programs.
 import { existsSync, statSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { UserError } from '../base/errors.ts';
-import { consumers } from '../catalog/consumers/index.ts';
-import type { DoraAxis, Program } from '../catalog/define/format.ts';
-import { formatOf, layoutsFor } from '../catalog/programs.ts';
+import type { DoraAxis } from '../catalog/define/format.ts';
+import { programsFor } from '../catalog/programs.ts';
 import type { TrainEvent, TrainEventBody } from '../contract/events.ts';
-import { EXPORT, type ExportKind } from '../contract/export-kinds.ts';
+import { EXPORT, RANKS_OF_DORA, type ExportKind } from '../contract/export-kinds.ts';
 import { defaultSampler, type Consumer } from '../contract/job.ts';
-import { makeFolder, renameOver, writeFileAtomic } from '../files/atomic-write.ts';
+import { makeFolder } from '../files/atomic-write.ts';
 import { markedStep } from '../files/run-files.ts';
 import { listCheckpoints } from './checkpoint.ts';
 import { chooseRuntime, type ChosenRuntime } from './choose-runtime.ts';
+import type { PictureElsewhere } from './export-beside.ts';
 import { checkAxis, checkNames } from './export-choice.ts';
-import { differencesOf, writeDifferences, type Difference } from './export-diff.ts';
-import { approximate, RANKS_OF_DORA, type Approximation } from './export-lora.ts';
+import { differencesOf } from './export-diff.ts';
+import { exportDifferences, layoutOfDifferences, type DifferencesToWrite } from './export-differences.ts';
+import { approximate, type Approximation } from './export-lora.ts';
 import type { ProgramProof } from './export-proof.ts';
-import { isSmall, paintMerged, type PictureOfExport } from './export-picture.ts';
-import { ALLOWED, exportAdapter, pictureOfRun, picturesOf, pictureVerdict, type AdapterExport, type ExportOutcome } from './export-run.ts';
+import { exportMerged } from './export-merged.ts';
+import { isSmall, type Painting } from './export-picture.ts';
+import { exportAdapter, type AdapterExport, type ExportOutcome } from './export-run.ts';
 import { runStem, sourceOfFile, sourceOfRun, type ExportSource } from './export-source.ts';
 import type { FileDType } from './export-values.ts';
 import { runDifferences } from './export-weights.ts';
-import { saveMerged, weightsOfAdapter, weightsOfRun, weightsOfSource, type MergeWeight } from './merge.ts';
-import { proofText } from './merge-proof.ts';
-import type { BaseFiles } from './model-file.ts';
+import { weightsOfAdapter, weightsOfRun, weightsOfSource, type MergeWeight } from './merge.ts';
 import { chooseCheckpoint, openRun, openSavedValues } from './open-run.ts';
 import { noiseOf } from './noise-of.ts';
+import { pictureOfRun } from './preview.ts';
 import { EventLog, readEvents } from './run-folder.ts';
 import type { OpenRun } from './run-job.ts';
-import { adapterFile, unprovedPath } from './write-adapter.ts';
 
 export interface ExportRequest {
   /** Folder of a run, or an adapter file. */
@@ -79,7 +78,10 @@ interface Task {
   readonly shouldStop: () => boolean;
   /** For messages: `Step 20` or the file. */
   readonly what: string;
-  readonly picture: PictureOfExport | null;
+  /** What other programs are told to paint. */
+  readonly picture: PictureElsewhere;
+  /** Where it is painted here as well; null paints nothing. */
+  readonly painting: Painting | null;
 }
 
 /** Errors: `run.*`, `export.*`, `adapter.*`, `files.*`. */
@@ -92,14 +94,13 @@ export async function exportCommand(request: ExportRequest, { onEvent, shouldSto
   if (existsSync(request.run) && statSync(request.run).isFile()) return exportFile(shared);
   const run = openRun(request.run, chosen);
   const { step, path } = checkpointOf(run, request, onEvent);
-  const { job, model, baseModel } = run;
+  const { job } = run;
   const emit = loggedIn(run.folder.path, onEvent);
   const folder = request.out ? resolve(request.out) : run.folder.exports;
   await makeFolder(folder);
-  const wantsPicture = request.sample ?? isSmall(baseModel, model.denoiserComponent);
   const task: Task = {
     ...shared, emit, folder, target: request.for ?? job.output.for, dtype: request.dtype ?? job.output.dtype, what: `Step ${step}`,
-    picture: wantsPicture ? { ...pictureOfRun(run, await paintsWith(request)), shouldStop } : null,
+    picture: pictureOfRun(run), painting: await paintingOf(shared, run),
   };
   const saved = openSavedValues(path);
   if (run.plan.layers.length === 0) return exportWeights(run, saved, step, task);
@@ -108,7 +109,10 @@ export async function exportCommand(request: ExportRequest, { onEvent, shouldSto
   return exportSource(sourceOfRun(run, values, step), step, task);
 }
 
-const paintsWith = ({ device = 'cpu' }: ExportRequest): Promise<ChosenRuntime> => chooseRuntime({ train: { device: device as 'cpu', dtype: 'auto' } });
+async function paintingOf({ request: { sample, device = 'cpu' }, shouldStop }: Pick<Task, 'request' | 'shouldStop'>, { baseModel, model }: Pick<OpenRun, 'baseModel' | 'model'>): Promise<Painting | null> {
+  if (!(sample ?? isSmall(baseModel, model.denoiserComponent))) return null;
+  return { ...await chooseRuntime({ train: { device: device as 'cpu', dtype: 'auto' } }), shouldStop };
+}
 
 /** The step that was asked for, else the one that was marked as the best, which is told, else the last. Error: `run.no-checkpoint`. */
 function checkpointOf(run: OpenRun, { step }: ExportRequest, emit: (event: TrainEventBody) => void): { step: number; path: string } {
@@ -156,27 +160,25 @@ function pauseOf(shouldStop: () => boolean): () => Promise<void> {
   };
 }
 
-async function exportFile(shared: Omit<Task, 'target' | 'folder' | 'dtype' | 'what' | 'picture'>): Promise<ExportResult> {
-  const { request, shouldStop } = shared;
+async function exportFile(shared: Omit<Task, 'target' | 'folder' | 'dtype' | 'what' | 'picture' | 'painting'>): Promise<ExportResult> {
+  const { request } = shared;
   const source = sourceOfFile(request.run, request.base!, request.axis);
   const folder = request.out ? resolve(request.out) : join(resolve(request.run), '..', `${source.stem}-exports`);
   await makeFolder(folder);
-  const { model, baseModel } = source;
-  const wantsPicture = request.sample ?? isSmall(baseModel, model.denoiserComponent);
+  const { model } = source;
   const side = model.nativeSide;
   const job = { base: { model: request.base!, prediction: 'auto' }, noise: { schedule: 'auto', zeroTerminalSnr: false, minTimestep: 0 } } as const;
-  // Facts read the whole base: only where they are shown.
-  const settings = { prompt: wantsPicture ? (await source.facts()).trigger : '', negative: '', seed: 0, sampler: defaultSampler, steps: 20, guidance: 7, width: side, height: side };
+  const settings = { prompt: source.trigger, negative: '', seed: 0, sampler: defaultSampler, steps: 20, guidance: 7, width: side, height: side };
   return exportSource(source, null, {
     ...shared, folder, target: request.for ?? 'all', dtype: request.dtype ?? 'f16', what: basename(request.run),
-    picture: wantsPicture ? { settings, paints: await paintsWith(request), shouldStop, noise: noiseOf(job, model) } : null,
+    picture: { settings, noise: noiseOf(job, model), clipSkip: null, base: job.base }, painting: await paintingOf(shared, source),
   });
 }
 
 function exportSource(source: ExportSource, step: number | null, task: Task): Promise<ExportResult> {
   switch (task.kind) {
-    case EXPORT.merged: return exportMerged(source, step, task);
-    case EXPORT.differences: return exportDifferences(source, task);
+    case EXPORT.merged: return exportMergedSource(source, step, task);
+    case EXPORT.differences: return exportDifferencesOf(source, task);
     case EXPORT.plain: return exportLora(source, task);
     default: return exportAsItIs(source, task);
   }
@@ -214,41 +216,24 @@ function approximationText({ overall, worst, source }: Approximation): string {
 
 const percent = (value: number): string => `${(100 * value).toPrecision(2)} %`;
 
-async function exportDifferences(source: ExportSource, task: Task): Promise<ExportResult> {
-  const programs = readersOfDifferences(task.target);
-  const format = formatOf(programs[0]!);
-  const facts = await source.facts();
-  const metadataOf = (hash: string): Record<string, string> => ({ ...format.metadata({ ...facts, axis: null, note: '', hash }), ss_network_module: 'lycoris.kohya', ss_network_args: JSON.stringify({ algo: 'full' }) });
-  return writeDiff(adapterFile(task.folder, source.stem, EXPORT.differences), differencesOf(source, format, task.pause), metadataOf, programs, task);
+async function exportDifferencesOf(source: ExportSource, task: Task): Promise<ExportResult> {
+  const format = layoutOfDifferences(task.target);
+  return writeDiff(source, { differences: differencesOf(source, format, task.pause), named: source.named, facts: await source.facts(), stem: source.stem }, task);
 }
 
-async function writeDiff(path: string, differences: readonly Difference[], metadataOf: (hash: string) => Record<string, string>, programs: readonly Program[], task: Task): Promise<ExportResult> {
-  const { emit, dtype } = task;
-  const unproved = unprovedPath(path);
-  const { overall, worst } = await writeDifferences(unproved, differences, dtype, metadataOf, (done, total) => emit({ kind: 'phase', name: 'write differences', done, total, unit: 'tensors' }));
-  const ok = overall <= ALLOWED[dtype];
-  if (ok) await renameOver(unproved, path);
-  else await rm(unproved, { force: true });
-  const text = ok
-    ? `The differences of ${differences.length} weights were read again: they are what was learnt, to ${percent(overall)} of the change (${percent(worst)} in the worst).`
-    : `No file was left, because its element type takes ${percent(overall)} of the change: use --dtype f32.`;
-  emit({ kind: 'verdict', name: 'export', about: 'differences', ok, text, data: { file: path, layers: differences.length, overall, worst, dtype, programs: programs.map((program) => ({ program, label: consumers[program].label, ok })) } });
-  if (!ok) return { text: [`${task.what}:`, text].join('\n'), data: { files: [], overall, worst }, ok };
-  await writeFileAtomic(`${path}.proof.json`, `${JSON.stringify({ file: basename(path), text, ok, overall, worst, dtype, programs }, null, 1)}\n`);
-  return { text: [`${task.what}:`, path, text].join('\n'), data: { files: [path], overall, worst }, ok };
+async function writeDiff(base: Pick<OpenRun, 'baseModel' | 'model'>, differences: DifferencesToWrite, task: Task): Promise<ExportResult> {
+  const { folder, dtype, picture, painting, target } = task;
+  const { emit, lines } = collecting(task);
+  const { path, overall, worst, pictures } = await exportDifferences(base, differences, { for: target, folder, dtype, picture, painting }, emit);
+  const files = path === null ? [] : [path];
+  const proofs = files.map((file) => ({ file, compared: 1, pictures }));
+  return { text: [`${task.what}:`, ...files, ...lines].join('\n'), data: { ...stepOf(task), files, overall, worst, proofs }, ok: path !== null };
 }
 
-/** Error: `export.no-differences`. */
-function readersOfDifferences(target: Consumer): Program[] {
-  const programs = layoutsFor(target).flatMap((choice) => choice.programs).filter((program) => consumers[program].readsDifferences);
-  if (programs.length > 0) return programs;
-  throw new UserError('export.no-differences', `${target} reads no differences of weights: use --as merged, or --as lora with a rank.`, { program: target });
-}
-
-async function exportMerged(source: ExportSource, step: number | null, task: Task): Promise<ExportResult> {
+async function exportMergedSource(source: ExportSource, step: number | null, task: Task): Promise<ExportResult> {
   const { weights, dispose } = weightsOfSource(source, task.chosen.runtime, task.request.dtype ?? task.dtype);
   try {
-    return await writeMerged(source, weights, { model: source.baseModel.root }, source.stem, step, task);
+    return await writeMerged(source, weights, source.stem, step, task);
   } finally {
     await dispose();
   }
@@ -257,47 +242,34 @@ async function exportMerged(source: ExportSource, step: number | null, task: Tas
 async function exportMergedRun(run: OpenRun, saved: ReturnType<typeof openSavedValues>, step: number, task: Task): Promise<ExportResult> {
   const { weights, dispose } = weightsOfAdapter(run, saved);
   try {
-    return await writeMerged(run, weights, run.job.base, runStem(run.job, step), step, task);
+    return await writeMerged(run, weights, runStem(run.job, step), step, task);
   } finally {
     await dispose();
   }
 }
 
-/** @param parts the base's files, of which the merged model takes the place of the first */
-async function writeMerged(base: Pick<OpenRun, 'baseModel' | 'model'>, weights: readonly MergeWeight[], parts: BaseFiles, stem: string, step: number | null, task: Task): Promise<ExportResult> {
-  const { folder, request, pause, what, picture } = task;
+async function writeMerged(base: Pick<OpenRun, 'baseModel' | 'model'>, weights: readonly MergeWeight[], stem: string, step: number | null, task: Task): Promise<ExportResult> {
+  const { folder, request, pause, what, picture, painting, target } = task;
   const { emit, lines } = collecting(task);
-  const merged = await saveMerged(base, weights, {
-    target: join(folder, `${stem}-merged`), dtype: request.dtype ?? 'stored', title: step === null ? stem : `${stem}, step ${step}`, pause,
-    onProgress: (done, total) => emit({ kind: 'phase', name: 'merge', done, total, unit: total > 1e6 ? 'bytes' : 'weights' }),
-    onProved: (done, total) => emit({ kind: 'phase', name: 'prove', about: 'merged', done, total, unit: 'weights' }),
-  });
-  const { path, changed, proof: { overall, worst, compared, layers }, elsewhere } = merged;
-  const pictures = picture && await paintMerged(base, weights, { ...parts, model: path }, picture, emit);
-  const missing = elsewhere.length === 0 ? '' : ` It has the base's own ${elsewhere.join(', ')}: use the file that the run took in its place (base.vae, base.textEncoders) beside it.`;
-  const text = `${proofText(changed, merged.proof)}${missing}`;
-  const data = { file: path, changed, overall, worst: worst?.error ?? 0, worstLayer: worst?.path ?? '', compared };
-  await writeFileAtomic(`${path}.proof.json`, `${JSON.stringify({ ...data, file: basename(path), ok: true, text, pictures: picturesOf(pictures), layers: Object.fromEntries(layers.map(({ path: layer, error }) => [layer, error])) }, null, 1)}\n`);
-  emit({ kind: 'verdict', name: 'export', about: 'merged', ok: true, text: `The merged model was read again: ${text}`, data: { ...data, elsewhere } });
-  if (pictures) emit(pictureVerdict(path, pictures));
+  const { path, pictures, data, elsewhere } = await exportMerged(base, weights, {
+    target: join(folder, `${stem}-merged`), dtype: request.dtype ?? 'stored', title: step === null ? stem : `${stem}, step ${step}`, pause, picture, painting,
+    programs: programsFor(target),
+  }, emit);
   return {
     text: [`${what}: the merged model is in ${path}`, ...lines].join('\n'), ok: true,
-    data: { ...(step === null ? {} : { step }), files: [path], ...data, elsewhere, proofs: [{ file: path, compared, pictures }] },
+    data: { ...(step === null ? {} : { step }), files: [path], ...data, elsewhere, proofs: [{ file: path, compared: data.compared, pictures }] },
   };
 }
 
 /** A run that has trained weights themselves. */
 async function exportWeights(run: OpenRun, saved: ReturnType<typeof openSavedValues>, step: number, task: Task): Promise<ExportResult> {
   if (task.kind === EXPORT.differences) {
-    const programs = readersOfDifferences(task.target);
-    const format = formatOf(programs[0]!);
-    const { differences, metadataOf } = await runDifferences(run, saved, step, format);
-    return writeDiff(adapterFile(task.folder, runStem(run.job, step), EXPORT.differences), differences, metadataOf, programs, task);
+    return writeDiff(run, await runDifferences(run, saved, step, layoutOfDifferences(task.target)), task);
   }
   if (task.kind === EXPORT.asItIs || task.kind === EXPORT.plain || (task.request.for !== undefined && task.kind === undefined)) {
     throw new UserError('export.no-adapter', `The run "${task.request.run}" trained the weights themselves, so there is no adapter${task.request.for ? ` for ${task.request.for}` : ''}: use --as merged for the model, or --as diff for the differences.`, { run: task.request.run });
   }
-  const result = await writeMerged(run, weightsOfRun(run, saved), run.job.base, runStem(run.job, step), step, task);
+  const result = await writeMerged(run, weightsOfRun(run, saved), runStem(run.job, step), step, task);
   const isMoved = run.job.task === 'autoencoder' && run.job.autoencoder.part === 'all';
   return isMoved ? { ...result, text: `${result.text}\nThe scale of the latents is that of the base: a finished run measures it for the trained autoencoder and states it in its own export (vae/config.json, or "adora.latent_scale" in the metadata of a single file).` } : result;
 }
@@ -316,8 +288,8 @@ function collecting({ emit }: Task): { readonly emit: (event: TrainEventBody) =>
 
 async function proved(source: ExportSource, more: Pick<AdapterExport, 'kind' | 'held'>, task: Task): Promise<ExportResult> {
   const { emit, lines } = collecting(task);
-  const { folder, dtype, picture, pause, target, request: { run } } = task;
-  return resultOf(await exportAdapter(source, { for: target, folder, dtype, picture, pause, ...(existsSync(run) && statSync(run).isFile() ? { from: run } : {}), ...more }, emit), lines, task);
+  const { folder, dtype, picture, painting, pause, target, request: { run } } = task;
+  return resultOf(await exportAdapter(source, { for: target, folder, dtype, picture, painting, pause, ...(existsSync(run) && statSync(run).isFile() ? { from: run } : {}), ...more }, emit), lines, task);
 }
 
 const withoutLayers = ({ program, label, ok, overall, worst, problems }: ProgramProof): Omit<ProgramProof, 'layers'> => ({ program, label, ok, overall, worst, problems });

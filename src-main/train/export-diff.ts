@@ -12,6 +12,9 @@ import { writeWithMetadata, type WrittenFile } from './write-adapter.ts';
 
 /** A difference to write under a name. */
 export interface Difference {
+  /** The parameter: `unet.conv_in.weight`. */
+  readonly path: string;
+  /** In the file. */
   readonly name: string;
   readonly shape: readonly number[];
   /** W' − W0, row-major. */
@@ -22,7 +25,7 @@ export function differencesOf(source: ExportSource, format: AdapterFormat, pause
   return source.layers.map((layer) => {
     const [module] = format.modulesOf(layer.path, source.named);
     if (module === undefined) throw new UserError('export.unnamed-layer', `The layout ${format.label} has no name for the layer "${layer.path}": export with --as merged.`, { layer: layer.path });
-    return { name: `${module}.diff`, shape: layer.shape, values: () => changeOf(source, layer, pause) };
+    return { path: `${layer.path}.weight`, name: `${module}.diff`, shape: layer.shape, values: () => changeOf(source, layer, pause) };
   });
 }
 

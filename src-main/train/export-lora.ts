@@ -6,9 +6,6 @@ import { allVectors, extentsOf, pieces } from './layer-part.ts';
 import type { ExportSource, SourceLayer } from './export-source.ts';
 import { trainedWeight } from './trained-weight.ts';
 
-/** A DoRA needs a few times its rank as a plain LoRA. */
-export const RANKS_OF_DORA = 4;
-
 export interface Approximation {
   readonly source: ExportSource;
   /** ‖D − B·A‖ / ‖D‖ of each layer, and of all together. */

@@ -3,22 +3,22 @@ import { rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { consumers } from '../catalog/consumers/index.ts';
 import type { AdapterFormat, Program } from '../catalog/define/format.ts';
-import { exactIn, layoutsFor } from '../catalog/programs.ts';
+import { exactIn, layoutsFor, programsFor } from '../catalog/programs.ts';
 import type { TrainEventBody } from '../contract/events.ts';
 import type { Consumer } from '../contract/job.ts';
 import { renameOver, writeFileAtomic } from '../files/atomic-write.ts';
 import { refuseSources } from '../files/keep-sources.ts';
 import type { DeviceTensor } from '../runtime/runtime.ts';
-import { list, noteFor } from './export-choice.ts';
-import { writeBeside } from './export-beside.ts';
+import { list, noteFor, problemWithNames, webuiNameOf } from './export-choice.ts';
+import { fileNames, writeBeside, type PictureElsewhere } from './export-beside.ts';
 import { proveFile, type FileProof, type ProofSettings } from './export-proof.ts';
 import { sourceOfRun, type ExportSource } from './export-source.ts';
-import { isSmall, paintBoth, type PaintedPair, type PictureOfExport } from './export-picture.ts';
+import { exportMerged } from './export-merged.ts';
+import { isSmall, paintBoth, picturesOf, pictureVerdict, type PaintedPair, type Painting } from './export-picture.ts';
 import { readAll, type FileDType } from './export-values.ts';
 import { latentScale } from './latent-scale.ts';
 import { saveMerged, weightsOfRun } from './merge.ts';
-import { previewPictures } from './preview.ts';
-import { noiseOf } from './noise-of.ts';
+import { pictureOfRun } from './preview.ts';
 import type { OpenRun } from './run-job.ts';
 import { replacedParts, saveModel, type SaveModelSettings } from './save-model.ts';
 import type { PictureBatch } from './tasks/autoencoder.ts';
@@ -31,13 +31,17 @@ export async function exportRun(run: OpenRun, shown: ReadonlyMap<string, DeviceT
   const { job, folder, model, baseModel } = run;
   emit({ kind: 'phase', name: 'export', done: 0, total: 1, unit: 'files' });
   const values = await readAll(shown);
+  const isPainted = job.preview.prompts.length > 0 && isSmall(baseModel, model.denoiserComponent);
+  const picture = { picture: pictureOfRun(run), painting: isPainted ? { runtime: run.runtime, compute: 'f32' } as const : null };
   if (run.plan.layers.length > 0) {
     const source = sourceOfRun(run, values, job.train.steps);
-    const wantsPicture = job.preview.prompts.length > 0 && isSmall(baseModel, model.denoiserComponent);
-    const picture = wantsPicture ? pictureOfRun(run, { runtime: run.runtime, compute: 'f32' }) : null;
-    return (await exportAdapter(source, { for: job.output.for, dtype: job.output.dtype, folder: folder.exports, picture }, emit)).files;
+    return (await exportAdapter(source, { for: job.output.for, dtype: job.output.dtype, folder: folder.exports, ...picture }, emit)).files;
   }
   const target = join(folder.exports, 'model');
+  if (job.task === 'adapter') {
+    const weights = weightsOfRun(run, (name) => values.get(name)!);
+    return [(await exportMerged(run, weights, { target, dtype: job.output.dtype, title: job.name, ...picture, programs: programsFor(job.output.for) }, emit)).path];
+  }
   const scale = pictures ? await latentScale(run, values, await pictures()) : null;
   if (run.baseModel.isFile) {
     const texts: Record<string, string> = scale === null ? {} : { [LATENT_SCALE]: String(scale) };
@@ -57,11 +61,6 @@ const noScale = (path: string, scale: number): string =>
   `The latents of the trained autoencoder want the scale ${scale}, and a single file has no place that other programs read it from (it stands in the file's metadata as "${LATENT_SCALE}"): `
   + `give it to the program that uses "${basename(path)}", or train from a model folder, whose vae/config.json states it.`;
 
-/** The first preview of a run, to be painted with an exported file. */
-export function pictureOfRun({ job, model }: Pick<OpenRun, 'job' | 'model'>, paints: PictureOfExport['paints']): PictureOfExport {
-  return { settings: previewPictures({ job, model })[0]!, paints, noise: noiseOf(job, model) };
-}
-
 export interface AdapterExport {
   readonly for: Consumer;
   readonly dtype: FileDType;
@@ -72,8 +71,10 @@ export interface AdapterExport {
   readonly from?: string;
   /** What the files hold, when it is not the source itself: it was made from it, and may differ from it by this much. */
   readonly held?: { readonly source: ExportSource; readonly errors: ReadonlyMap<string, number>; readonly write: Pick<WriteSettings, 'approximation'> };
-  /** Painted with the trained values and with each file; null paints nothing. */
-  readonly picture: PictureOfExport | null;
+  /** What other programs are told to paint with the file. */
+  readonly picture: PictureElsewhere;
+  /** Where it is painted with the trained values and with each file; null paints nothing. */
+  readonly painting: Painting | null;
   readonly pause?: () => Promise<void>;
 }
 
@@ -107,12 +108,21 @@ export async function exportAdapter(source: ExportSource, settings: AdapterExpor
       emit({ kind: 'warning', code: 'export.axis', text: cannotCarry(format, programs, held.axis!) });
       continue;
     }
-    const path = pathOf(layout);
-    const found = await writeAndProve(source, held, { ...settings, path, layout, format, programs: exact }, emit);
+    const takers = settings.for === 'all' ? exact.filter((program) => takesNames(held, program, emit)) : exact;
+    if (takers.length === 0) continue;
+    const found = await writeAndProve(source, held, { ...settings, path: pathOf(layout), layout, format, programs: takers }, emit);
     ok &&= found !== null;
     if (found) exported.push(found);
   }
   return { files: exported.map(({ path }) => path), exported, ok };
+}
+
+/** Whether a program takes a file with these layers; where it does not, the file is for the others, which is told. */
+function takesNames(held: ExportSource, program: Program, emit: Emit): boolean {
+  const problem = problemWithNames(held, program);
+  if (problem === null) return true;
+  emit({ kind: 'warning', code: problem.code, text: `${problem.message} What is written is not for it.`, data: problem.data });
+  return false;
 }
 
 interface OneFile extends AdapterExport {
@@ -135,10 +145,14 @@ async function writeAndProve(source: ExportSource, held: ExportSource, one: OneF
       return null;
     }
     // Before the file gets its name: one that was stopped here was not exported.
-    const pictures = one.picture === null ? null : await paintBoth(source, unproved, path, one.picture, emit);
+    const pictures = one.painting && await paintBoth(source, unproved, path, { ...one.picture, painting: one.painting, webuiName: webuiNameOf(path, format, held.axis) }, emit);
     await renameOver(unproved, path);
     await writeFileAtomic(`${path}.proof.json`, `${JSON.stringify({ ...verdict.data, text: verdict.text, file: basename(path), pictures: picturesOf(pictures), layers: layersOf(proof) }, null, 1)}\n`);
-    await writeBeside(path, programs, await source.facts(), written.metadata, one.picture?.settings ?? null);
+    const { title, trigger, base } = await source.facts();
+    await writeBeside(path, programs, {
+      title, trigger, base, note: written.metadata['adora.note'] ?? '', picture: one.picture, isAdapter: true,
+      loads: fileNames(one.picture.base, source.baseModel, source.model.denoiserComponent),
+    });
     emit(verdict);
     if (pictures) emit(pictureVerdict(path, pictures));
     return { path, layout, proof, pictures };
@@ -179,13 +193,6 @@ function verdictOf(path: string, layout: string, { label }: AdapterFormat, { pro
 
 const layersOf = ({ programs }: FileProof): object =>
   Object.fromEntries((programs[0]?.layers ?? []).map(({ path }, i) => [path, Object.fromEntries(programs.map(({ program, layers }) => [program, Number(layers[i]!.error.toPrecision(4))]))]));
-
-export const picturesOf = (pair: PaintedPair | null): object | null => pair && { ...pair, trained: basename(pair.trained), exported: basename(pair.exported) };
-
-export const pictureVerdict = (path: string, { worst, mean, trained, exported }: PaintedPair): TrainEventBody => ({
-  kind: 'verdict', name: 'export-picture', ok: true, data: { file: path, worst, mean, trained, exported },
-  text: `Painted with the trained values and with the file: pixels differ by at most ${worst} of 255, ${mean.toPrecision(2)} on average.`,
-});
 
 const cannotCarry = ({ label }: AdapterFormat, programs: readonly Program[], axis: string): string =>
   `${list(programs.map((program) => consumers[program].label))} ${programs.length === 1 ? 'does' : 'do'} not apply magnitudes per ${axis} as they were trained, so no ${label} file was written: ` +

@@ -88,14 +88,15 @@ export function sourceOfRun(run: SourceRun, values: TrainedValues, step: number)
  * @param axis of magnitudes, where the file leaves it open
  * Errors: those of opening the base and of `readAdapter`.
  */
-export function sourceOfFile(path: string, base: string, axis?: DoraAxis): ExportSource {
+export function sourceOfFile(path: string, base: string, axis?: DoraAxis): ExportSource & Pick<SourceFacts, 'trigger'> {
   const baseModel = openModel(base);
   const model = detectModel(baseModel.files);
   const named = namedModel(baseModel.files, model.denoiserComponent);
   const read = readAdapter(path, named, axis);
   const layers = layersOf(read, named);
-  const facts = async (): Promise<SourceFacts> => ({ ...withoutBase(factsOfFile(path, read.metadata, read.axis, layers)), base: await baseFacts(base, model, baseModel, layers) });
-  return { stem: adapterStem(path), model, baseModel, named, layers, axis: read.axis, scale: 1, values: read.values, facts: once(facts) };
+  const told = withoutBase(factsOfFile(path, read.metadata, read.axis, layers));
+  const facts = async (): Promise<SourceFacts> => ({ ...told, base: await baseFacts(base, model, baseModel, layers) });
+  return { stem: adapterStem(path), model, baseModel, named, layers, axis: read.axis, scale: 1, values: read.values, trigger: told.trigger, facts: once(facts) };
 }
 
 /** Texts of an adapter file that stay true when its tensors are written anew: how it was trained, on what, by whom. */

@@ -3,12 +3,13 @@ import { UserError } from '../base/errors.ts';
 import type { AdapterFormat } from '../catalog/define/format.ts';
 import { namedModel } from './named-model.ts';
 import type { Difference } from './export-diff.ts';
-import { sourceOfRun } from './export-source.ts';
+import type { DifferencesToWrite } from './export-differences.ts';
+import { runStem, sourceOfRun } from './export-source.ts';
 import type { openSavedValues } from './open-run.ts';
 import type { OpenRun } from './run-job.ts';
 
 /** Errors: `export.unnamed-layer` for embeddings, which no program takes as a difference; `export.no-base`. */
-export async function runDifferences(run: OpenRun, saved: ReturnType<typeof openSavedValues>, step: number, format: AdapterFormat): Promise<{ differences: Difference[]; metadataOf: (hash: string) => Record<string, string> }> {
+export async function runDifferences(run: OpenRun, saved: ReturnType<typeof openSavedValues>, step: number, format: AdapterFormat): Promise<DifferencesToWrite> {
   const { plan, model, baseModel, job } = run;
   if (job.init === 'random') throw new UserError('export.no-base', 'The run started from random weights, so there is nothing to be different from: use --as merged.');
   const named = namedModel(baseModel.files, model.denoiserComponent);
@@ -22,13 +23,12 @@ export async function runDifferences(run: OpenRun, saved: ReturnType<typeof open
     const isNorm = plan.tensors.some((other) => other.name === `${module}.weight` && other.shape.length === 1);
     const ending = isNorm ? (isBias ? 'b_norm' : 'w_norm') : isBias ? 'diff_b' : 'diff';
     return {
-      name: `${spelled}.${ending}`, shape,
+      path: name, name: `${spelled}.${ending}`, shape,
       values: async () => {
         const base = baseModel.readF32(name);
         return (saved(name).data as Float32Array).map((value, i) => value - base[i]!);
       },
     };
   });
-  const facts = await sourceOfRun(run, new Map(), step).facts();
-  return { differences, metadataOf: (hash) => ({ ...format.metadata({ ...facts, axis: null, note: '', hash }), ss_network_module: 'lycoris.kohya', ss_network_args: JSON.stringify({ algo: 'full' }) }) };
+  return { differences, named, facts: await sourceOfRun(run, new Map(), step).facts(), stem: runStem(job, step) };
 }

@@ -58,6 +58,8 @@ export interface MergedModel {
   readonly changed: number;
   /** Parts that the run took from other files and that are not in what was written, by component. */
   readonly elsewhere: readonly string[];
+  /** Files that were written, by the path of the file that each was made from; empty for a folder. */
+  readonly written: ReadonlyMap<string, string>;
   readonly proof: MergeProof;
 }
 
@@ -145,8 +147,9 @@ export const weightsOfRun = ({ plan }: Pick<OpenRun, 'plan'>, values: ValueOf): 
 export async function saveMerged(base: { readonly baseModel: OpenModel; readonly model: Model }, weights: readonly MergeWeight[], settings: MergeSettings): Promise<MergedModel> {
   const prover = new MergeProver(weights, { ...(settings.onProved ? { onProgress: settings.onProved } : {}), ...(settings.pause ? { pause: settings.pause } : {}) });
   const isFile = base.baseModel.isFile;
-  const path = isFile ? await saveFiles(base, weights, settings, prover) : await saveFolder(base, weights, settings, prover);
-  return { path, changed: weights.length, proof: prover.result(), elsewhere: isFile ? partsElsewhere(base.baseModel, weights) : [] };
+  const written = isFile ? await saveFiles(base, weights, settings, prover) : new Map<string, string>();
+  const path = isFile ? `${settings.target}.safetensors` : await saveFolder(base, weights, settings, prover);
+  return { path, changed: weights.length, proof: prover.result(), elsewhere: isFile ? partsElsewhere(base.baseModel, weights) : [], written };
 }
 
 const mergedTexts = (root: string, { title, texts }: MergeSettings): Record<string, string> =>
@@ -190,8 +193,8 @@ function asParameters({ file, parameters }: StoredComponent): Pick<WeightFile, '
   return { tensors, read: (key) => file.read(parameters.get(key)!.tensor) };
 }
 
-/** The base in one file, and each file beside it in which something changes. */
-async function saveFiles({ baseModel, model }: { readonly baseModel: OpenModel; readonly model: Model }, weights: readonly MergeWeight[], settings: MergeSettings, prover: MergeProver): Promise<string> {
+/** The base in one file, and each file beside it in which something changes. Gives what was written by the file it was made from. */
+async function saveFiles({ baseModel, model }: { readonly baseModel: OpenModel; readonly model: Model }, weights: readonly MergeWeight[], settings: MergeSettings, prover: MergeProver): Promise<Map<string, string>> {
   const byPath = new Map(weights.map((weight) => [weight.path, weight]));
   const stored = storedFiles(baseModel.stored).filter(({ tensors }) => tensors.some(({ parameters }) => parameters.some(({ path }) => byPath.has(path))));
   const main = resolve(baseModel.root);
@@ -216,7 +219,7 @@ async function saveFiles({ baseModel, model }: { readonly baseModel: OpenModel; 
   } finally {
     for (const { unproved } of places) await rm(unproved, { force: true });
   }
-  return `${settings.target}.safetensors`;
+  return new Map(places.map(({ file, target }) => [resolve(file.path), target]));
 }
 
 async function proveTensors({ stored }: OpenModel, base: StoredFile, path: string, weights: ReadonlyMap<string, MergeWeight>, prover: MergeProver, target: string): Promise<void> {

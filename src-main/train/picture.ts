@@ -1,6 +1,6 @@
 // A picture that is asked for, and one that was painted.
 import { rng } from '../base/rng.ts';
-import type { Sampler } from '../catalog/define/sampler.ts';
+import { levelNames, type Sampler } from '../catalog/define/sampler.ts';
 import { samplers } from '../catalog/samplers/index.ts';
 import { writeFileAtomic } from '../files/atomic-write.ts';
 import { encodePng } from '../files/images.ts';
@@ -53,6 +53,9 @@ export interface PaintedWith {
   /** Name of the adapter's file for A1111, without its ending. */
   readonly adapter?: string;
   readonly clipSkip?: number;
+  /** Name of an autoencoder's file that stands in for the model's own. */
+  readonly vae?: string;
+  readonly zeroTerminalSnr?: boolean;
 }
 
 /** The picture as a PNG with its settings in the text that A1111 and other tools read. */
@@ -64,17 +67,24 @@ export async function savePicture(file: string, picture: Picture, settings: Pict
   await writeFileAtomic(file, await picturePng(picture, settings, used));
 }
 
-/** A1111's text of a picture, with its names of samplers: pasted there it asks for the same picture (its noise is its own). */
-export function infoText({ prompt, negative, steps, sampler, guidance, seed, width, height }: PictureSettings, { model, adapter, clipSkip }: PaintedWith = {}): string {
-  const { infotext } = (samplers as Readonly<Record<string, Sampler>>)[sampler]?.elsewhere ?? { infotext: { sampler } };
-  const called = adapter === undefined ? prompt : `${prompt} <lora:${adapter}:1>`.trim();
-  const excluded = negative === '' ? '' : `Negative prompt: ${negative}\n`;
+/**
+ * A1111's text of a picture, with its names of samplers and noise levels: pasted there it asks for the same picture (its noise
+ * is its own).
+ */
+export function infoText({ prompt, negative, steps, sampler, guidance, seed, width, height }: PictureSettings, { model, adapter, clipSkip, vae, zeroTerminalSnr = false }: PaintedWith = {}): string {
+  const { infotext, levels } = (samplers as Readonly<Record<string, Sampler>>)[sampler]!.elsewhere;
+  const wanted = asPlainText(prompt);
+  const called = adapter === undefined ? wanted : `${wanted} <lora:${adapter}:1>`.trim();
+  const excluded = negative === '' ? '' : `Negative prompt: ${asPlainText(negative)}\n`;
   const facts: readonly (readonly [string, string | number | undefined])[] = [
-    ['Steps', steps], ['Sampler', infotext.sampler], ['Schedule type', 'schedule' in infotext ? infotext.schedule : undefined], ['CFG scale', guidance],
-    ['Seed', seed], ['Size', `${width}x${height}`], ['Model', model], ['Clip skip', clipSkip],
+    ['Steps', steps], ['Sampler', infotext], ['Schedule type', levelNames(levels, { zeroTerminalSnr }).infotext], ['CFG scale', guidance],
+    ['Seed', seed], ['Size', `${width}x${height}`], ['Model', model], ['VAE', vae], ['Clip skip', clipSkip], ['Noise Schedule', zeroTerminalSnr ? 'Zero Terminal SNR' : undefined],
   ];
   return `${called}\n${excluded}${facts.flatMap(([name, value]) => (value === undefined ? [] : [`${name}: ${quoted(value)}`])).join(', ')}`;
 }
+
+/** Brackets change weights there and two words in capitals part a prompt; here all are text, and capitals make no other tokens. */
+const asPlainText = (prompt: string): string => prompt.replaceAll(/[\\()[\]]/g, '\\$&').replaceAll(/\b(?:AND|BREAK)\b/g, (word) => word.toLowerCase());
 
 /** Values with separators in them stand in quotes. */
 const quoted = (value: string | number): string => (typeof value === 'string' && /[,:\n"]/.test(value) ? JSON.stringify(value) : String(value));

@@ -10,7 +10,7 @@ import { optimizers } from '../catalog/optimizers/index.ts';
 import type { SettingValue } from '../contract/fields.ts';
 import type { Model } from '../catalog/define/family.ts';
 import type { Job } from '../contract/job.ts';
-import { createBuilder, type Builder, type BuilderOptions, type Layer } from '../graph/builder.ts';
+import { createBuilder, reachable, type Builder, type BuilderOptions, type Layer } from '../graph/builder.ts';
 import type { Value } from '../graph/types.ts';
 import { initialValues } from '../nn/init.ts';
 import type { DType } from '../base/dtype.ts';
@@ -32,6 +32,8 @@ export interface Plan {
   readonly tensors: readonly PlannedTensor[];
   /** Layers with an adapter; empty when weights of the model are trained themselves. */
   readonly layers: readonly PlannedLayer[];
+  /** Target layers whose output the model does not use, such as those of a text encoder after the layer that `clipSkip` chooses. */
+  readonly unused: readonly string[];
   readonly adapter: Adapter | null;
   readonly trainsText: boolean;
   /** Elements of the frozen weights that a step uses. */
@@ -78,39 +80,45 @@ function planOfTask(job: Job, model: Model, folder: Pick<OpenModel, 'storedDType
 
 const autoencoderParts = { all: ['vae.'], decoder: ['vae.decoder.', 'vae.post_quant_conv.'] } as const;
 
+interface BuiltOnce {
+  readonly g: Builder;
+  /** Names of the leaves that have a say in what the model gives. */
+  readonly used: ReadonlySet<string>;
+}
+
 /** Loss-free stand-in for a step: every layer is built once, on the smallest inputs. */
-function buildOnce(job: Job, model: Model, options: BuilderOptions, trainsText: boolean): Builder {
+function buildOnce(job: Job, model: Model, options: BuilderOptions, trainsText: boolean): BuiltOnce {
   const g = createBuilder(options);
+  const built = (outputs: readonly Value[]): BuiltOnce => ({ g, used: new Set(reachable(outputs).flatMap(({ leaf }) => (leaf ? [leaf.name] : []))) });
   if (job.task === 'autoencoder') {
     const side = model.pixelStep;
-    model.encode(g, g.input('pixels', [1, 3, side, side]));
-    model.decode(g, g.input('latents', [1, model.latent.channels, 1, 1]));
-    return g;
+    const moments = model.encode(g, g.input('pixels', [1, 3, side, side]));
+    return built([moments, model.decode(g, g.input('latents', [1, model.latent.channels, 1, 1]))]);
   }
   const tokens = 1;
   const types = model.condition(tokens);
   const input = (name: string, shape: Shape): Value => g.input(name, [1, ...shape], g.compute);
-  if (trainsText) buildCondition(g, model, 1);
-  model.denoise(g, {
+  const text = trainsText ? buildCondition(g, model, 1) : null;
+  const prediction = model.denoise(g, {
     sample: g.input('sample', [1, model.latent.channels, 1, 1], g.compute),
     timestep: g.input('timestep', [1]),
     context: input('context', types.context),
     ...(types.pooled ? { pooled: input('pooled', types.pooled) } : {}),
     ...(types.timeIds ? { timeIds: g.input('timeIds', [1, ...types.timeIds]) } : {}),
   });
-  return g;
+  return built([prediction, ...(text ? [text.context] : []), ...(text?.pooled ? [text.pooled] : [])]);
 }
 
 function wholePlan(job: Job, model: Model, folder: Pick<OpenModel, 'files'>, base: BuilderOptions, trainsText: boolean, trains: (path: string) => boolean): Plan {
   const builder = { ...base, trains };
-  const g = buildOnce(job, model, builder, trainsText);
+  const { g } = buildOnce(job, model, builder, trainsText);
   const tensors = leavesOf(g, 'trainable').map(({ name, shape }): PlannedTensor => {
     const weight = g.leaves.get(name.replace(/\.bias$/, '.weight'));
     const component = folder.files.get(name.slice(0, name.indexOf('.')));
     const isRandom = job.init === 'random' || component?.tensors.size === 0;
     return { name, shape, start: isRandom ? { kind: 'random', seed: job.train.seed, weightShape: weight?.shape ?? null } : { kind: 'file' } };
   });
-  return { builder, tensors, layers: [], adapter: null, trainsText, frozen: frozenCount(g), warnings: [] };
+  return { builder, tensors, layers: [], unused: [], adapter: null, trainsText, frozen: frozenCount(g), warnings: [] };
 }
 
 /** Full fine-tuning: the weights of the target layers, or everything with the target `all`. */
@@ -118,15 +126,16 @@ function fullPlan(job: Job, model: Model, folder: Pick<OpenModel, 'files'>, base
   const { textEncoder } = job.adapter;
   if (job.adapter.targets === 'all') {
     const parts = [model.denoiserComponent, ...(textEncoder ? model.textEncoders.map(({ component }) => component) : [])];
-    return wholePlan(job, model, folder, base, textEncoder, (path) => parts.some((part) => path.startsWith(`${part}.`)));
+    const { used } = buildOnce(job, model, base, textEncoder);
+    return wholePlan(job, model, folder, base, textEncoder, (path) => used.has(path) && parts.some((part) => path.startsWith(`${part}.`)));
   }
-  const chosen = new Set(targetLayers(job, model, base).flatMap(({ path }) => [`${path}.weight`, `${path}.bias`]));
+  const chosen = new Set(targetLayers(job, model, base).layers.flatMap(({ path }) => [`${path}.weight`, `${path}.bias`]));
   return wholePlan(job, model, folder, base, textEncoder, (path) => chosen.has(path));
 }
 
 function adapterPlan(job: Job, model: Model, base: BuilderOptions): Plan {
   const adapter = adapterOf(job);
-  const layers = targetLayers(job, model, base);
+  const { layers, unused } = targetLayers(job, model, base);
   const planned = new Map(layers.map((layer) => [layer.path, layer]));
   const settings = job.adapter as never;
   const dropout = dropoutOf(job);
@@ -138,12 +147,12 @@ function adapterPlan(job: Job, model: Model, base: BuilderOptions): Plan {
     return adapter.apply(g, layer, parameters, settings, mask);
   };
   const builder = { ...base, transform };
-  const g = buildOnce(job, model, builder, job.adapter.textEncoder);
+  const { g } = buildOnce(job, model, builder, job.adapter.textEncoder);
   const tensors = layers.flatMap((layer) => adapter.parameters(layer, settings).map(({ name, shape, initial }): PlannedTensor => {
     const start = initial === 'norm' ? { kind: 'norm' as const, layer } : initial === 'zero' ? { kind: 'zero' as const } : { kind: 'kaiming' as const, seed: job.train.seed };
     return { name: `${layer.path}.${name}`, shape, start };
   }));
-  return { builder, tensors, layers, adapter, trainsText: job.adapter.textEncoder, frozen: frozenCount(g), warnings: rankWarnings(job, layers) };
+  return { builder, tensors, layers, unused, adapter, trainsText: job.adapter.textEncoder, frozen: frozenCount(g), warnings: rankWarnings(job, layers) };
 }
 
 /** Share of the inputs that an adapter's branches do not see in a training step. */
@@ -189,8 +198,8 @@ export function ownRateOf({ task, adapter }: Job): { readonly rate: number; read
   return task === 'adapter' && textEncoder && rate !== undefined ? { rate, has: (tensor) => tensor.startsWith('text_encoder') } : null;
 }
 
-/** The layers that the job's targets name, in the order in which the model uses them. */
-function targetLayers(job: Job, model: Model, base: BuilderOptions): PlannedLayer[] {
+/** The layers that the job's targets name, in the order in which the model uses them, and the names of those that it does not use. */
+function targetLayers(job: Job, model: Model, base: BuilderOptions): { layers: PlannedLayer[]; unused: string[] } {
   const target = model.targets[job.adapter.targets];
   if (!target) throw new UserError('job.targets', `The targets "${job.adapter.targets}" go with full fine-tuning only; choose one of ${Object.keys(model.targets).join(', ')}.`, { targets: job.adapter.targets });
   const found = new Map<string, PlannedLayer>();
@@ -199,9 +208,10 @@ function targetLayers(job: Job, model: Model, base: BuilderOptions): PlannedLaye
     if ((!isText || job.adapter.textEncoder) && target.includes(path, kind)) found.set(path, { kind, path, shape: weight.shape });
     return null;
   };
-  buildOnce(job, model, { ...base, transform }, job.adapter.textEncoder);
-  if (found.size === 0) throw new UserError('job.no-layers', `No layer of the model belongs to the targets "${job.adapter.targets}".`, { targets: job.adapter.targets });
-  return [...found.values()];
+  const { used } = buildOnce(job, model, { ...base, transform }, job.adapter.textEncoder);
+  const [layers, others] = [true, false].map((wanted) => [...found.values()].filter(({ path }) => used.has(`${path}.weight`) === wanted)) as [PlannedLayer[], PlannedLayer[]];
+  if (layers.length === 0) throw new UserError('job.no-layers', `No layer of the model belongs to the targets "${job.adapter.targets}".`, { targets: job.adapter.targets });
+  return { layers, unused: others.map(({ path }) => path) };
 }
 
 function leavesOf(g: Builder, kind: 'trainable' | 'weight'): { name: string; shape: Shape }[] {

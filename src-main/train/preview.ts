@@ -5,7 +5,7 @@ import type { TrainEventBody } from '../contract/events.ts';
 import type { Job } from '../contract/job.ts';
 import type { DeviceTensor } from '../runtime/runtime.ts';
 import { webuiName } from './export-choice.ts';
-import { lastOf } from './export-data-facts.ts';
+import { usedFor, type PictureElsewhere } from './export-beside.ts';
 import { roundForExport } from './export-values.ts';
 import { noiseOf } from './noise-of.ts';
 import { Painter } from './painter.ts';
@@ -60,12 +60,10 @@ export function previewPictures({ job: { preview }, model }: Pick<OpenRun, 'job'
 }
 
 /** Names of the base and of the adapter's file, for the texts in previews. */
-export function paintedWith(run: Pick<OpenRun, 'job' | 'plan'>): PaintedWith {
-  const { base } = run.job;
-  const adapter = webuiName(run);
-  return {
-    model: lastOf(base.model).replace(/\.safetensors$/, ''), ...(adapter === null ? {} : { adapter }), ...(base.clipSkip === undefined ? {} : { clipSkip: base.clipSkip }),
-  };
-}
+export const paintedWith = (run: Pick<OpenRun, 'job' | 'plan' | 'model'>): PaintedWith => usedFor(pictureOfRun(run), webuiName(run));
+
+/** The first preview of a run, to be made again with an exported file, here or in another program. */
+export const pictureOfRun = ({ job, model }: Pick<OpenRun, 'job' | 'model'>): PictureElsewhere =>
+  ({ settings: previewPictures({ job, model })[0]!, noise: noiseOf(job, model), clipSkip: job.base.clipSkip ?? null, base: job.base });
 
 export const previewCount = ({ preview }: Pick<Job, 'preview'>): number => Math.max(1, preview.prompts.length);

@@ -107,9 +107,9 @@ function checkKind(run: StartedRun, { axis, layers }: ReadAdapter, path: string)
   if (without) throw new UserError('adapter.from-kind', `"${path}" has magnitudes in some layers and none in others (first "${without.path}"), which no job can train: make it a plain LoRA with "adora export --as ${EXPORT.plain}" and set adapter.kind = "${kindOf(null)}".`, { path, layer: without.path });
 }
 
-/** What the file changes and the job does not train would be lost. */
+/** What the file changes and the job does not train would be lost; what the model does not use shows nowhere. */
 function checkTargets(job: Job, plan: Plan, { layers }: ReadAdapter, path: string): void {
-  const planned = new Set(plan.layers.map((layer) => layer.path));
+  const planned = new Set([...plan.layers.map((layer) => layer.path), ...plan.unused]);
   const lost = layers.filter((layer) => !planned.has(layer.path));
   const [first] = lost;
   if (!first) return;

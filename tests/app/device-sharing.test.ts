@@ -74,7 +74,7 @@ beforeEach(async () => {
 });
 afterEach(async () => home.close());
 
-const settings = { tool: 'comfyui', merged: false, approximate: false } as const;
+const settings = { tool: 'comfyui', kind: 'dora' } as const;
 const running = (taskId: string) => home.studio.context.tasks.list().find(({ id }) => id === taskId);
 
 describe('an export', () => {
@@ -111,12 +111,15 @@ describe('an export', () => {
   test('is what was asked for: an adapter, its nearest plain form, or the model, which is all that a full fine-tune has', async () => {
     const { handlers } = home.studio;
     const [runId, full] = [writeRun('a'), writeRun('full', { adapter: { kind: 'full' } })];
-    expect((await handlers['export.options']({ runId: full })).isAdapter).toBe(false);
-    for (const one of [{ ...settings, runId }, { ...settings, runId, approximate: true }, { ...settings, runId, merged: true }, { ...settings, runId: full, tool: 'all' }]) {
+    const kindsOf = async (id: string): Promise<string[]> => (await handlers['export.options']({ runId: id })).kinds.map(({ kind }) => kind);
+    expect([await kindsOf(runId), await kindsOf(full)]).toEqual([['dora', 'lora', 'merged', 'diff'], ['merged', 'diff']]);
+    for (const one of [{ ...settings, runId }, { ...settings, runId, kind: 'lora', rank: 5 }, { ...settings, runId, kind: 'merged' }, { ...settings, runId, kind: 'diff' }, { ...settings, runId: full, tool: 'all' }, { ...settings, runId: full, kind: 'diff' }] as const) {
       await home.finished((await handlers['export.start']({ ...one, picture: true })).taskId);
     }
-    expect(asked.map(({ request }) => [request['as'], request['for'], request['picture']])).toEqual([[undefined, 'comfyui', 'auto'], ['lora', 'comfyui', 'auto'], ['merged', undefined, undefined], ['merged', undefined, undefined]]);
-    expect((await handlers['export.list']({ runId })).exports.map(({ merged, approximate }) => [merged, approximate])).toEqual([[true, false], [false, true], [false, false]]);
+    expect(asked.map(({ request }) => [request['as'], request['rank'], request['for'], request['picture']])).toEqual([
+      [undefined, undefined, 'comfyui', 'auto'], ['lora', 5, 'comfyui', 'auto'], ['merged', undefined, 'comfyui', 'auto'], ['diff', undefined, 'comfyui', 'auto'], ['merged', undefined, 'all', 'auto'], ['diff', undefined, 'comfyui', 'auto'],
+    ]);
+    expect((await handlers['export.list']({ runId })).exports.map(({ kind }) => kind)).toEqual(['diff', 'merged', 'lora', 'dora']);
   });
 });
 
@@ -132,7 +135,7 @@ test('what a training ended with is listed, until its files are written again', 
   mkdirSync(folder);
   for (const one of [file, picture, other, join(folder, 'a.workflow.json')]) writeFileSync(one, 'x');
   expect((await handlers['export.list']({ runId })).exports).toMatchObject([{
-    id: 'at-end', step: 100, tool: 'all', merged: false, approximate: false, dtype: 'f16', time: 1003, ok: true, warnings: [], hasWorkflow: true,
+    id: 'at-end', step: 100, tool: 'all', kind: 'dora', dtype: 'f16', time: 1003, ok: true, warnings: [], hasWorkflow: true,
     files: [{ ...context.ids.ref(file), bytes: 1 }], proof: [{ ok: true, code: 'verdict.export.holds', text: 'Read again.' }, { ok: true, text: 'Painted.' }],
     pictures: { trained: context.ids.image(picture), exported: context.ids.image(picture), worstDifference: 0.2 },
   }]);

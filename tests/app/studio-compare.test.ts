@@ -152,7 +152,7 @@ describe('the best checkpoint', () => {
     }), home.folder);
     const runId = writeRun('a', [100, 200]);
     await other.studio.handlers['runs.choose']({ runId, step: 100 });
-    const { taskId } = await other.studio.handlers['export.start']({ runId, tool: 'comfyui', merged: false, approximate: false, picture: false });
+    const { taskId } = await other.studio.handlers['export.start']({ runId, tool: 'comfyui', kind: 'dora', picture: false });
     await other.finished(taskId);
     expect(asked).toEqual([['export', 100]]);
     await other.studio.dispose();

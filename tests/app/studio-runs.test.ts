@@ -83,13 +83,13 @@ test('from a draft to files: events, snapshot, samples, export with proof', asyn
   const { tools } = await handlers['export.options']({ runId: run.id });
   expect(tools.find(({ id }) => id === 'comfyui')).toMatchObject({ exact: true });
   expect(tools.find(({ id }) => id === 'diffusers')).toMatchObject({ exact: false, alternatives: [{ kind: 'merged' }, { kind: 'other-tool' }, { kind: 'train-again' }] });
-  const { taskId } = await handlers['export.start']({ runId: run.id, tool: 'comfyui', merged: false, approximate: false, picture: true });
+  const { taskId } = await handlers['export.start']({ runId: run.id, tool: 'comfyui', kind: 'dora', picture: true });
   expect((await home.finished(taskId)).problem).toBeNull();
   const [entry] = (await handlers['export.list']({ runId: run.id })).exports;
   expect(entry).toMatchObject({ ok: true, step: 12, tool: 'comfyui' });
   expect(entry!.files[0]!.bytes).toBeGreaterThan(1000);
   expect(entry!.pictures!.worstDifference).toBeLessThan(0.1);
-  const refused = await handlers['export.start']({ runId: run.id, tool: 'diffusers', merged: false, approximate: false, picture: false });
+  const refused = await handlers['export.start']({ runId: run.id, tool: 'diffusers', kind: 'dora', picture: false });
   expect((await home.finished(refused.taskId)).problem?.code).toBe('export.not-exact');
 });
 

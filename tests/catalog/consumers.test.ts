@@ -177,6 +177,46 @@ describe('names', () => {
     expect(consumers.a1111.modulesOf(path, sd1)).toContain('lora_unet_up_blocks_0_upsamplers_0_conv');
   });
 
+  describe('A1111 has queries, keys and values of OpenCLIP in one matrix', () => {
+    const text = (component: string): string[] => ['q', 'k', 'v', 'out'].map((part) => `${component}.text_model.encoder.layers.0.self_attn.${part}_proj`);
+    const modelOf = (names: readonly string[], textEncoders: readonly string[], linear: boolean): NamedModel => ({
+      denoiser: 'unet', textEncoders, layers: new Map<string, Shape>([...names.map((name): [string, Shape] => [name, [4, 4]]), ['unet.down_blocks.0.attentions.0.proj_in', linear ? [4, 4] : [4, 4, 1, 1]]]),
+    });
+    const refusal = (model: NamedModel, paths: readonly string[]): string | null => consumers.a1111.refuses!(paths.map((path) => consumers.a1111.modulesOf(path, model)[0]!), model);
+    const sdxl = modelOf(['unet.add_embedding.linear_1', ...text('text_encoder'), ...text('text_encoder_2')], ['text_encoder', 'text_encoder_2'], true);
+    const sd2 = modelOf(text('text_encoder'), ['text_encoder'], true);
+    const sd1 = modelOf(text('text_encoder'), ['text_encoder'], false);
+
+    test('so that it changes all of them with the output, or none', () => {
+      for (const [model, component] of [[sdxl, 'text_encoder_2'], [sd2, 'text_encoder']] as const) {
+        expect(refusal(model, text(component))).toBeNull();
+        expect(refusal(model, [`${component}.text_model.encoder.layers.0.mlp.fc1`])).toBeNull();
+        expect(refusal(model, text(component).filter((_, i) => i === 0 || i === 2))).toMatch(/lacks k_proj, out_proj/);
+        expect(refusal(model, text(component).slice(3))).toMatch(/lacks q_proj, k_proj, v_proj/);
+      }
+    });
+
+    test('which CLIP-L has not', () => {
+      for (const model of [sd1, sdxl]) expect(refusal(model, text('text_encoder').slice(0, 1))).toBeNull();
+    });
+
+    test('and differences of some of their parameters are not taken', () => {
+      const reads = (model: NamedModel, layer: string, part: 'weight' | 'bias', isNorm = false): boolean => consumers.a1111.readsDifference!(layer, part, isNorm, model);
+      const layer = 'text_encoder.text_model.encoder.layers.0';
+      expect([reads(sd1, `${layer}.self_attn.q_proj`, 'bias'), reads(sd1, `${layer}.layer_norm1`, 'weight', true), reads(sd1, 'text_encoder.text_model.final_layer_norm', 'weight', true)]).toEqual([true, true, false]);
+      expect([reads(sd2, `${layer}.self_attn.q_proj`, 'bias'), reads(sd2, `${layer}.self_attn.q_proj`, 'weight'), reads(sd2, `${layer}.self_attn.out_proj`, 'bias'), reads(sd2, `${layer}.layer_norm1`, 'weight', true)]).toEqual([false, true, true, false]);
+      expect([reads(sdxl, 'text_encoder_2.text_projection', 'weight'), reads(sdxl, 'unet.conv_norm_out', 'weight', true), reads(sd1, 'unet.conv_norm_out', 'weight', true)]).toEqual([false, true, false]);
+    });
+  });
+
+  test('ComfyUI finds differences of all of a denoiser, and of text encoders what adapters have', () => {
+    const model: NamedModel = { denoiser: 'unet', textEncoders: ['text_encoder'], layers: new Map() };
+    for (const program of ['comfyui', 'forge'] as const) {
+      const reads = (layer: string, isNorm: boolean): boolean => consumers[program].readsDifference!(layer, 'weight', isNorm, model);
+      expect([reads('unet.conv_norm_out', true), reads('text_encoder.text_model.encoder.layers.0.mlp.fc1', false), reads('text_encoder.text_model.encoder.layers.0.layer_norm1', true), reads('text_encoder.text_model.final_layer_norm', true)]).toEqual([true, true, false, false]);
+    }
+  });
+
   test('InvokeAI refuses mixed names, and files that do not tell their base', () => {
     const { refuses } = consumers.invokeai;
     const [original] = consumers.invokeai.modulesOf(block, xl);

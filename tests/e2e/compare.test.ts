@@ -89,8 +89,8 @@ describe.skipIf(program === undefined)('comparing', () => {
     await main.getByRole('region', { name: 'Export of step 5' }).getByRole('button', { name: 'Workflow for ComfyUI' }).waitFor();
     // The one that was asked for comes before the one that the training ended with.
     const { exports: [file, atEnd] } = await handlers['export.list']({ runId: decomposed });
-    expect(file).toMatchObject({ ok: true, step: 5, merged: false, hasWorkflow: true });
-    expect(atEnd).toMatchObject({ ok: true, step: 10, merged: false });
+    expect(file).toMatchObject({ ok: true, step: 5, kind: 'dora', hasWorkflow: true });
+    expect(atEnd).toMatchObject({ ok: true, step: 10, kind: 'dora' });
 
     await go('Library');
     await page.getByRole('tab', { name: 'Adapters' }).click();

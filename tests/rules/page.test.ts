@@ -6,8 +6,8 @@ import { describe, expect, test } from 'vitest';
 
 import { sourceFiles, type SourceFile } from './source-files.ts';
 
-/** Modules of contract/ with plain functions. */
-const PLAIN = ['src-main/contract/canary.ts', 'src-main/contract/run-course.ts', 'src-main/contract/said-codes.ts'];
+/** Modules of contract/ with plain functions and constants. */
+const PLAIN = ['src-main/contract/canary.ts', 'src-main/contract/export-kinds.ts', 'src-main/contract/run-course.ts', 'src-main/contract/said-codes.ts'];
 
 const IMPORT = /(?:^|\n)\s*(?:import|export)\s+(type\s)?([^'"`;]*?)from\s+'([^']+)'|(?:^|\n)\s*import\s+'([^']+)'|\bimport\(\s*'([^']+)'\s*\)/g;
 

@@ -9,6 +9,9 @@ import { formats } from '../../src-main/catalog/formats/index.ts';
 import { readPngText } from '../../src-main/files/png-text.ts';
 import { openSafetensors } from '../../src-main/files/safetensors.ts';
 import { safetensorsBytes, sectionHash, writeSafetensors, type TensorToWrite } from '../../src-main/files/safetensors-write.ts';
+import type { PictureElsewhere } from '../../src-main/train/export-beside.ts';
+import { detectModel } from '../../src-main/catalog/families/index.ts';
+import { noiseOf } from '../../src-main/train/noise-of.ts';
 import { exportCommand, type ExportRequest } from '../../src-main/train/export-command.ts';
 import { changeOf, approximate } from '../../src-main/train/export-lora.ts';
 import { proveFile } from '../../src-main/train/export-proof.ts';
@@ -30,6 +33,11 @@ const peft = formats['peft']!;
 const write = async (source: ExportSource, format: AdapterFormat, dtype: 'f32' | 'f16' | 'bf16' = 'f32'): Promise<string> =>
   (await writeAdapter(source, format, join(temporaryFolder(), 'adapter.safetensors'), { dtype, note: '' })).path;
 const readersOf = (format: AdapterFormat): Program[] => (Object.keys(consumers) as Program[]).filter((program) => consumers[program].naming === format.naming);
+/** What workflows ask for. */
+const pictureAt = (base: string): PictureElsewhere => ({
+  settings: { prompt: 'a cat (sleeping)', negative: '', seed: 1, sampler: 'euler', steps: 20, guidance: 7, width: 64, height: 64 }, clipSkip: null, base: { model: base },
+  noise: noiseOf({ base: { model: base, prediction: 'auto' }, noise: { schedule: 'auto', zeroTerminalSnr: false, minTimestep: 0 } }, detectModel(openModel(base).files)),
+});
 const norm = (values: ArrayLike<number>): number => Math.sqrt(Array.from(values).reduce((sum, value) => sum + value * value, 0));
 
 describe.each(['sd15', 'sd21', 'sdxl'])('the written file of a %s adapter', (kind) => {
@@ -37,7 +45,8 @@ describe.each(['sd15', 'sd21', 'sdxl'])('the written file of a %s adapter', (kin
 
   test.each([['input', kohya, 'f16'], ['input', kohya, 'bf16'], ['input', kohya, 'f32'], [null, kohya, 'f16'], [null, peft, 'f16'], ['output', peft, 'f32']] as const)(
     'with magnitudes per %s is right in every program that it is for (%#)', async (axis, format, dtype) => {
-      const source = sourceAt(base, { axis });
+      // Of text encoders, what adapters have: A1111 has no name for the projection.
+      const source = sourceAt(base, { axis, layers: (path) => !path.endsWith('text_projection') });
       const { programs, compared } = await proveFile(source, await write(source, format, dtype), readersOf(format), { allowed: () => ({ f32: 1e-5, f16: 5e-3, bf16: 2e-2 })[dtype] });
       expect(compared).toBe(1);
       for (const program of programs) {
@@ -127,7 +136,7 @@ describe('a proof fails', () => {
     const other = sourceOfFile(path, base);
     const held = { source: { ...other, scale: 1.5 }, errors: new Map<string, number>(), write: {} };
     const events: { kind: string; ok?: boolean; text?: string }[] = [];
-    const { files, ok } = await exportAdapter(source, { for: 'comfyui', dtype: 'f32', folder, picture: null, held }, (event) => events.push(event as never));
+    const { files, ok } = await exportAdapter(source, { for: 'comfyui', dtype: 'f32', folder, picture: pictureAt(base), painting: null, held }, (event) => events.push(event as never));
     expect([files, ok, readdirSync(folder)]).toEqual([[], false, []]);
     expect(events.find(({ kind }) => kind === 'verdict')).toMatchObject({ ok: false, text: expect.stringMatching(/would be wrong.*ComfyUI/) });
   });
@@ -135,7 +144,7 @@ describe('a proof fails', () => {
 
 describe('a plain LoRA', () => {
   const base = goldenPath('checkpoints', 'sdxl.safetensors');
-  const dora = sourceAt(base, { axis: 'input', layers: (path) => !path.includes('resnets') });
+  const dora = sourceAt(base, { axis: 'input', layers: (path) => !path.includes('resnets') && !path.endsWith('text_projection') });
 
   test('has the error that is told, and loses it with rank', async () => {
     let before = 1;
@@ -269,11 +278,9 @@ test('a merged checkpoint never takes the place of its base, and says its own ha
 
 describe('a run', () => {
   let ran: Ran;
-  let full: Ran;
   beforeAll(async () => {
     const preview = { prompts: ['a red house'], negative: 'blue', steps: 3, guidance: 2, sampler: 'dpmpp-2m-karras', seed: 5 };
     ran = await train(place, jobAt(place, { name: 'ink', adapter: { kind: 'dora', targets: 'attention', rank: 3, alpha: 2 }, output: { for: 'comfyui', dtype: 'f16' }, preview, data: { folders: [{ path: place.pictures }], caption: { prefix: 'in ink' } }, train: { steps: 3 } }));
-    full = await train(place, jobAt(place, { name: 'all', adapter: { kind: 'full', targets: 'all' }, output: { dtype: 'f32' }, train: { steps: 2 } }));
   });
 
   test('paints with the file that it leaves, and with what was trained', () => {
@@ -324,32 +331,7 @@ describe('a run', () => {
     expect(readPngText(image).get('parameters')).toContain('Sampler: DPM++ 2M, Schedule type: Karras, CFG scale: 2, Seed: 5, Size: 16x16');
     const settings = { prompt: 'a cat', negative: 'dog', sampler: 'euler-ancestral', steps: 9, guidance: 7, seed: 3, width: 64, height: 32 };
     expect(infoText(settings, { model: 'some, model', adapter: 'ink-kohya', clipSkip: 2 })).toBe(
-      'a cat <lora:ink-kohya:1>\nNegative prompt: dog\nSteps: 9, Sampler: Euler a, CFG scale: 7, Seed: 3, Size: 64x32, Model: "some, model", Clip skip: 2');
-  });
-
-  test('whole fine-tuning as differences: layers, biases and norms', async () => {
-    const out = temporaryFolder();
-    const { ok } = await exportCommand(request(full.folder, { out, as: 'diff', for: 'all', dtype: 'f32' }), quiet);
-    expect(ok).toBe(true);
-    const file = openSafetensors(join(out, 'all-diff.safetensors'));
-    const endings = new Set([...file.tensors.keys()].map((name) => name.slice(name.indexOf('.') + 1)));
-    expect([...endings].sort()).toEqual(['b_norm', 'diff', 'diff_b', 'w_norm']);
-    const [base, trained] = [openModel(place.model), openModel(join(full.folder, 'exports', 'model'))];
-    const [was, is] = ['unet.conv_in.weight', 'unet.conv_in.weight'].map((name, i) => (i === 0 ? base : trained).readF32(name));
-    const difference = file.readF32('lora_unet_conv_in.diff');
-    expect(norm(difference.map((value, i) => was![i]! + value - is![i]!)) / norm(is!)).toBeLessThan(1e-6);
-    await refusalOf('export.no-adapter', () => exportCommand(request(full.folder, { as: 'lora' }), quiet));
-  });
-
-  test('progress of differences ends at its total and is never beyond it', async () => {
-    const told: { done: number; total: number }[] = [];
-    await exportCommand(request(ran.folder, { out: temporaryFolder(), as: 'diff', for: 'comfyui', dtype: 'f32' }), { onEvent: (event) => void (event.kind === 'phase' && event.name === 'write differences' && told.push(event)) });
-    expect(told.length).toBeGreaterThan(3);
-    told.forEach(({ done, total }, i) => {
-      expect(done).toBe(i + 1);
-      expect(done).toBeLessThanOrEqual(total);
-    });
-    expect(told.at(-1)!.done).toBe(told.at(-1)!.total);
+      'a cat <lora:ink-kohya:1>\nNegative prompt: dog\nSteps: 9, Sampler: Euler a, Schedule type: DDIM, CFG scale: 7, Seed: 3, Size: 64x32, Model: "some, model", Clip skip: 2');
   });
 
   test('a file that an export has named keeps one name for its layout, and is not written over', async () => {

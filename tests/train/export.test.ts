@@ -222,7 +222,7 @@ describe('adora export', () => {
       }
     }
     for (const file of ['model_index.json', 'unet/config.json', 'tokenizer/vocab.json']) expect(readFileSync(join(merged, file))).toEqual(readFileSync(join(place.model, file)));
-    expect(readdirSync(out).sort()).toEqual([`my-${name}-merged`, `my-${name}-merged.proof.json`]);
+    expect(readdirSync(out).sort()).toEqual([`my-${name}-merged`, `my-${name}-merged.proof.json`, `my-${name}-merged.workflow.json`]);
   });
 
   test('a merged model keeps the types of its base, says what rounding took, and replaces an earlier one', async () => {

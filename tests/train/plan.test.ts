@@ -9,6 +9,7 @@ import { adapterOf, drawStart, makePlan, optimizerOf, type Plan } from '../../sr
 import { trainedTensors } from '../../src-main/train/start-values.ts';
 import { countElements } from '../../src-main/train/trained.ts';
 import { refusal } from '../files/temporary.ts';
+import { goldenPath } from '../nn/golden.ts';
 import { expectClose } from '../ops/run-graph.ts';
 import { jobAt, usePlace, type JobChanges } from './run.ts';
 
@@ -54,6 +55,26 @@ describe('adapters', () => {
     const own = layers.filter(({ path }) => path.startsWith('text_encoder.')).map(({ path }) => path.replace(/.*layers\.\d+\./, ''));
     expect([...new Set(own)].sort()).toEqual([...expected].sort());
     expect(frozen).toBe(elements('unet') + elements('text_encoder'));
+  });
+
+  test.each([
+    ['sdxl', undefined, ['text_encoder']],
+    ['sd1', 2, ['text_encoder']],
+    ['sd1', undefined, []],
+  ] as const)('leave layers out that the model does not use, as the last one of a text encoder of %s with clip skip %s', (name, clipSkip, cut) => {
+    const files = openModel(goldenPath('pipelines', name));
+    const own = detectModel(files.files, clipSkip === undefined ? {} : { clipSkip });
+    const plan = (adapter: JobChanges['adapter']): Plan => makePlan(jobAt(place, { base: { model: goldenPath('pipelines', name) }, adapter }), own, files, 'f32');
+    for (const { component } of own.textEncoders) {
+      const indices = (paths: readonly string[]): string[] => [...new Set(paths.filter((path) => path.startsWith(`${component}.`)).map((path) => /layers\.(\d+)/.exec(path)?.[1] ?? ''))];
+      const isCut = (cut as readonly string[]).includes(component);
+      const { layers, unused } = plan({ ...dora, textEncoder: true });
+      expect(indices(layers.map(({ path }) => path))).toEqual(isCut ? ['0'] : ['0', '1']);
+      expect(indices(unused)).toEqual(isCut ? ['1'] : []);
+      const { tensors } = plan({ kind: 'full', targets: 'all', textEncoder: true });
+      expect(indices(tensors.map((tensor) => tensor.name)).includes('1')).toBe(!isCut);
+      expect(tensors.some((tensor) => tensor.name === `${component}.text_model.final_layer_norm.weight`)).toBe(name === 'sd1' || component === 'text_encoder_2');
+    }
   });
 
   test('start as they should: A drawn by its name, B zero, magnitudes the norms of the weights', async () => {

@@ -71,6 +71,52 @@ describe('a folder with parts from elsewhere', () => {
   });
 });
 
+/** Trained far enough that a picture without it is another one. */
+const textTrained: JobChanges = {
+  adapter: { kind: 'dora', targets: 'attention', rank: 2, alpha: 2, textEncoder: true }, optimizer: { kind: 'adamw', learningRate: 0.3 },
+  preview: { prompts: ['red (stripes)'], steps: 3, guidance: 3 }, train: { steps: 3, saveEvery: 0 }, output: { for: 'comfyui', dtype: 'f32' },
+};
+type Painted = { readonly files: readonly string[]; readonly proofs: readonly { readonly pictures: { readonly worst: number } }[] };
+type Nodes = Readonly<Record<string, { readonly class_type: string; readonly inputs: Readonly<Record<string, unknown>> }>>;
+const workflowBeside = (file: string): Nodes => JSON.parse(readFileSync(`${file.replace(/\.safetensors$/, '')}.workflow.json`, 'utf8')) as Nodes;
+const named = (nodes: Nodes, type: string, input: string): unknown => Object.values(nodes).find(({ class_type }) => class_type === type)?.inputs[input];
+
+describe('the picture and the workflow of a merged model take the parts that were written', () => {
+  test('of a folder', async () => {
+    const { folder } = await train(place, jobAt(place, { ...base, ...textTrained }));
+    const { data } = await exportCommand({ run: folder, as: 'merged', dtype: 'f32' }, listen);
+    const { files: [merged], proofs: [proof] } = data as Painted;
+    expect(proof!.pictures.worst).toBeLessThanOrEqual(1);
+    const nodes = workflowBeside(merged!);
+    expect(named(nodes, 'DiffusersLoader', 'model_path')).toBe('tiny-merged');
+    expect([named(nodes, 'VAELoader', 'vae_name'), named(nodes, 'CLIPLoader', 'clip_name')]).toEqual([undefined, undefined]);
+    expect(named(nodes, 'CLIPTextEncode', 'text')).toBe('red \\(stripes\\)');
+    // The adapter by itself needs the base with its replaced parts.
+    const own = workflowBeside(join(folder, 'exports', 'tiny-kohya.safetensors'));
+    expect([named(own, 'DiffusersLoader', 'model_path'), named(own, 'VAELoader', 'vae_name'), named(own, 'CLIPLoader', 'clip_name')]).toEqual(['model', 'other-vae.safetensors', 'other-text.safetensors']);
+    expect(named(own, 'LoraLoader', 'lora_name')).toBe('tiny-kohya.safetensors');
+  });
+
+  test('of a file for each part', async () => {
+    const whole = await asCheckpoint(place.model, join(place.folder, 'whole.safetensors'));
+    const file = openSafetensors(whole);
+    const part = async (name: string, prefix: string): Promise<string> => {
+      const path = join(place.folder, `${name}.safetensors`);
+      const keys = [...file.tensors.keys()].filter((key) => key.startsWith(prefix));
+      await writeSafetensors(path, keys.map((key) => ({ name: key, dtype: 'f32' as const, shape: file.tensors.get(key)!.shape, data: file.readF32(key) })), Object.fromEntries(file.metadata));
+      return path;
+    };
+    const split = { model: await part('split-unet', 'model.diffusion_model.'), vae: await part('split-vae', 'first_stage_model.'), textEncoders: [await part('split-text', 'cond_stage_model.')] };
+    const { folder } = await train({ ...place, cache: join(place.folder, 'cache of split files') }, jobAt(place, { ...textTrained, base: split }));
+    const { data } = await exportCommand({ run: folder, as: 'merged', dtype: 'f32' }, listen);
+    const { files: [merged], proofs: [proof] } = data as Painted;
+    expect(proof!.pictures.worst).toBeLessThanOrEqual(1);
+    const names = (nodes: Nodes): unknown[] => [named(nodes, 'UNETLoader', 'unet_name'), named(nodes, 'CLIPLoader', 'clip_name'), named(nodes, 'VAELoader', 'vae_name')];
+    expect(names(workflowBeside(merged!))).toEqual(['tiny-merged.safetensors', 'tiny-merged-split-text.safetensors', 'split-vae.safetensors']);
+    expect(names(workflowBeside(join(folder, 'exports', 'tiny-kohya.safetensors')))).toEqual(['split-unet.safetensors', 'split-text.safetensors', 'split-vae.safetensors']);
+  });
+});
+
 test('the log of a run that is at work is left alone', async () => {
   const ran = await train(place, jobAt(place, { train: { steps: 2, saveEvery: 1 } }));
   const copy = join(place.folder, 'at-work');

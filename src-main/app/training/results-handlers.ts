@@ -7,10 +7,11 @@ import { basename, join } from 'node:path';
 import { serialQueue } from '../../base/async.ts';
 import { UserError } from '../../base/errors.ts';
 import { catalogFields } from '../../catalog/index.ts';
+import { consumers } from '../../catalog/consumers/index.ts';
 import { axisOfJob, verdictsOnRun } from '../../catalog/programs.ts';
 import type { compareApi } from '../../contract/api-compare.ts';
 import type { Analysis } from '../../contract/api.ts';
-import { EXPORT } from '../../contract/export-kinds.ts';
+import { EXPORT, RANKS_OF_DORA } from '../../contract/export-kinds.ts';
 import { consumers as consumerNames, type Consumer, type Job } from '../../contract/job.ts';
 import { parseJob } from '../../contract/parse-job.ts';
 import { say, type Text } from '../../contract/text.ts';
@@ -54,33 +55,37 @@ export function createResults(studio: StudioContext, folderOf: (runId: string) =
       const folder = folderOf(runId);
       const job = jobOf(folder);
       const isAdapter = isAdapterJob(job);
+      const axis = isAdapter ? axisOfJob(job) : null;
       const steps = checkpointsOf(folder).map(({ step }) => step);
       return {
         steps, defaultStep: chosenStep(folder) ?? steps.at(-1) ?? null,
-        tools: isAdapter ? verdictsOnRun(axisOfJob(job)).map(({ alternatives, ...verdict }) => ({ ...verdict, alternatives: [...alternatives] })) : [],
-        merged: { possible: true, bytes: bytesAt(job.base.model), ...say('export.merged', 'The base model with everything merged in: exact in every program, and as large as the model.') },
-        approximate: isAdapter && axisOfJob(job) !== null ? say('export.approximate', 'The nearest LoRA without magnitudes, of twice the rank: every program reads it, and it leaves out a part of the change, which is measured and told.') : null,
-        dtypes: ['f16', 'bf16', 'f32'], defaultDtype: job.output.dtype, defaultTool: job.output.for, isAdapter,
+        tools: verdictsOnRun(axis).map(({ alternatives, ...verdict }) => ({ ...verdict, alternatives: [...alternatives], readsDifferences: consumers[verdict.id].readsDifference !== undefined })),
+        kinds: [
+          ...(isAdapter ? [{ kind: EXPORT.asItIs, ...say('export.adapter', 'What was trained, in the layout of the program.') }] : []),
+          ...(axis === null ? [] : [{ kind: EXPORT.plain, ...say('export.approximate', 'The nearest LoRA without magnitudes: every program reads it, and it leaves out a part of the change, which is measured and told. More ranks leave out less and make the file larger.') }]),
+          { kind: EXPORT.merged, ...say('export.merged', 'The base model with everything merged in: exact in every program, and as large as the model.') },
+          ...(job.task === 'adapter' && job.init === 'file' ? [{ kind: EXPORT.differences, ...say('export.differences', 'Whole differences of the weights that were trained: exact, loaded like a LoRA, and as large as those weights.') }] : []),
+        ],
+        bytes: bytesAt(job.base.model), defaultRank: RANKS_OF_DORA * Number((job.adapter as Readonly<Record<string, unknown>>)['rank'] ?? 1),
+        dtypes: ['f16', 'bf16', 'f32'], defaultDtype: job.output.dtype, defaultTool: job.output.for,
       };
     },
-    'export.start': ({ runId, step: wanted, tool, merged: wantsMerged, approximate, dtype, folderId, picture: wantsPicture }) => {
+    'export.start': ({ runId, step: wanted, tool, kind: wantedKind, rank, dtype, folderId, picture }) => {
       const folder = folderOf(runId);
       // Whoever trained the weights themselves has nothing but a model to write.
-      const merged = wantsMerged || !isAdapterJob(jobOf(folder));
-      const picture = wantsPicture && !merged;
+      const kind = isAdapterJob(jobOf(folder)) || wantedKind === EXPORT.differences ? wantedKind : EXPORT.merged;
       const step = wanted ?? chosenStep(folder) ?? undefined;
       const target = consumerNames.find((name) => name === tool);
-      if (!merged && target === undefined) throw new UserError('export.unknown-tool', `There is no program "${tool}" to export for.`, { tool });
+      if (target === undefined) throw new UserError('export.unknown-tool', `There is no program "${tool}" to export for.`, { tool });
       const out = folderId === undefined ? undefined : ids.path(folderId);
       const taskId = tasks.start({ kind: 'export', subject: runId, label: picture && turns.isTaken() ? WAITS.training : 'Export', unit: '' }, async ({ signal, progress }) => {
         const write = (stop: AbortSignal, device: string | null, warnings: readonly Text[] = []): Promise<void> => oneAtATime(async () => {
           stop.throwIfAborted();
           const outcome = await finished(callTrainer(host, 'export', {
-            run: folder, ...(merged ? { as: EXPORT.merged } : approximate ? { as: EXPORT.plain } : {}), ...(device === null ? {} : { picture: device }), ...(step === undefined ? {} : { step }), ...(dtype === undefined ? {} : { dtype }), ...(out === undefined ? {} : { out }),
-            ...(merged || target === undefined ? {} : { for: target satisfies Consumer }),
+            run: folder, for: target satisfies Consumer, ...(kind === EXPORT.asItIs ? {} : { as: kind }), ...(kind === EXPORT.plain && rank !== undefined ? { rank } : {}), ...(device === null ? {} : { picture: device }), ...(step === undefined ? {} : { step }), ...(dtype === undefined ? {} : { dtype }), ...(out === undefined ? {} : { out }),
           }, { signal: stop, onProgress: (label, done, total) => progress(done, total, label) }));
           const entry: StoredExport = {
-            id: createHash('sha256').update(`${folder} ${now()}`).digest('base64url').slice(0, 16), step: outcome.step, tool, merged, approximate: approximate && !merged, dtype: dtype ?? jobOf(folder).output.dtype, time: now(),
+            id: createHash('sha256').update(`${folder} ${now()}`).digest('base64url').slice(0, 16), step: outcome.step, tool, kind, dtype: dtype ?? (kind === EXPORT.merged ? '' : jobOf(folder).output.dtype), time: now(),
             files: outcome.files, ok: outcome.ok, proof: [...outcome.proof], warnings: [...outcome.warnings, ...warnings], pictures: outcome.pictures,
           };
           await addExport(folder, entry);
@@ -100,7 +105,7 @@ export function createResults(studio: StudioContext, folderOf: (runId: string) =
       const folder = folderOf(runId);
       const entry = exportsOf(folder, jobOf(folder)).find(({ id }) => id === exportId);
       const file = entry ? workflowOf(entry) : null;
-      if (file === null) throw new UserError('export.no-workflow', 'This export has no workflow: export an adapter for ComfyUI with a picture.', { exportId });
+      if (file === null) throw new UserError('export.no-workflow', 'This export has no workflow: export for ComfyUI or for all programs.', { exportId });
       return { name: basename(file), json: readFileSync(file, 'utf8') };
     },
   };

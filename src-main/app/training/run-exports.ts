@@ -1,10 +1,11 @@
 // What a run has written for other programs: the exports that were asked for, and the one that its training ended with.
 
 import { existsSync, readdirSync, statSync } from 'node:fs';
-import { extname, join } from 'node:path';
+import { join } from 'node:path';
 
 import type { ExportEntry } from '../../contract/api.ts';
 import type { TrainEvent } from '../../contract/events.ts';
+import { EXPORT, type ExportKind } from '../../contract/export-kinds.ts';
 import type { Job } from '../../contract/job.ts';
 import { verdictCode } from '../../contract/said-codes.ts';
 import { say, type Text } from '../../contract/text.ts';
@@ -14,10 +15,13 @@ import { readObject } from '../settings.ts';
 import { readRunEvents } from './run-record.ts';
 
 /** An export as it is kept in the run's folder. */
-export interface StoredExport extends Omit<ExportEntry, 'files' | 'pictures' | 'hasWorkflow' | 'approximate' | 'proof' | 'warnings'> {
+export interface StoredExport extends Omit<ExportEntry, 'files' | 'pictures' | 'hasWorkflow' | 'kind' | 'proof' | 'warnings'> {
   /** Lists from before sentences had codes have texts alone. */
   readonly proof: readonly ({ readonly ok: boolean; readonly text: string } & Partial<Text>)[];
   readonly warnings: readonly (Text | string)[];
+  /** Lists from before there were whole differences have two flags in its place. */
+  readonly kind?: ExportKind;
+  readonly merged?: boolean;
   readonly approximate?: boolean;
   readonly files: readonly string[];
   readonly pictures: { readonly trained: string; readonly exported: string; readonly worstDifference: number } | null;
@@ -55,7 +59,7 @@ function exportAtEnd(events: readonly TrainEvent[], job: Job): StoredExport | nu
   const verdicts = events.slice(begun + 1, at).filter((event) => event.kind === 'verdict');
   const painted = verdicts.findLast(({ name }) => name === 'export-picture')?.data;
   return {
-    id: AT_END, step: end.step, tool: job.output.for, merged: !isAdapterJob(job), approximate: false, dtype: job.output.dtype, time: end.time, files: end.files,
+    id: AT_END, step: end.step, tool: job.output.for, kind: isAdapterJob(job) ? EXPORT.asItIs : EXPORT.merged, dtype: job.output.dtype, time: end.time, files: end.files,
     ok: verdicts.every(({ name, ok }) => name !== 'export' || ok),
     proof: verdicts.flatMap(({ name, about, ok, text, data }) => (name === 'export' || name === 'export-picture' ? [{ ok, ...say(verdictCode(name, ok, about), text, data) }] : [])), warnings: [],
     pictures: painted === undefined ? null : { trained: String(painted['trained']), exported: String(painted['exported']), worstDifference: Number(painted['worst']) / 255 },
@@ -64,11 +68,10 @@ function exportAtEnd(events: readonly TrainEvent[], job: Job): StoredExport | nu
 
 /** As a window gets it. */
 export function exportEntry(entry: StoredExport, ids: Ids): ExportEntry {
-  const { pictures } = entry;
+  const { merged = false, approximate = false, pictures, ...rest } = entry;
   return {
-    ...entry,
-    // Lists from before there were approximations do not tell.
-    approximate: entry.approximate ?? false,
+    ...rest,
+    kind: entry.kind ?? (merged ? EXPORT.merged : approximate ? EXPORT.plain : EXPORT.asItIs),
     proof: entry.proof.map((line) => ({ ...say('export.proof', line.text), ...line })),
     warnings: entry.warnings.map((warning) => (typeof warning === 'string' ? say('export.warning', warning) : warning)),
     files: entry.files.filter((file) => existsSync(file)).map((file) => ({ ...ids.ref(file), bytes: bytesAt(file) })),
@@ -88,8 +91,8 @@ export function bytesAt(path: string): number {
   return readdirSync(path).reduce((sum, name) => sum + bytesAt(join(path, name)), 0);
 }
 
-/** Workflows are written beside the adapter under its name; null where there is none. */
+/** Workflows are written beside the adapter or the merged model under its name; null where there is none. */
 export function workflowOf({ files }: StoredExport): string | null {
-  const beside = files.map((file) => `${file.slice(0, file.length - extname(file).length)}.workflow.json`);
+  const beside = files.map((file) => `${file.replace(/\.safetensors$/, '')}.workflow.json`);
   return beside.find((path) => existsSync(path)) ?? null;
 }

@@ -8,7 +8,6 @@ export const diffusers: ConsumerProgram = {
   help: 'Reads LoRA, and DoRA with magnitudes per output.',
   naming: 'dotted',
   axis: 'output',
-  readsDifferences: false,
   modulesOf: (path) => [path],
   endings: { 'lora_B.weight': ['lora_B.weight'], 'lora_A.weight': ['lora_A.weight'], [MAGNITUDE]: [MAGNITUDE, `${MAGNITUDE}.weight`], alpha: [] },
   weight: (layer, strength) => {

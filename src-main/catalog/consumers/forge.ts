@@ -3,14 +3,15 @@ import { webuiCard } from '../define/beside.ts';
 import type { ConsumerProgram } from '../define/consumer.ts';
 import { byFirstExtent } from '../define/first-extent-magnitudes.ts';
 import { DORA_SCALE, MAGNITUDE } from '../define/format.ts';
-import { flat, originalName, splitPath, textPrefixes } from '../define/module-names.ts';
+import { flat, IN_TEXT_LAYERS, originalName, splitPath, textPrefixes } from '../define/module-names.ts';
 
 export const forge: ConsumerProgram = {
   label: 'Forge',
   help: 'Reads LoRA, and DoRA with magnitudes per input.',
   naming: 'flat',
   axis: 'input',
-  readsDifferences: true,
+  // Of text encoders it knows the layers that adapters have, and no norms.
+  readsDifference: (layer, _, isNorm, model) => splitPath(layer).component === model.denoiser || ((IN_TEXT_LAYERS.test(layer) || layer.endsWith('.text_projection')) && !isNorm),
   modulesOf: (path, model) => {
     const { component, module } = splitPath(path);
     if (component !== model.denoiser) return textPrefixes(component, model).map((prefix) => prefix + flat(module));

@@ -11,7 +11,7 @@ export const invokeai: ConsumerProgram = {
   help: 'Reads LoRA, and DoRA with magnitudes per input.',
   naming: 'flat',
   axis: 'input',
-  readsDifferences: true,
+  readsDifference: () => true,
   modulesOf: (path, model) => {
     const { component, module } = splitPath(path);
     if (component !== model.denoiser) return textPrefixes(component, model).map((prefix) => prefix + flat(module));

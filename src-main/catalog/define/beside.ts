@@ -1,4 +1,5 @@
-// Small files that some programs take beside an adapter.
+// Small files that some programs take beside an adapter or a merged model.
+import type { Prediction } from './family.ts';
 import type { BaseFacts } from './format.ts';
 
 /** How a picture was made, in the words of the program it is told to. */
@@ -15,14 +16,30 @@ export interface PictureRecipe {
   readonly scheduler: string;
 }
 
+/** The files of a model by name, as a program has to load them. */
+export interface ModelFileNames {
+  /** A folder in the diffusers layout, a file with text encoders and autoencoder, or the denoiser alone. */
+  readonly kind: 'folder' | 'checkpoint' | 'denoiser';
+  readonly name: string;
+  /** An autoencoder in place of the model's own. */
+  readonly vae: string | null;
+  /** Text encoders in place of the model's own; empty without. */
+  readonly textEncoders: readonly string[];
+}
+
 export interface BesideFacts {
-  /** Name of the adapter's file. */
-  readonly file: string;
+  /** Name of the adapter's file; null beside a merged model. */
+  readonly adapter: string | null;
+  /** What pictures made there are called. */
+  readonly stem: string;
   readonly title: string;
   readonly trigger: string;
   readonly note: string;
-  readonly base: Pick<BaseFacts, 'name' | 'isVersion2' | 'kohyaVersion'>;
+  readonly base: Pick<BaseFacts, 'isVersion2' | 'kohyaVersion'>;
+  /** What is loaded before the adapter, or the merged model. */
+  readonly loads: ModelFileNames;
   readonly clipSkip: number | null;
+  readonly noise: { readonly prediction: Prediction; readonly zeroTerminalSnr: boolean };
   /** The preview to make again there; null when there is none. */
   readonly picture: PictureRecipe | null;
 }
@@ -34,7 +51,8 @@ export interface Beside {
 }
 
 /** The card of an adapter in A1111 and Forge (`<name>.json`). */
-export function webuiCard({ title, trigger, note, base }: BesideFacts): Beside {
+export function webuiCard({ adapter, title, trigger, note, base }: BesideFacts): Beside | null {
+  if (adapter === null) return null;
   const version = base.kohyaVersion.startsWith('sdxl') ? 'SDXL' : base.isVersion2 ? 'SD2' : base.kohyaVersion === 'sd_v1' ? 'SD1' : 'Unknown';
   const card = { description: title, 'sd version': version, 'activation text': trigger, 'preferred weight': 1, 'negative text': '', notes: note };
   return { ending: '.json', text: `${JSON.stringify(card, null, 2)}\n` };

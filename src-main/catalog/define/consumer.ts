@@ -29,8 +29,11 @@ export interface ConsumerProgram {
   readonly naming: Naming;
   /** Axis of the magnitudes that it applies as DoRA defines them; on the other one the result is another. */
   readonly axis: DoraAxis;
-  /** Reads whole differences of weights (`<module>.diff`). */
-  readonly readsDifferences: boolean;
+  /**
+   * Whether it finds a whole difference of a parameter under its layer's name (`<module>.diff` and so on); left out where it
+   * reads none. `isNorm`: of a normalisation layer. Embeddings are never asked for.
+   */
+  readsDifference?(layer: string, part: 'weight' | 'bias', isNorm: boolean, model: NamedModel): boolean;
   /** Spellings of a layer that it looks for, in its order. */
   modulesOf(path: string, model: NamedModel): readonly string[];
   /** Endings of a layer's tensors that it looks for, the first that is there counts. */

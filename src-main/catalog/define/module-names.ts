@@ -23,6 +23,9 @@ export function originalName(module: string, model: NamedModel): string | null {
   return names(module);
 }
 
+/** A module of a layer of a text encoder, and not of its ends. */
+export const IN_TEXT_LAYERS = /^text_encoder\w*\.text_model\.encoder\.layers\.\d+\./;
+
 /** Whether the text has a pooled form (SDXL): programs expect the original block names there. */
 export const isPooled = (model: NamedModel): boolean => model.layers.has(`${model.denoiser}.add_embedding.linear_1`);
 

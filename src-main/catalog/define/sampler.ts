@@ -26,13 +26,26 @@ export interface SamplerRun {
   step(modelOutput: Float32Array, x: Float32Array, i: number, noise: () => Float32Array): Float32Array;
 }
 
+/** `timesteps`: those of training at even distances (`timestepsOf`); `karras`: evenly spaced in σ^(1/7). */
+export type NoiseLevels = 'timesteps' | 'karras';
+
+/**
+ * What other programs call noise levels: A1111 since its version 1.10. Even timesteps are theirs one by one where the
+ * number of steps divides that of the timesteps, which is 1000.
+ */
+export function levelNames(levels: NoiseLevels, { zeroTerminalSnr }: { readonly zeroTerminalSnr: boolean }): { readonly infotext: string; readonly node: string } {
+  if (levels === 'karras') return { infotext: 'Karras', node: 'karras' };
+  return zeroTerminalSnr ? { infotext: 'Simple', node: 'simple' } : { infotext: 'DDIM', node: 'ddim_uniform' };
+}
+
 export interface Sampler {
   readonly label: string;
   readonly help: string;
-  /** What other programs call it: as pictures of A1111 name it, and in nodes of ComfyUI. */
+  /** What other programs call it: as pictures of A1111 name it, in nodes of ComfyUI, and the noise levels it visits. */
   readonly elsewhere: {
-    readonly infotext: { readonly sampler: string; readonly schedule?: string };
-    readonly node: { readonly sampler: string; readonly scheduler: string };
+    readonly infotext: string;
+    readonly node: string;
+    readonly levels: NoiseLevels;
   };
   start(setup: SamplerSetup): SamplerRun;
 }

@@ -6,7 +6,7 @@ import { timestepsOf } from '../define/timesteps.ts';
 export const ddim: Sampler = {
   label: 'DDIM',
   help: 'Plain and even; the same noise gives the same picture.',
-  elsewhere: { infotext: { sampler: 'DDIM' }, node: { sampler: 'ddim', scheduler: 'ddim_uniform' } },
+  elsewhere: { infotext: 'DDIM', node: 'ddim', levels: 'timesteps' },
   start: ({ alphasCumprod, prediction, steps }) => {
     const timesteps = timestepsOf(alphasCumprod, steps);
     const stride = Math.floor(alphasCumprod.length / steps);

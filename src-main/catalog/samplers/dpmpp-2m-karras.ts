@@ -9,7 +9,7 @@ const RHO = 7;
 export const dpmpp2mKarras: Sampler = {
   label: 'DPM++ 2M Karras',
   help: 'Good pictures in few steps; the same noise gives the same picture.',
-  elsewhere: { infotext: { sampler: 'DPM++ 2M', schedule: 'Karras' }, node: { sampler: 'dpmpp_2m', scheduler: 'karras' } },
+  elsewhere: { infotext: 'DPM++ 2M', node: 'dpmpp_2m', levels: 'karras' },
   start: ({ alphasCumprod, prediction, steps }) => {
     checkSteps(alphasCumprod.length, steps);
     const known = sigmasOf(alphasCumprod);

@@ -5,7 +5,7 @@ import { sigmaSpace } from '../define/sigma-space.ts';
 export const eulerAncestral: Sampler = {
   label: 'Euler ancestral',
   help: 'Adds new noise in every step: lively pictures that change with the number of steps.',
-  elsewhere: { infotext: { sampler: 'Euler a' }, node: { sampler: 'euler_ancestral', scheduler: 'normal' } },
+  elsewhere: { infotext: 'Euler a', node: 'euler_ancestral', levels: 'timesteps' },
   start: (setup) => {
     const { sigmas, clean, ...run } = sigmaSpace(setup);
     return {

@@ -5,7 +5,7 @@ import { sigmaSpace } from '../define/sigma-space.ts';
 export const euler: Sampler = {
   label: 'Euler',
   help: 'Simple and steady; the same noise gives the same picture.',
-  elsewhere: { infotext: { sampler: 'Euler' }, node: { sampler: 'euler', scheduler: 'normal' } },
+  elsewhere: { infotext: 'Euler', node: 'euler', levels: 'timesteps' },
   start: (setup) => {
     const { sigmas, clean, ...run } = sigmaSpace(setup);
     return {
