@@ -56,6 +56,34 @@ describe('adapters', () => {
     }
   });
 
+  test('damage is told, and no program is said to show it', async () => {
+    const module = 'lora_unet_mid_block_attentions_0_proj_in';
+    const cases: readonly (readonly [RegExp, readonly TensorToWrite[]])[] = [
+      [/damaged: 1 of 1 layers, first lora_unet_mid_block_attentions_0_proj_in, which lacks/, [{ name: `${module}.lora_down.weight`, dtype: 'f32', shape: [1, 2], data: new Float32Array(2) }]],
+      [/damaged: .*which lacks/, [{ name: `${module}.lora_down.weight`, dtype: 'f32', shape: [0, 2], data: new Float32Array(0) }, { name: `${module}.lora_up.weight`, dtype: 'f32', shape: [2, 0], data: new Float32Array(0) }]],
+      [/damaged: .*not numbers/, [{ name: `${module}.lora_down.weight`, dtype: 'f32', shape: [1, 2], data: Float32Array.of(1, NaN) }, { name: `${module}.lora_up.weight`, dtype: 'f32', shape: [2, 1], data: Float32Array.of(1, 1) }]],
+    ];
+    for (const [told, tensors] of cases) {
+      const path = join(temporaryFolder(), 'a.safetensors');
+      await writeSafetensors(path, tensors, {});
+      const found = await inspected(path);
+      expect(found.text).toMatch(told);
+      expect(exact(found)).toEqual([]);
+    }
+  });
+
+  test('adapters of other kinds and families are called by their names', async () => {
+    for (const [key, told] of [['lora_unet_mid_block_attentions_0_proj_in.lokr_w1', /a LoKr .*cannot apply/], ['lora_transformer_single_transformer_blocks_0_attn_to_q.lora_down.weight', /an adapter for FLUX/], ['lora_unet_joint_blocks_0_x_block_attn_qkv.hada_w1_a', /a LoHa .* for Stable Diffusion 3/]] as const) {
+      const path = join(temporaryFolder(), 'a.safetensors');
+      await writeSafetensors(path, [{ name: key, dtype: 'f32', shape: [2, 2], data: new Float32Array(4) }], {});
+      expect((await inspected(path)).text).toMatch(told);
+    }
+    const path = join(temporaryFolder(), 'flux.safetensors');
+    const module = 'transformer.single_transformer_blocks.0.attn.to_q';
+    await writeSafetensors(path, [{ name: `${module}.lora_A.weight`, dtype: 'f32', shape: [1, 2], data: new Float32Array(2) }, { name: `${module}.lora_B.weight`, dtype: 'f32', shape: [2, 1], data: new Float32Array(2) }], {});
+    expect((await inspected(path)).family).toMatch(/^FLUX/);
+  });
+
   test('the texts of a file are told in words', async () => {
     const path = join(temporaryFolder(), 'a.safetensors');
     const tensor = (name: string, shape: readonly number[]): TensorToWrite => ({ name, dtype: 'f32', shape, data: new Float32Array(shape.reduce((a, b) => a * b, 1)).fill(1) });
