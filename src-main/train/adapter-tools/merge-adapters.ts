@@ -44,7 +44,7 @@ export async function mergeCommand({ files, rank, base, axis, out }: MergeReques
 
 /** Error: `merge.strength`. */
 function partOf(text: string): Part {
-  const [, path, strength] = /^(.*?)(?::(-?\d*\.?\d+))?$/s.exec(text)!;
+  const [, path, strength] = /^(.*?)(?::([-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?))?$/is.exec(text)!;
   const [, file, word] = /^(.+):([^:/\\]*)$/s.exec(path!) ?? [];
   if (strength === undefined && file !== undefined && !existsSync(path!) && existsSync(file)) {
     throw new UserError('merge.strength', `"${word}" after "${file}" is not a number: give the strength as in ${basename(file)}:0.7.`, { file, strength: word });
