@@ -2,13 +2,12 @@
 import type { Shape } from '../base/shape.ts';
 import { say, type Text } from '../contract/text.ts';
 import { axisOfHeader, familyOfHeader, isDora } from '../catalog/adapter-header.ts';
-import { consumers } from '../catalog/consumers/index.ts';
-import { ALTERED, type Program } from '../catalog/define/format.ts';
-import { verdictsOnFile } from '../catalog/programs.ts';
+import { ALTERED } from '../catalog/define/format.ts';
 import { shown } from '../files/safetensors-header.ts';
 import { DOWN, MAGNITUDE, UP } from '../nn/low-rank.ts';
 import { foldMiddle } from './adapter-tools/tucker.ts';
 import { told, type InspectResult, type Told } from './inspect-facts.ts';
+import { verdictsOnAdapter } from './inspect-programs.ts';
 import { productNorm } from './low-rank-norms.ts';
 import { scaleOf, type AdapterFile } from './read-adapter.ts';
 
@@ -38,11 +37,8 @@ export function inspectAdapter(adapter: AdapterFile): InspectResult {
     const value = textOf(metadata, ...keys);
     return value === null ? [] : [{ label, value }];
   });
-  const programs = verdictsOnFile(layout, hasMagnitudes && axis === null ? undefined : axis).map((verdict) => {
-    const unread = layers.find(({ module }) => !looksFor(verdict.id, module));
-    if (damage && verdict.exact) return { ...verdict, exact: false, ...say('program.damaged', 'No program can apply a damaged file.') };
-    return unread && verdict.exact ? { ...verdict, exact: false, ...say('program.unread', `Does not look for names such as ${shown(unread.module)}.`, { module: unread.module }) } : verdict;
-  });
+  const isPlain = layers.every(({ alpha, rank }) => alpha === null || Math.abs(alpha - rank) <= 1e-6 * rank);
+  const programs = verdictsOnAdapter(adapter, hasMagnitudes && axis === null ? undefined : axis, { isDamaged: damage !== null, isPlain });
   const kind = hasMagnitudes ? 'DoRA' : 'LoRA';
   const noFamily = say('inspect.no-family', 'a family of models that the file does not tell');
   const frequent = tags.slice(0, MOST_TAGS).map(({ tag, count }) => `${shown(tag)} (${count})`);
@@ -84,12 +80,6 @@ function layerFacts(adapter: AdapterFile, module: string): LayerFacts {
     module, rank, alpha: parts.has('alpha') || scale !== 1 ? scale * rank : null, norm,
     magnitude: values && { shape: file.tensors.get(magnitude!)!.shape, least: values.reduce((a, b) => Math.min(a, b), Infinity), most: values.reduce((a, b) => Math.max(a, b), -Infinity) },
   };
-}
-
-/** Whether a program looks for a layer by its name outside of kohya's scripts; other names are those of its layout. */
-function looksFor(program: Program, module: string): boolean {
-  const [, name] = /^lycoris_(.+)$/.exec(module) ?? [];
-  return name === undefined || consumers[program].modulesOf(`unet.${name}`, { denoiser: 'unet', textEncoders: [], layers: new Map() }).includes(module);
 }
 
 /** How often each value occurs, by value. */
