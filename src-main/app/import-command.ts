@@ -1,5 +1,6 @@
 // `adora import`: settings of another trainer as a job file, with everything that has no counterpart listed.
 
+import { existsSync } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
 import { basename, dirname, extname, join, resolve } from 'node:path';
 
@@ -15,6 +16,7 @@ import { parseJob, type CatalogFields } from '../contract/parse-job.ts';
 import { writeFileAtomic } from '../files/atomic-write.ts';
 import { readError } from '../files/file-errors.ts';
 import { refuseExisting, refuseSources } from '../files/keep-sources.ts';
+import { countSteps } from './import-steps.ts';
 
 export interface ImportRequest {
   readonly file: string;
@@ -41,9 +43,17 @@ export async function importSettings(file: string, catalog: CatalogFields): Prom
   const found = isObject(raw) ? Object.values(importers).find((importer) => importer.detect(raw)) : undefined;
   if (!found || !isObject(raw)) throw new UserError('import.unknown', `"${file}" has no settings of ${Object.values(importers).map(({ label }) => label).join(', ')}: choose the file that the program saved.`, { file });
   const named = found.beside?.(raw) ?? null;
-  const { job, left, notes } = found.convert(raw, named === null ? null : await readBeside(file, named));
+  const { left, ...converted } = found.convert(raw, named === null ? null : await readBeside(file, named));
+  const { job, notes } = await countSteps(converted.job, converted.notes, file);
   const result = parseJob(job, catalog);
-  return { label: found.label, job, left, notes: [...notes, ...(result.ok ? [] : result.issues.map((wrong) => say('import.not-valid', `Not yet a valid job: ${issueLine(wrong)}`, { issue: wrong })))], isValid: result.ok };
+  return { label: found.label, job, left, notes: [...notes, ...modelNote(job, file), ...(result.ok ? [] : result.issues.map((wrong) => say('import.not-valid', `Not yet a valid job: ${issueLine(wrong)}`, { issue: wrong })))], isValid: result.ok };
+}
+
+/** Other programs fetch a model by its name on Hugging Face. */
+function modelNote({ base }: Readonly<Record<string, unknown>>, file: string): Text[] {
+  const { model } = base as { model: string };
+  if (!/^[\w.-]+\/[\w.-]+$/.test(model) || /\.(?:safetensors|ckpt|pt|bin|gguf)$/i.test(model) || existsSync(resolve(dirname(file), model))) return [];
+  return [say('import.hub-model', `base.model = "${model}" is a name on Hugging Face and no file: set it to a checkpoint or model folder on this computer.`, { model })];
 }
 
 /** The job as text with everything that is to be said about it as its comment. Errors: those of `importSettings`, `files.is-there`, `files.*`. */

@@ -1,8 +1,9 @@
 // What the header of an adapter file tells, without its values and without a model: its layout, its layers, axis and family. One
 // place for training, `inspect` and the library.
 import type { Shape } from '../base/shape.ts';
-import { DORA_SCALE, DOWN, MAGNITUDE, UP, type AdapterFormat, type AdapterPart, type DoraAxis } from './define/format.ts';
+import { DORA_SCALE, DOWN, MAGNITUDE, UP, type AdapterFormat, type AdapterPart, type DoraAxis, type NamedModel } from './define/format.ts';
 import { canonicalKey, MIDDLE, vectorAxis } from './define/foreign-keys.ts';
+import { otherFamily } from './define/other-families.ts';
 import { formats } from './formats/index.ts';
 
 /** The header of a safetensors file, as far as this goes. */
@@ -82,20 +83,30 @@ function axisOfTensor(key: string, shape: Shape, { axes }: AdapterFormat): DoraA
   return shape[0] === 1 ? 'input' : shape.slice(1).every((extent) => extent === 1) ? 'output' : null;
 }
 
-const FAMILIES: Readonly<Record<number, string>> = { 768: 'Stable Diffusion 1.x', 1024: 'Stable Diffusion 2.x', 2048: 'Stable Diffusion XL' };
+const FAMILIES: Readonly<Record<number, string>> = { 768: 'Stable Diffusion 1.x', 1024: 'Stable Diffusion 2.x', 1280: 'the refiner of Stable Diffusion XL', 2048: 'Stable Diffusion XL' };
 
 /** What `familyOfHeader` gave, if it is the name of published models as their family gives it; a width says nothing of a model's name. */
 export const publishedName = (given: string | null): string | null => Object.values(FAMILIES).find((name) => name === given) ?? null;
 
-/** By the width of the text that cross-attention reads; null where no such layer is in the file. */
+/** By the names of its layers, or the width of the text that cross-attention reads; null where nothing in the file tells. */
 export function familyOfHeader({ modules }: Pick<AdapterHeader, 'modules'>, { tensors }: Pick<Header, 'tensors'>): string | null {
+  const other = otherFamily(tensors.keys());
+  if (other !== null) return other;
   for (const [module, parts] of modules) {
     const down = /attn2[._]to_[kv]$/.test(module) ? parts.get(DOWN) : undefined;
     const width = down === undefined ? undefined : tensors.get(down)!.shape[1];
-    if (width !== undefined) return FAMILIES[width] ?? `a model whose text has ${width} channels`;
+    if (width !== undefined) return familyOfWidth(width);
   }
   return null;
 }
+
+/** The same for a model's layers, so that both can be compared. */
+export function familyOfLayers({ layers }: Pick<NamedModel, 'layers'>): string | null {
+  const width = [...layers].find(([path]) => path.endsWith('.attn2.to_k'))?.[1][1];
+  return width === undefined ? null : familyOfWidth(width);
+}
+
+const familyOfWidth = (width: number): string => FAMILIES[width] ?? `a model whose text has ${width} channels`;
 
 /** The largest rank; 0 where matrices are missing. */
 export const rankOfHeader = ({ modules }: Pick<AdapterHeader, 'modules'>, { tensors }: Pick<Header, 'tensors'>): number =>

@@ -80,7 +80,7 @@ export type RecipePicture = z.infer<typeof pictureSchema>;
 export type RecipeInFile = Omit<Recipe, 'job' | 'results'>;
 
 /** Whether a parsed JSON value means to be a recipe. */
-export const isRecipe = (raw: unknown): raw is Record<string, unknown> => typeof raw === 'object' && raw !== null && !Array.isArray(raw) && 'recipe' in raw && 'job' in raw;
+export const isRecipe = (raw: unknown): raw is Record<string, unknown> => typeof raw === 'object' && raw !== null && !Array.isArray(raw) && 'recipe' in raw;
 
 export type RecipeResult = { readonly ok: true; readonly recipe: Recipe } | { readonly ok: false; readonly issue: string };
 

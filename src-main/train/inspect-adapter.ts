@@ -2,19 +2,18 @@
 import type { Shape } from '../base/shape.ts';
 import { say, type Text } from '../contract/text.ts';
 import { axisOfHeader, familyOfHeader, isDora } from '../catalog/adapter-header.ts';
-import { consumers } from '../catalog/consumers/index.ts';
-import { ALTERED, type Program } from '../catalog/define/format.ts';
-import { verdictsOnFile } from '../catalog/programs.ts';
+import { ALTERED } from '../catalog/define/format.ts';
 import { shown } from '../files/safetensors-header.ts';
 import { DOWN, MAGNITUDE, UP } from '../nn/low-rank.ts';
 import { foldMiddle } from './adapter-tools/tucker.ts';
 import { told, type InspectResult, type Told } from './inspect-facts.ts';
+import { verdictsOnAdapter } from './inspect-programs.ts';
 import { productNorm } from './low-rank-norms.ts';
 import { scaleOf, type AdapterFile } from './read-adapter.ts';
 
 interface LayerFacts {
   readonly module: string;
-  /** 0 where one of the two matrices is missing. */
+  /** 0 where one of the two matrices is missing or empty. */
   readonly rank: number;
   readonly alpha: number | null;
   /** ‖alpha / rank · B·A‖; null for an incomplete layer. */
@@ -29,7 +28,8 @@ export function inspectAdapter(adapter: AdapterFile): InspectResult {
   const layers = [...modules.keys()].map((module) => layerFacts(adapter, module));
   const hasMagnitudes = isDora(adapter);
   const axis = axisOfHeader(adapter, file);
-  const ranks = counts(layers.map(({ rank }) => rank));
+  const ranks = counts(layers.flatMap(({ rank }) => (rank > 0 ? [rank] : [])));
+  const damage = damageRow(layers);
   const family = familyOf(adapter);
   const trigger = textOf(metadata, 'modelspec.trigger_phrase', 'modelspec.usage_hint', 'adora.trigger');
   const tags = tagsOf(metadata.get('ss_tag_frequency'));
@@ -37,10 +37,8 @@ export function inspectAdapter(adapter: AdapterFile): InspectResult {
     const value = textOf(metadata, ...keys);
     return value === null ? [] : [{ label, value }];
   });
-  const programs = verdictsOnFile(layout, hasMagnitudes && axis === null ? undefined : axis).map((verdict) => {
-    const unread = layers.find(({ module }) => !looksFor(verdict.id, module));
-    return unread && verdict.exact ? { ...verdict, exact: false, ...say('program.unread', `Does not look for names such as ${shown(unread.module)}.`, { module: unread.module }) } : verdict;
-  });
+  const isPlain = layers.every(({ alpha, rank }) => alpha === null || Math.abs(alpha - rank) <= 1e-6 * rank);
+  const programs = verdictsOnAdapter(adapter, hasMagnitudes && axis === null ? undefined : axis, { isDamaged: damage !== null, isPlain });
   const kind = hasMagnitudes ? 'DoRA' : 'LoRA';
   const noFamily = say('inspect.no-family', 'a family of models that the file does not tell');
   const frequent = tags.slice(0, MOST_TAGS).map(({ tag, count }) => `${shown(tag)} (${count})`);
@@ -48,6 +46,7 @@ export function inspectAdapter(adapter: AdapterFile): InspectResult {
     told('adapter', `${kind} in the layout ${format.label}`, layersText(layers, ranks, hasMagnitudes, axis), { kind, layout: format.label }),
     told('family', 'for', family ?? noFamily, {}, `for ${family ?? noFamily.text}`),
     ...(unknown.length > 0 ? [told('unknown', 'unknown tensors', say('inspect.unknown.first', `${unknown.length}, first ${shown(unknown[0]!)}`, { count: unknown.length, first: unknown[0] }), {}, `${unknown.length} tensors are unknown, first ${shown(unknown[0]!)}`)] : []),
+    ...(damage ? [damage] : []),
     ...normsRow(layers, hasMagnitudes),
     told('trigger', 'trigger words', say('inspect.trigger.words', `${trigger ?? 'none stated'}${frequent.length > 0 ? `; frequent tags: ${frequent.join(', ')}` : ''}`, { trigger, frequent })),
     ...training.map(({ label, value }) => told(label.replaceAll(' ', '-'), label, value)),
@@ -71,8 +70,8 @@ function layerFacts(adapter: AdapterFile, module: string): LayerFacts {
   const { file, modules, middles } = adapter;
   const parts = modules.get(module)!;
   const [down, up, magnitude] = ([DOWN, UP, MAGNITUDE] as const).map((part) => parts.get(part));
-  if (down === undefined || up === undefined) return { module, rank: 0, alpha: null, norm: null, magnitude: null };
-  const rank = file.tensors.get(down)!.shape[0] ?? 0;
+  const rank = down === undefined ? 0 : file.tensors.get(down)!.shape[0] ?? 0;
+  if (down === undefined || up === undefined || rank === 0) return { module, rank: 0, alpha: null, norm: null, magnitude: null };
   const scale = scaleOf(adapter, module, parts, rank);
   const middle = middles.get(module);
   const norm = Math.abs(scale) * productNorm({ down: middle === undefined ? file.readF32(down) : foldMiddle(file, down, middle), up: file.readF32(up), rank });
@@ -83,12 +82,6 @@ function layerFacts(adapter: AdapterFile, module: string): LayerFacts {
   };
 }
 
-/** Whether a program looks for a layer by its name outside of kohya's scripts; other names are those of its layout. */
-function looksFor(program: Program, module: string): boolean {
-  const [, name] = /^lycoris_(.+)$/.exec(module) ?? [];
-  return name === undefined || consumers[program].modulesOf(`unet.${name}`, { denoiser: 'unet', textEncoders: [], layers: new Map() }).includes(module);
-}
-
 /** How often each value occurs, by value. */
 function counts(values: readonly number[]): { value: number; count: number }[] {
   const found = new Map<number, number>();
@@ -97,7 +90,7 @@ function counts(values: readonly number[]): { value: number; count: number }[] {
 }
 
 const ranksText = (ranks: readonly { value: number; count: number }[]): string =>
-  (ranks.length === 1 ? `rank ${ranks[0]!.value}` : `ranks ${ranks.map(({ value, count }) => `${value} (${count} layers)`).join(', ')}`);
+  (ranks.length === 0 ? 'no rank' : ranks.length === 1 ? `rank ${ranks[0]!.value}` : `ranks ${ranks.map(({ value, count }) => `${value} (${count} layers)`).join(', ')}`);
 
 /** Text encoders by any layout's names; everything else belongs to the denoiser. */
 const isOfText = ({ module }: LayerFacts): boolean => /^(?:lora_te|text_encoder)/.test(module);
@@ -112,8 +105,17 @@ function layersText(layers: readonly LayerFacts[], ranks: readonly { value: numb
   return say('inspect.adapter.layers', text, { layers: layers.length, inTextEncoders: layers.filter(isOfText).length, ranks: [...ranks], hasMagnitudes, axis });
 }
 
+/** Layers that nothing can be done with: a matrix is missing, a rank of 0, values that are no numbers. */
+function damageRow(layers: readonly LayerFacts[]): Told | null {
+  const broken = layers.filter(({ norm, magnitude }) => norm === null || !Number.isFinite(norm) || (magnitude !== null && !(Number.isFinite(magnitude.least) && Number.isFinite(magnitude.most))));
+  const [first] = broken;
+  if (!first) return null;
+  const what = first.norm === null ? 'lacks one of its two matrices, or has an empty one' : 'holds values that are not numbers';
+  return told('damaged', 'damaged', say('inspect.damaged.first', `${broken.length} of ${layers.length} layers, first ${shown(first.module)}, which ${what}: get the file again, or use an earlier one`, { count: broken.length, layers: layers.length, first: first.module, isIncomplete: first.norm === null }));
+}
+
 function normsRow(layers: readonly LayerFacts[], isDora: boolean): Told[] {
-  const known = layers.flatMap(({ norm, module }) => (norm === null ? [] : [{ norm, module }])).sort((a, b) => a.norm - b.norm);
+  const known = layers.flatMap(({ norm, module }) => (norm === null || !Number.isFinite(norm) ? [] : [{ norm, module }])).sort((a, b) => a.norm - b.norm);
   const [least, most] = [known[0], known.at(-1)];
   if (!least || !most) return [];
   const what = isDora ? 'size of B·A, the change before magnitudes' : 'size of the change';

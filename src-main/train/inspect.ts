@@ -3,6 +3,8 @@ import { closeSync, existsSync, openSync, readdirSync, readFileSync, readSync, s
 import { join } from 'node:path';
 import { UserError } from '../base/errors.ts';
 import { showShape, sizeOf } from '../base/shape.ts';
+import { otherAdapter } from '../catalog/define/foreign-keys.ts';
+import { otherFamily } from '../catalog/define/other-families.ts';
 import { detectModel } from '../catalog/families/index.ts';
 import { say } from '../contract/text.ts';
 import { shown } from '../files/safetensors-header.ts';
@@ -30,7 +32,7 @@ export async function inspectCommand({ file: named, tensors }: InspectRequest): 
   if (statSync(file).isDirectory() && !isComponent(file)) return inspectModel(file);
   const weights = openWeights(file);
   const adapter = adapterOfFile(file, weights);
-  const found = adapter ? inspectAdapter(adapter) : inspectCheckpoint(file, weights);
+  const found = adapter ? inspectAdapter(adapter) : inspectUnread(weights) ?? inspectCheckpoint(file, weights);
   if (!tensors) return found;
   const lines = [...weights.tensors].map(([name, { dtype, shape }]) => `  ${shown(name)}  ${dtype} ${showShape(shape)}`);
   return { ...found, text: [found.text, ...lines].join('\n'), data: { ...(found.data as object), tensors: Object.fromEntries(weights.tensors) } };
@@ -121,6 +123,16 @@ function inspectModel(path: string): InspectResult {
   const lacks = model.lacks.length > 0 ? [told('lacks', 'must come from other files', model.lacks.join(', '))] : [];
   const data = { what: 'model', label: model.label, family: model.family, parts, lacks: model.lacks, ...(files.has('scheduler') ? { prediction, zeroTerminalSnr } : {}) };
   return { ...together([told('model', 'Model', say('inspect.model.label', model.label, { family: model.family })), ...rows, ...noise, ...lacks]), data };
+}
+
+/** An adapter that Adora cannot apply, by its kind or family; null for something else. */
+function inspectUnread(weights: WeightFile): InspectResult | null {
+  const [stranger, kind] = [otherFamily(weights.tensors.keys()), otherAdapter(weights.tensors.keys())];
+  if (stranger === null && kind === null) return null;
+  const what = [...(kind === null ? ['an adapter'] : [kind.text]), ...(stranger === null ? [] : [`for ${stranger}`])].join(' ');
+  const { data, facts, text } = inspectWeights(weights);
+  const { fact, line } = told('unread', 'adapter', say('inspect.unread.what', `${what}, which Adora cannot apply: it reads LoRA and DoRA for Stable Diffusion 1.x, 2.x and XL`, { kind: kind?.label ?? null, family: stranger }));
+  return { text: `${text}\n  ${line}`, data: { ...(data as object), what: 'other adapter', kind: kind?.label ?? null, family: stranger }, facts: [...facts, fact] };
 }
 
 /** A base model in one file; any other weights with the reason why they are none. */

@@ -3,8 +3,9 @@ import { existsSync, readFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { UserError } from '../base/errors.ts';
 import { sameShape, showShape, sizeOf, type Shape } from '../base/shape.ts';
-import { adapterHeader, isOfRun, statedAxis, type AdapterHeader } from '../catalog/adapter-header.ts';
+import { adapterHeader, familyOfHeader, familyOfLayers, isOfRun, statedAxis, type AdapterHeader } from '../catalog/adapter-header.ts';
 import { otherKind, vectorAxis } from '../catalog/define/foreign-keys.ts';
+import { otherFamily } from '../catalog/define/other-families.ts';
 import { formats } from '../catalog/formats/index.ts';
 import { DORA_SCALE, magnitudeShape, type AdapterFormat, type AdapterPart, type DoraAxis, type NamedModel } from '../catalog/define/format.ts';
 import { openSafetensors } from '../files/safetensors.ts';
@@ -52,7 +53,7 @@ export const adapterPath = (path: string): string => (existsSync(join(path, PEFT
 
 /**
  * Opens an adapter file (or a folder of PEFT) and takes its keys apart.
- * Errors: those of safetensors; `adapter.of-run`, `adapter.other-kind`, `adapter.unknown-layout` when no key is that of an adapter.
+ * Errors: those of safetensors; `adapter.of-run`, `adapter.other-family`, `adapter.other-kind`, `adapter.unknown-layout` when no key is that of an adapter.
  */
 export function openAdapter(named: string): AdapterFile {
   const path = adapterPath(named);
@@ -60,10 +61,17 @@ export function openAdapter(named: string): AdapterFile {
   const found = adapterOfFile(path, file);
   if (found) return found;
   if (isOfRun(file.metadata)) throw new UserError('adapter.of-run', `"${path}" is a file of a run's own, and no adapter: take one from the folder "exports" of the run, or make one with "adora export RUN".`, { path });
+  refuseOtherFamily(path, file);
   const kind = otherKind(file.tensors.keys());
   if (kind !== null) throw new UserError('adapter.other-kind', `"${path}" is ${kind}, which Adora cannot apply: choose a LoRA or DoRA file.`, { path, kind });
   throw new UserError('adapter.unknown-layout', `"${path}" is no adapter that Adora can read (${namesOf([...file.tensors.keys()])}): ` +
     'choose a LoRA or DoRA file in the layout of kohya or of diffusers.', { path });
+}
+
+/** Error: `adapter.other-family`. */
+export function refuseOtherFamily(path: string, { tensors }: Pick<WeightFile, 'tensors'>): void {
+  const stranger = otherFamily(tensors.keys());
+  if (stranger !== null) throw new UserError('adapter.other-family', `"${path}" is an adapter for ${stranger}, which Adora does not load so far: choose one for Stable Diffusion 1.x, 2.x or XL.`, { path, family: stranger });
 }
 
 /** The adapter in an opened file, or null when it holds something else. */
@@ -83,18 +91,19 @@ export const formatFor = (axis: DoraAxis): AdapterFormat => Object.values(format
 /**
  * Reads an adapter for a model. Every tensor must find its place.
  * @param asked axis of magnitudes where the file leaves it open
- * Errors: `adapter.unknown-layout`, `adapter.other-kind`, `adapter.unknown-keys`, `adapter.other-model`, `adapter.incomplete`, `adapter.shape`,
+ * Errors: `adapter.unknown-layout`, `adapter.other-family`, `adapter.other-kind`, `adapter.unknown-keys`, `adapter.other-model`, `adapter.twice`, `adapter.incomplete`, `adapter.shape`,
  * `adapter.ranks`, `adapter.axis`, `adapter.alpha`, `adapter.not-finite`.
  */
 export function readAdapter(path: string, model: NamedModel, asked?: DoraAxis): ReadAdapter {
   const adapter = openAdapter(path);
+  refuseOtherFamily(adapter.path, adapter.file);
   if (adapter.unknown.length > 0) {
     const kind = otherKind(adapter.unknown);
     if (kind !== null) throw new UserError('adapter.other-kind', `"${path}" is in part ${kind} (${namesOf(adapter.unknown)}), which Adora cannot apply: choose a LoRA or DoRA file.`, { path, kind });
     throw new UserError('adapter.unknown-keys', `"${path}" holds tensors that Adora cannot apply (${namesOf(adapter.unknown)}), so the result ` +
       'would not be what the file means: choose a LoRA or DoRA file.', { path, keys: adapter.unknown.slice(0, 100) });
   }
-  const modules = inModel(adapter, model);
+  const modules = layersInModel(adapter, model);
   const axis = axisOf(adapter, modules, model, asked);
   const values = new Map<string, HostTensor>();
   const keys = new Map<string, string>();
@@ -111,24 +120,33 @@ export function readAdapter(path: string, model: NamedModel, asked?: DoraAxis): 
 
 type Parts = ReadonlyMap<AdapterPart, string>;
 
-/** The layers under their paths in the model, in the model's order. */
-function inModel({ path, format, modules }: AdapterFile, model: NamedModel): Map<string, Parts> {
+/**
+ * The layers under their paths in the model, in the model's order.
+ * Errors: `adapter.other-model`, `adapter.twice`, `adapter.incomplete`.
+ */
+export function layersInModel(adapter: AdapterFile, model: NamedModel): Map<string, Parts> {
+  const { path, format, modules } = adapter;
+  const [theirs, ours] = [familyOfHeader(adapter, adapter.file), familyOfLayers(model)];
+  const families = theirs !== null && ours !== null && theirs !== ours ? ` (it is for ${theirs}, and this is ${ours})` : '';
   const found = new Map<string, Parts>();
   const used = new Set<string>();
   for (const layer of model.layers.keys()) {
-    const spelling = format.modulesOf(layer, model).find((module) => modules.has(module));
+    const [spelling, second] = format.modulesOf(layer, model).filter((module) => modules.has(module));
     if (spelling === undefined) continue;
+    if (second !== undefined) throw new UserError('adapter.twice', `"${path}" holds the layer "${layer}" twice, as "${shown(spelling)}" and as "${shown(second)}": programs differ in which of them they take, so get the file again, or make it anew with the program that joined the two.`, { path, layer });
     found.set(layer, modules.get(spelling)!);
     used.add(spelling);
   }
   const strangers = [...modules.keys()].filter((module) => !used.has(module));
-  if (strangers.length > 0 && model.textEncoders.length === 0 && strangers.every((module) => /^(?:lora_te|text_encoder)/.test(module))) {
+  if (strangers.length > 0 && families === '' && model.textEncoders.length === 0 && strangers.every((module) => /^(?:lora_te|text_encoder)/.test(module))) {
     throw new UserError('adapter.other-model', `"${path}" also changes text encoders (${strangers.length} layers), and this model has none: choose a model that is complete.`, { path, layers: strangers.slice(0, 100) });
   }
   if (strangers.length > 0) {
-    throw new UserError('adapter.other-model', `"${path}" was made for another model: ${strangers.length} of its ${modules.size} layers are not ` +
+    throw new UserError('adapter.other-model', `"${path}" was made for another model${families}: ${strangers.length} of its ${modules.size} layers are not ` +
       `in this one (${namesOf(strangers)}). Choose the base model that the adapter was trained on.`, { path, layers: strangers.slice(0, 100) });
   }
+  // Kinds of models with the same names of layers differ in their shapes.
+  if (families !== '') throw new UserError('adapter.other-model', `"${path}" was made for another model${families}: choose the base model that the adapter was trained on.`, { path, layers: [] });
   const incomplete = [...found].filter(([, parts]) => !parts.has(DOWN) || !parts.has(UP)).map(([layer]) => layer);
   if (incomplete.length > 0) {
     throw new UserError('adapter.incomplete', `"${path}" has only one of the two matrices of ${incomplete.length} layers (${namesOf(incomplete)}): ` +
@@ -168,6 +186,7 @@ interface LayerTensors {
 function readLayer(adapter: AdapterFile, layer: string, parts: Parts, weight: Shape, axis: DoraAxis | null): LayerTensors {
   const { path, file } = adapter;
   const rank = file.tensors.get(parts.get(DOWN)!)!.shape[0] ?? 0;
+  if (rank === 0) throw new UserError('adapter.ranks', `"${shown(parts.get(DOWN)!)}" in "${path}" has the rank 0, so that there is nothing to apply in "${layer}": the file is damaged, get it again.`, { path, layer });
   const { down, up } = lowRankShapes(weight, rank);
   const ofUp = file.tensors.get(parts.get(UP)!)!.shape;
   if (ofUp[0] === up[0] && ofUp[1] !== rank) {
@@ -181,7 +200,7 @@ function readLayer(adapter: AdapterFile, layer: string, parts: Parts, weight: Sh
     const key = parts.get(part)!;
     const { shape } = file.tensors.get(key)!;
     const fits = part === DOWN && middle !== undefined ? sameShape(file.tensors.get(middle)!.shape, [rank, rank, ...wanted.slice(2)]) && shape[1] === wanted[1] : isFree ? sizeOf(shape) === sizeOf(wanted) : sameShape(withoutOnes(shape), withoutOnes(wanted));
-    if (!fits || rank === 0) throw wrongShape(path, key, shape, showShape(wanted));
+    if (!fits) throw wrongShape(path, key, shape, showShape(wanted));
     const data = part === DOWN && middle !== undefined ? foldMiddle(file, key, middle) : file.readF32(key);
     if (!isAllFinite(data)) {
       throw new UserError('adapter.not-finite', `"${shown(key)}" in "${path}" holds values that are not numbers: the training that made it failed, use an earlier file.`, { path, key });

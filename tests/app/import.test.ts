@@ -1,6 +1,7 @@
 // Settings of other trainers, in the shape in which those write them, become jobs; what has no counterpart is listed.
-import { copyFileSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import sharp from 'sharp';
 import { describe, expect, test } from 'vitest';
 import { importCommand, importSettings } from '../../src-main/app/import-command.ts';
 import { readJobFile } from '../../src-main/app/job-file.ts';
@@ -31,7 +32,7 @@ describe('kohya', () => {
     });
     expect(left).toEqual([
       'conv_dim = 8 (one rank holds for all layers)', 'network_args rank_dropout = "0.1"', 'ip_noise_gamma = 0.05', 'scale_weight_norms = 9', 'an_option_from_the_future = "yes"', 'optimizer_args amsgrad = "True"',
-      'datasets bucket_no_upscale = true', 'subsets class_tokens = "drawing"',
+      'subsets caption_dropout_rate differs between folders (the job has that of the first)', 'datasets bucket_no_upscale = true', 'subsets class_tokens = "drawing"',
     ]);
     expect(textsOf(notes)).toMatch(/0\.00005, 2e-?5|0\.00005, 0\.00002/);
     expect(textsOf(notes)).toMatch(/AdamW8bit becomes adamw[^]*\d settings about caches/);
@@ -78,6 +79,68 @@ describe('kohya', () => {
     const { job, left } = await convert({ network_module: 'networks.lora', unet_lr: 1, optimizer_type: 'Prodigy', optimizer_args: ['decouple=True', 'weight_decay=0.5', 'betas=0.9,0.99', 'use_bias_correction=True', 'd_coef=2', 'growth_rate=1.02'] });
     expect(job['optimizer']).toEqual({ kind: 'prodigy', learningRate: 1, beta1: 0.9, beta2: 0.99, eps: 1e-8, weightDecay: 0.5, decouple: true, biasCorrection: true, safeguardWarmup: false, startDistance: 1e-6, distanceFactor: 2 });
     expect(left).toEqual(['optimizer_args growth_rate = "1.02"']);
+  });
+  test('what the window saves beyond what it hands to the scripts does not count', async () => {
+    const fields = { sdxl: true, pretrained_model_name_or_path: 'm.safetensors', train_data_dir: 'nowhere', unet_lr: 0, text_encoder_lr: 0, learning_rate: 1e-4, network_dim: 8, network_alpha: 4, enable_bucket: true, max_train_steps: 100 };
+    const idle = {
+      anima_sigmoid_scale: 1, hunyuan_sigmoid_scale: 1, lumina_ae: 'x', t5xxl_max_token_length: 512, guidance_scale: 1, discrete_flow_shift: 3, logit_std: 1, weighting_scheme: 'logit_normal', train_blocks: 'all', blocks_to_swap: 4, flux1_cache_text_encoder_outputs: true, anima_checkbox: false,
+      loss_type: 'l2', huber_c: 0.1, huber_schedule: 'snr', huber_scale: 1, lr_scheduler_power: 1, clip_skip: 1, unit: 1, factor: -1, train_on_input: true, multires_noise_discount: 0.3, multires_noise_iterations: 6, noise_offset_type: 'Original', epoch: 5, conv_dim: 4, LyCORIS_preset: 'full', block_lr_zero_threshold: 0.1,
+    };
+    const { job, left } = await convert({ LoRA_type: 'Standard', ...fields, ...idle, noise_offset: 0.03 });
+    expect(left).toEqual([]);
+    expect(job).toMatchObject({ objective: { noiseOffset: 0.03 }, adapter: { targets: 'transformers', textEncoder: true, textEncoderLearningRate: 1e-4 }, train: { steps: 100 } });
+    const multires = await convert({ LoRA_type: 'Standard', ...fields, noise_offset: 0.03, noise_offset_type: 'Multires', multires_noise_discount: 0.3, multires_noise_iterations: 6 });
+    expect(multires.left).toEqual(['multires_noise_discount = 0.3', 'multires_noise_iterations = 6']);
+    expect(multires.job['objective']).toEqual({});
+    // Weights of blocks and dropouts of a standard LoRA do count.
+    expect((await convert({ LoRA_type: 'Standard', ...fields, down_lr_weight: '1,0', block_lr_zero_threshold: 0.1, rank_dropout: 0.1, loss_type: 'huber', huber_c: 0.1 })).left).toEqual(expect.arrayContaining(['down_lr_weight = "1,0"', 'rank_dropout = 0.1', 'huber_c = 0.1', 'loss_type = "huber"']));
+    expect((await convert({ LoRA_type: 'Flux1', ...fields, flux1_checkbox: true })).left[0]).toBe('flux1_checkbox (FLUX.1, which Adora does not train so far)');
+  });
+  test('quotation marks around arguments, and what is typed in for the command line, as in published presets', async () => {
+    const { job, left } = await convert({
+      LoRA_type: 'Standard', learning_rate: 1, text_encoder_lr: 1, unet_lr: 1, optimizer: 'DAdaptAdam', optimizer_args: '"decouple=True" "weight_decay=0.2" "betas=0.9,0.99"', lr_scheduler: 'cosine_with_restarts', lr_scheduler_num_cycles: '', epoch: 3, max_grad_norm: 1,
+      additional_parameters: '--network_train_unet_only --max_grad_norm=0 --lr_scheduler_type "some.module.RexAnnealing" --lr_scheduler_args "a=1" "b=2" --ip_noise_gamma 0.05', train_data_dir: 'nowhere', lora_network_weights: 'start.safetensors', dim_from_weights: true,
+    });
+    expect(job).toMatchObject({ optimizer: { kind: 'prodigy', learningRate: 1, weightDecay: 0.2, decouple: true, beta1: 0.9, beta2: 0.99 }, train: { clip: 0 }, schedule: { kind: 'rex' }, adapter: { from: 'start.safetensors' } });
+    expect(job['adapter']).not.toHaveProperty('textEncoder');
+    expect(left).toEqual(['dim_from_weights = true (set adapter.rank to that of the file)', 'lr_scheduler_args = ["a=1","b=2"]', 'ip_noise_gamma = "0.05"']);
+    expect((await convert({ LoRA_type: 'Standard', learning_rate: 1e-4, lr_scheduler: 'cosine_with_restarts', lr_scheduler_num_cycles: '', epoch: 3 })).job['schedule']).toEqual({ kind: 'cosine-restarts', cycles: 3 });
+  });
+  test('a rate of 1 for an optimizer that is not known does not become the rate of AdamW', async () => {
+    const { job, left } = await convert({ network_module: 'networks.lora', learning_rate: 1, optimizer_type: 'somewhere.optim.Automagic' });
+    expect(left[0]).toBe('optimizer_type = somewhere.optim.Automagic (the job has AdamW at its usual rate in place of 1)');
+    expect(job['optimizer']).not.toHaveProperty('learningRate');
+    expect((await convert({ network_module: 'networks.lora', learning_rate: 7e-5, optimizer_type: 'pytorch_optimizer.CAME' })).job['optimizer']).toMatchObject({ kind: 'adamw', learningRate: 7e-5 });
+    expect((await convert({ network_module: 'networks.lora', learning_rate: 1e-4, optimizer_type: 'bitsandbytes.optim.PagedAdamW8bit' })).left).toEqual([]);
+  });
+  test('what the parts of a data set say alike is said once, what differs is listed', async () => {
+    const part = (more: object) => ({ num_repeats: 2, keep_tokens: 1, shuffle_caption: true, ...more });
+    const { job, left } = await convert({ general: { enable_bucket: true }, datasets: [{ resolution: 512, batch_size: 2, subsets: [part({ image_dir: 'a' }), part({ image_dir: 'b' })] }, { resolution: 512, batch_size: 2, subsets: [part({ image_dir: 'c', keep_tokens: 2 })] }] });
+    expect(job['data']).toMatchObject({ folders: [{ path: 'a' }, { path: 'b' }, { path: 'c' }], caption: { keepTokens: 1, shuffle: true } });
+    expect(left).toEqual(['subsets keep_tokens differs between folders (the job has that of the first)']);
+  });
+  test('epochs become steps where the pictures are there, by the repeats in the names of folders', async () => {
+    const place = temporaryFolder();
+    for (const [name, count] of [['set/4_ink', 3], ['set/1_more', 5], ['reg/1_drawing', 2]] as const) {
+      mkdirSync(join(place, name), { recursive: true });
+      for (let i = 0; i < count; i++) await sharp({ create: { width: 8, height: 8, channels: 3, background: '#888' } }).png().toFile(join(place, name, `${i}.png`));
+    }
+    const settings = { LoRA_type: 'Standard', learning_rate: 1e-4, train_data_dir: 'set', epoch: 10, train_batch_size: 2, gradient_accumulation_steps: 2, lr_scheduler: 'cosine', lr_warmup: 10 };
+    const importFrom = async (more: object) => {
+      writeFileSync(join(place, 'a.json'), JSON.stringify({ ...settings, ...more }));
+      return importSettings(join(place, 'a.json'), fields);
+    };
+    // (4·3 + 5) / 2 → 9 batches, 5 steps, 10 times; with regularization pictures as many again.
+    const { job, notes } = await importFrom({});
+    expect(job).toMatchObject({ train: { steps: 50 }, schedule: { warmup: 5 } });
+    expect(textsOf(notes)).toContain('10 epochs of 17 pictures');
+    expect(textsOf(notes)).not.toMatch(/set train\.steps|schedule\.warmup once/);
+    expect((await importFrom({ reg_data_dir: 'reg' })).job).toMatchObject({ train: { steps: 90 } });
+    expect(textsOf((await importFrom({ train_data_dir: 'gone' })).notes)).toContain('set train.steps');
+  });
+  test('a model by its name on Hugging Face is told to be no file', async () => {
+    const said = async (model: string) => textsOf((await convert({ network_module: 'networks.lora', pretrained_model_name_or_path: model })).notes).includes('Hugging Face');
+    expect([await said('stabilityai/stable-diffusion-xl-base-1.0'), await said('models/m.safetensors'), await said('D:/models/m')]).toEqual([true, false, false]);
   });
   test('a data set by itself is a job without the rest', async () => {
     const { job, isValid } = await read('kohya-dataset.toml');

@@ -137,6 +137,50 @@ describe.each(['sd1', 'sdxl'] as const)('names of other trainers, %s', (kind: Ki
     }
   });
 
+  // huggingface/diffusers utils/state_dict_utils.py: convert_state_dict_to_kohya leaves the last dot of a layer with magnitudes.
+  test('diffusers for kohya, with magnitudes', async () => {
+    const plain = await fileOf((path) => (isUnet(path) ? flat('lora_unet', rest(path)) : flat(path.startsWith('text_encoder_2') ? 'lora_te2' : 'lora_te1', rest(path))), KOHYA, ([out]) => ['dora_scale', [out!]], RANK);
+    const file = openSafetensors(plain);
+    const path = join(temporaryFolder(), 'theirs.safetensors');
+    await writeSafetensors(path, [...file.tensors].map(([name, { shape }]): TensorToWrite => ({ name: name.replace(/_([^_.]+)\.dora_scale$/, '.$1.lora_magnitude_vector'), dtype: 'f32', shape, data: file.readF32(name) })), {});
+    const [theirs, own] = [readAdapter(path, named), readAdapter(plain, named, 'output')];
+    expect(theirs.axis).toBe('output');
+    expect(theirs.layers.map((layer) => layer.path)).toEqual(own.layers.map((layer) => layer.path));
+    for (const [name, { data }] of own.values) expect(theirs.values.get(name)!.data, name).toEqual(data);
+  });
+
+  // huggingface/diffusers utils/state_dict_utils.py: DIFFUSERS_OLD_TO_PEFT.
+  test('text encoders of old diffusers', async () => {
+    const path = join(temporaryFolder(), 'theirs.safetensors');
+    const parts = ['q', 'k', 'v', 'out'].flatMap((part) => [['down', [RANK, 12]], ['up', [12, RANK]]].map(([end, shape]) => [`text_encoder.text_model.encoder.layers.0.self_attn.to_${part}_lora.${end as string}.weight`, shape as Shape] as const));
+    const width = named.layers.get(text)![0]!;
+    await writeSafetensors(path, parts.map(([name, shape]) => ({ name, dtype: 'f32', shape: shape.map((extent) => (extent === 12 ? width : extent)), data: new Float32Array(RANK * width).fill(1) })), {});
+    expect(readAdapter(path, named).layers.map((layer) => layer.path.split('.').at(-1))).toEqual(expect.arrayContaining(['q_proj', 'k_proj', 'v_proj', 'out_proj']));
+  });
+
+  test('damaged files are told as what they are', async () => {
+    const module = `lora_unet_${rest(layers[0]!).replaceAll('.', '_')}`;
+    const [out, into] = named.layers.get(layers[0]!) as [number, number];
+    const written = async (tensors: readonly (readonly [string, Shape])[]): Promise<string> => {
+      const path = join(temporaryFolder(), 'theirs.safetensors');
+      await writeSafetensors(path, tensors.map(([name, shape]) => ({ name, dtype: 'f32', shape, data: new Float32Array(sizeOf(shape)) })), {});
+      return path;
+    };
+    const empty = await written([[`${module}.lora_down.weight`, [0, into]], [`${module}.lora_up.weight`, [out, 0]]]);
+    expect(refusal('adapter.ranks', () => readAdapter(empty, named)).message).toContain('has the rank 0');
+    const half = await written([[`${module}.lora_down.weight`, [1, into]]]);
+    expect(refusal('adapter.incomplete', () => readAdapter(half, named)).message).toContain('only one of the two matrices');
+    const twice = await written([[`${module}.lora_down.weight`, [1, into]], [`${module}.lora_up.weight`, [out, 1]], [`${module.replace('lora_unet', 'lycoris')}.lora_down.weight`, [1, into]], [`${module.replace('lora_unet', 'lycoris')}.lora_up.weight`, [out, 1]]]);
+    expect(refusal('adapter.twice', () => readAdapter(twice, named)).message).toContain(`"${layers[0]!}" twice`);
+    const flux = await written([['lora_unet_double_blocks_0_img_attn_qkv.lora_down.weight', [1, 4]], ['lora_unet_double_blocks_0_img_attn_qkv.lora_up.weight', [12, 1]]]);
+    expect(refusal('adapter.other-family', () => readAdapter(flux, named)).message).toContain('for FLUX');
+    const cascade = await written([['lora_prior_unet_down_blocks_0_0_attention_attn_to_q.lora_down.weight', [1, 4]]]);
+    expect(refusal('adapter.other-family', () => readAdapter(cascade, named)).message).toContain('Stable Cascade');
+    const other = 'unet.down_blocks.1.attentions.0.transformer_blocks.0.attn2.to_v';
+    const wide = await written([[`${other}.lora_A.weight`, [1, 2048]], [`${other}.lora_B.weight`, [12, 1]]]);
+    expect(refusal('adapter.other-model', () => readAdapter(wide, named)).message).toMatch(/it is for Stable Diffusion XL, and this is a model whose text has \d+ channels/);
+  });
+
   // Nerogar/OneTrainer modules/modelSaver/mixin/LoRASaverMixin.py: _save_original holds the denoiser alone, without prefix.
   test('OneTrainer ORIGINAL', async () => {
     const path = await fileOf((layer) => (isUnet(layer) ? original.get(layer)! : layer), PEFT, perInput('dora_scale'), 1);

@@ -56,6 +56,60 @@ describe('adapters', () => {
     }
   });
 
+  test('names that a program does not look for, and files that it refuses, are no exact ones', async () => {
+    const written = async (modules: readonly (readonly [module: string, out: number, into: number])[], [down, up]: readonly [string, string], alpha?: number): Promise<string> => {
+      const path = join(temporaryFolder(), 'a.safetensors');
+      await writeSafetensors(path, modules.flatMap(([module, out, into]): TensorToWrite[] => [
+        { name: `${module}.${down}`, dtype: 'f32', shape: [1, into], data: new Float32Array(into).fill(1) }, { name: `${module}.${up}`, dtype: 'f32', shape: [out, 1], data: new Float32Array(out).fill(1) },
+        ...(alpha === undefined ? [] : [{ name: `${module}.alpha`, dtype: 'f32' as const, shape: [], data: Float32Array.of(alpha) }]),
+      ]), {});
+      return path;
+    };
+    const [KOHYA, PEFT] = [['lora_down.weight', 'lora_up.weight'], ['lora_A.weight', 'lora_B.weight']] as const;
+    const [original, byDiffusers] = [['lora_unet_input_blocks_4_1_transformer_blocks_0_attn2_to_k', 640, 2048], ['lora_unet_down_blocks_1_attentions_0_transformer_blocks_0_attn2_to_v', 640, 2048]] as const;
+    const all = ['comfyui', 'a1111', 'forge', 'invokeai'];
+    expect(exact(await inspected(await written([original], KOHYA)))).toEqual(all);
+    // InvokeAI raises on a mixture (sdxl_lora_conversion_utils.py).
+    const mixed = await inspected(await written([original, byDiffusers], KOHYA));
+    expect(exact(mixed)).toEqual(all.filter((id) => id !== 'invokeai'));
+    expect(mixed.text).toContain('InvokeAI: Does not take the file: it refuses files that mix two kinds of block names.');
+    // InvokeAI looks for kohya's endings only.
+    expect(exact(await inspected(await written([original], PEFT)))).toEqual(all.filter((id) => id !== 'invokeai'));
+    const dotted = ['unet.down_blocks.1.attentions.0.transformer_blocks.0.attn2.to_k', 640, 2048] as const;
+    expect(exact(await inspected(await written([dotted], PEFT)))).toEqual(['diffusers']);
+    expect((await inspected(await written([dotted], PEFT, 4))).text).toContain('diffusers: Takes alpha for the rank');
+    expect(exact(await inspected(await written([['diffusion_model.input_blocks.4.1.transformer_blocks.0.attn2.to_k', 640, 2048]], PEFT)))).toEqual([]);
+    expect((await inspected(await written([['lora_unet_double_blocks_0_img_attn_qkv', 9, 3]], KOHYA))).programs).toEqual([]);
+  });
+
+  test('damage is told, and no program is said to show it', async () => {
+    const module = 'lora_unet_mid_block_attentions_0_proj_in';
+    const cases: readonly (readonly [RegExp, readonly TensorToWrite[]])[] = [
+      [/damaged: 1 of 1 layers, first lora_unet_mid_block_attentions_0_proj_in, which lacks/, [{ name: `${module}.lora_down.weight`, dtype: 'f32', shape: [1, 2], data: new Float32Array(2) }]],
+      [/damaged: .*which lacks/, [{ name: `${module}.lora_down.weight`, dtype: 'f32', shape: [0, 2], data: new Float32Array(0) }, { name: `${module}.lora_up.weight`, dtype: 'f32', shape: [2, 0], data: new Float32Array(0) }]],
+      [/damaged: .*not numbers/, [{ name: `${module}.lora_down.weight`, dtype: 'f32', shape: [1, 2], data: Float32Array.of(1, NaN) }, { name: `${module}.lora_up.weight`, dtype: 'f32', shape: [2, 1], data: Float32Array.of(1, 1) }]],
+    ];
+    for (const [told, tensors] of cases) {
+      const path = join(temporaryFolder(), 'a.safetensors');
+      await writeSafetensors(path, tensors, {});
+      const found = await inspected(path);
+      expect(found.text).toMatch(told);
+      expect(exact(found)).toEqual([]);
+    }
+  });
+
+  test('adapters of other kinds and families are called by their names', async () => {
+    for (const [key, told] of [['lora_unet_mid_block_attentions_0_proj_in.lokr_w1', /a LoKr .*cannot apply/], ['lora_transformer_single_transformer_blocks_0_attn_to_q.lora_down.weight', /an adapter for FLUX/], ['lora_unet_joint_blocks_0_x_block_attn_qkv.hada_w1_a', /a LoHa .* for Stable Diffusion 3/]] as const) {
+      const path = join(temporaryFolder(), 'a.safetensors');
+      await writeSafetensors(path, [{ name: key, dtype: 'f32', shape: [2, 2], data: new Float32Array(4) }], {});
+      expect((await inspected(path)).text).toMatch(told);
+    }
+    const path = join(temporaryFolder(), 'flux.safetensors');
+    const module = 'transformer.single_transformer_blocks.0.attn.to_q';
+    await writeSafetensors(path, [{ name: `${module}.lora_A.weight`, dtype: 'f32', shape: [1, 2], data: new Float32Array(2) }, { name: `${module}.lora_B.weight`, dtype: 'f32', shape: [2, 1], data: new Float32Array(2) }], {});
+    expect((await inspected(path)).family).toMatch(/^FLUX/);
+  });
+
   test('the texts of a file are told in words', async () => {
     const path = join(temporaryFolder(), 'a.safetensors');
     const tensor = (name: string, shape: readonly number[]): TensorToWrite => ({ name, dtype: 'f32', shape, data: new Float32Array(shape.reduce((a, b) => a * b, 1)).fill(1) });

@@ -6,6 +6,7 @@ import { UserError } from '../../base/errors.ts';
 import { adapterHeader, axisOfHeader, familyOfHeader, isDora, isOfRun, rankOfHeader } from '../../catalog/adapter-header.ts';
 import { otherAdapter } from '../../catalog/define/foreign-keys.ts';
 import type { DoraAxis } from '../../catalog/define/format.ts';
+import { otherFamily } from '../../catalog/define/other-families.ts';
 import { hasWeights, summariseCheckpoint, summariseFolder, type FolderPart } from '../../catalog/families/index.ts';
 import { say, type Text } from '../../contract/text.ts';
 import { openSafetensors } from '../../files/safetensors.ts';
@@ -151,13 +152,16 @@ function adapterOf(file: WeightFile): AdapterFound | null {
   const { tensors, metadata } = file;
   if (isOfRun(metadata)) return null;
   const header = adapterHeader(file);
+  const foreign = otherFamily(tensors.keys());
   const other = otherAdapter(tensors.keys());
-  if (!header && (other === null || NOT_ADAPTERS.includes(other.label))) return null;
+  if (!header && foreign === null && (other === null || NOT_ADAPTERS.includes(other.label))) return null;
+  const why = foreign !== null ? say('library.other-family', `It is an adapter for ${foreign}, which Adora does not load so far.`, { family: foreign })
+    : header ? null : say('library.other-adapter', `It is ${other!.text}, which Adora cannot apply.`, { kind: other!.label });
   const text = (...names: string[]): string | null => names.flatMap((name) => metadata.get(name) ?? []).filter((value) => value !== '' && value !== 'None').map(shown)[0] ?? null;
   return {
-    family: header && familyOfHeader(header, file), why: header ? null : say('library.other-adapter', `It is ${other!.text}, which Adora cannot apply.`, { kind: other!.label }),
+    family: foreign ?? (header && familyOfHeader(header, file)), why,
     summary: {
-      kind: header ? (isDora(header) ? 'DoRA' : 'LoRA') : other!.label,
+      kind: header ? (isDora(header) ? 'DoRA' : 'LoRA') : other?.label ?? 'LoRA',
       layout: header?.layout ?? null, rank: header && rankOfHeader(header, file), axis: header && axisOfHeader(header, file),
       base: text('adora.base', 'ss_sd_model_name', 'modelspec.architecture', 'ss_base_model_version'),
       trigger: text('modelspec.trigger_phrase', 'modelspec.usage_hint'),

@@ -32,6 +32,9 @@ const endings: readonly (readonly [RegExp, string])[] = [
   [/\.to_out\.lora\.(down|up)\.weight$/, '.to_out.0.lora.$1.weight'],
   [/\.(?:lora|lora_linear_layer)\.down\.weight$/, '.lora_A.weight'],
   [/\.(?:lora|lora_linear_layer)\.up\.weight$/, '.lora_B.weight'],
+  // Text encoders of old diffusers: huggingface/diffusers utils/state_dict_utils.py (DIFFUSERS_OLD_TO_DIFFUSERS).
+  [/\.self_attn\.to_([qkv]|out)_lora\.down\.weight$/, '.self_attn.$1_proj.lora_A.weight'],
+  [/\.self_attn\.to_([qkv]|out)_lora\.up\.weight$/, '.self_attn.$1_proj.lora_B.weight'],
   // Dotted layer names with kohya's endings: Nerogar/OneTrainer modules/modelSaver/mixin/LoRASaverMixin.py (_save_internal), and
   // modules/util/convert_lora_util.py (convert_to_diffusers, which leaves magnitudes of inputs as they are).
   [new RegExp(String.raw`${DOTTED}\.lora_down\.weight$`), '$1.lora_A.weight'],
@@ -44,8 +47,13 @@ const endings: readonly (readonly [RegExp, string])[] = [
   [/^((?:lora_(?:unet|te|te1|te2)|lycoris)_[^.]+)\.lora_B(?:\.default)?\.weight$/, '$1.lora_up.weight'],
 ];
 
+/** huggingface/diffusers utils/state_dict_utils.py (convert_state_dict_to_kohya) leaves the last dot of a layer, and PEFT's word for magnitudes. */
+const FLAT_VECTOR = new RegExp(String.raw`^(lora_(?:unet|te|te1|te2)_.+)\.${MAGNITUDE}(?:\.weight)?$`);
+
 /** A tensor's name in the words of kohya's or PEFT's layout; names that no rule knows stay. */
 export function canonicalKey(key: string): string {
+  const vector = FLAT_VECTOR.exec(key)?.[1];
+  if (vector !== undefined) return `${vector.replaceAll('.', '_')}.${DORA_SCALE}`;
   const bare = replaced(key, places);
   const component = components.find(([pattern]) => pattern.test(bare))?.[1] ?? '';
   return replaced(component + bare, endings);
@@ -54,8 +62,8 @@ export function canonicalKey(key: string): string {
 const replaced = (name: string, rules: readonly (readonly [RegExp, string])[]): string =>
   rules.reduce((text, [pattern, replacement]) => text.replace(pattern, replacement), name);
 
-/** The axis that a magnitude's name alone tells: ai-toolkit's vectors belong to rows. */
-export const vectorAxis = (key: string): DoraAxis | null => (key.endsWith('.magnitude') ? 'output' : null);
+/** The axis that a magnitude's name alone tells: vectors of ai-toolkit and PEFT belong to rows. */
+export const vectorAxis = (key: string): DoraAxis | null => (key.endsWith('.magnitude') || FLAT_VECTOR.test(key) ? 'output' : null);
 
 export interface OtherAdapter {
   /** For lists. */
@@ -73,7 +81,7 @@ const others: readonly (readonly [end: RegExp, label: string, text: string])[] =
   [/\.(?:diff|diff_b|set_weight)$/, 'difference', 'a set of whole differences of weights'],
   [/\.(?:w_norm|b_norm)$/, 'norms', 'a change of norm layers'],
   [/\.lora_(?:up|B)\.(?:default\.)?bias$/, 'LoRA with biases', 'a LoRA with biases of its own'],
-  [/^(?:emb_params|string_to_param|clip_[lg]|bundle_emb)\b/, 'embedding', 'an embedding (textual inversion)'],
+  [/^(?:emb_params$|string_to_param\b|clip_[lg]$|bundle_emb\b)/, 'embedding', 'an embedding (textual inversion)'],
 ];
 
 /** What adapter of another kind the tensors belong to; null when nothing tells. */

@@ -130,7 +130,9 @@ export interface AdapterFormat {
   readonly hasAlpha: boolean;
   /** Name of a tensor, or null when the layout has none for this layer. */
   keyOf(path: string, part: AdapterPart, model: NamedModel): string | null;
-  /** All the ways in which files of this layout spell a layer. */
+  /** The same for a layer as this layout spells it. */
+  tensorName(module: string, part: AdapterPart): string | null;
+  /** All the ways in which files of this layout spell a layer, that in which it is written first. */
   modulesOf(path: string, model: NamedModel): readonly string[];
   /** Takes a tensor's name apart, or gives null when it is not of this layout. */
   parse(key: string): ParsedKey | null;

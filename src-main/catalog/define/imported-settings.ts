@@ -104,8 +104,22 @@ export const epochsNote = (epochs: number, subject = 'The file'): Text =>
 
 /** `name=value` words, as kohya's scripts take them. */
 export function wordsOf(value: unknown): Record<string, string> {
-  const words = Array.isArray(value) ? value.map(String) : typeof value === 'string' ? value.split(/\s+/).filter(Boolean) : [];
+  const words = (Array.isArray(value) ? value.map(String) : typeof value === 'string' ? value.replaceAll('"', '').split(/\s+/) : []).map((word) => word.replaceAll(/^["']|["']$/g, '')).filter(Boolean);
   return Object.fromEntries(words.map((word) => [word.slice(0, Math.max(0, word.indexOf('='))), word.slice(word.indexOf('=') + 1)]));
+}
+
+/** `--name value --flag` of a command line, as settings. */
+export function optionsOf(text: string): Raw {
+  const words = (text.match(/(?:"[^"]*"|'[^']*'|[^\s"'])+/g) ?? []).map((word) => word.replaceAll(/["']/g, ''));
+  const options: Record<string, unknown> = {};
+  for (let at = 0; at < words.length; at++) {
+    const [, name, value] = /^--([\w-]+)(?:=(.*))?$/s.exec(words[at]!) ?? [];
+    if (name === undefined) continue;
+    const values = value === undefined ? [] : [value];
+    while (words[at + 1] !== undefined && !words[at + 1]!.startsWith('--')) values.push(words[++at]!);
+    options[name.replaceAll('-', '_')] = values.length === 0 ? true : values.length === 1 ? values[0] : values;
+  }
+  return options;
 }
 
 /** Without what has no value. */
@@ -113,21 +127,39 @@ export const given = (section: Section): Section => Object.fromEntries(Object.en
 
 export type KnownOptimizer = 'adamw' | 'lion' | 'prodigy' | 'adafactor';
 
-/** An optimizer of the catalog for another program's name, or null. */
+/** The name by itself of `bitsandbytes.optim.AdamW8bit` and the like. */
+const plainName = (name: string): string => name.split('.').at(-1)!.toLowerCase().replaceAll(/[^a-z0-9]/g, '');
+
+/** An optimizer of the catalog for another program's name, or null. Those that find their rate by themselves are near to Prodigy. */
 export function optimizerKind(name: string): KnownOptimizer | null {
-  const plain = name.toLowerCase().replaceAll(/[^a-z0-9]/g, '');
+  const plain = plainName(name);
   if (/^(?:paged)?adamw?(?:8|8bit|32bit)?$/.test(plain)) return 'adamw';
   if (/^(?:paged)?lion(?:8bit)?$/.test(plain)) return 'lion';
-  if (/^prodigy(?:8bit)?$/.test(plain)) return 'prodigy';
+  if (/^(?:prodigy|dadapt)/.test(plain)) return 'prodigy';
   return plain === 'adafactor' ? 'adafactor' : null;
 }
 
 /** What an optimizer is called there, as notes for what becomes of it. */
 export function optimizerNotes(name: string, kind: KnownOptimizer | null): Text[] {
   if (kind === null) return [];
-  const isSmall = /8(?:bit)?$|paged/i.test(name.replaceAll(/[^a-z0-9]/gi, ''));
-  const isCoupled = /^adam(?:8|8bit)?$/i.test(name.replaceAll(/[^a-z0-9]/gi, ''));
-  return [...(isSmall ? [say('import.small-states', `${name} becomes ${kind} with states in full precision.`, { name, kind })] : []), ...(isCoupled ? [say('import.coupled-decay', `${name} adds its weight decay to the gradient; ${kind} takes it apart from it.`, { name, kind })] : [])];
+  const plain = plainName(name);
+  const isSmall = /8(?:bit)?$|paged/.test(plain);
+  const isCoupled = /^adam(?:8|8bit)?$/.test(plain);
+  const isNear = kind === 'prodigy' && !/^prodigy(?:8|8bit)?$/.test(plain);
+  return [
+    ...(isSmall ? [say('import.small-states', `${name} becomes ${kind} with states in full precision.`, { name, kind })] : []),
+    ...(isCoupled ? [say('import.coupled-decay', `${name} adds its weight decay to the gradient; ${kind} takes it apart from it.`, { name, kind })] : []),
+    ...(isNear ? [say('import.near-optimizer', `${name} becomes ${kind}, which finds its rate by itself in a similar way; what else it does has no counterpart.`, { name, kind })] : []),
+  ];
+}
+
+/** Rates above this are for optimizers that scale them by what they find; plain ones diverge. */
+const MOST_PLAIN_RATE = 0.05;
+
+/** What is missing where an optimizer is not known, and its rate if AdamW can use it. */
+export function unknownOptimizer(setting: string, name: string, rate: number | undefined): { readonly left: string; readonly rate: number | undefined } {
+  const isPlain = rate === undefined || rate <= MOST_PLAIN_RATE;
+  return { left: `${setting} = ${name} (the job has AdamW${isPlain ? ': check the learning rate' : ` at its usual rate in place of ${rate}`})`, rate: isPlain ? rate : undefined };
 }
 
 /** Settings that the libraries of PyTorch use where nothing is said; our own defaults may be others. */
@@ -164,7 +196,8 @@ function betasOf(args: Settings): (number | undefined)[] {
 
 /** A schedule of the catalog for another program's name, or null. */
 export function scheduleKind(name: string): string | null {
-  const plain = name.toLowerCase();
-  const known: Readonly<Record<string, string>> = { constant: 'constant', constant_with_warmup: 'constant', linear: 'linear', cosine: 'cosine', cosine_with_restarts: 'cosine-restarts', cosine_with_hard_restarts: 'cosine-restarts', rex: 'rex' };
+  const plain = name.split('.').at(-1)!.toLowerCase();
+  if (plain.startsWith('rex')) return 'rex';
+  const known: Readonly<Record<string, string>> = { constant: 'constant', constant_with_warmup: 'constant', linear: 'linear', cosine: 'cosine', cosine_with_restarts: 'cosine-restarts', cosine_with_hard_restarts: 'cosine-restarts' };
   return Object.hasOwn(known, plain) ? known[plain]! : null;
 }

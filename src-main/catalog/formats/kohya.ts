@@ -21,8 +21,9 @@ export const kohya: AdapterFormat = {
   hasAlpha: true,
   keyOf: (path, part, model) => {
     const [module] = spellings(path, model);
-    return module === undefined ? null : `${module}.${SUFFIX[part]}`;
+    return module === undefined ? null : tensorName(module, part);
   },
+  tensorName,
   modulesOf: spellings,
   parse: (key) => {
     const [, module, suffix] = KEY.exec(key) ?? [];
@@ -34,6 +35,10 @@ export const kohya: AdapterFormat = {
   axesOf,
   metadata: kohyaMetadata,
 };
+
+function tensorName(module: string, part: AdapterPart): string {
+  return `${module}.${SUFFIX[part]}`;
+}
 
 /** The name that is written, then others that are read. */
 function spellings(path: string, model: NamedModel): string[] {

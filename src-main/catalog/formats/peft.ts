@@ -15,7 +15,8 @@ export const peft: AdapterFormat = {
   // diffusers utils/peft_utils.py (get_peft_kwargs): `use_dora` holds for all layers.
   isAllDora: true,
   hasAlpha: false,
-  keyOf: (path, part) => (part === 'alpha' ? null : `${path}.${part}`),
+  keyOf: tensorName,
+  tensorName,
   modulesOf: (path, model) => {
     const { component, module } = splitPath(path);
     // ComfyUI's own names of layers, which OneTrainer and newer programs write with PEFT's endings.
@@ -31,3 +32,7 @@ export const peft: AdapterFormat = {
   axesOf: (magnitude, weight) => (sizeOf(magnitude) === weight[0] ? ['output'] : []),
   metadata: commonMetadata,
 };
+
+function tensorName(module: string, part: AdapterPart): string | null {
+  return part === 'alpha' ? null : `${module}.${part}`;
+}

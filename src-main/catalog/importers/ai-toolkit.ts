@@ -1,7 +1,7 @@
 // ai-toolkit's configuration (YAML or JSON). Names and defaults are those of toolkit/config_modules.py and optimizer.py: what is
 // left out of the file counts with them.
 import { say, type Text } from '../../contract/text.ts';
-import { absentNote, elsewhereNote, given, type Imported, type Importer, optimizerKind, optimizerNotes, optimizerSection, type Raw, scheduleKind, type Section, Settings } from '../define/imported-settings.ts';
+import { absentNote, elsewhereNote, given, type Imported, type Importer, optimizerKind, optimizerNotes, optimizerSection, type Raw, scheduleKind, type Section, Settings, unknownOptimizer } from '../define/imported-settings.ts';
 
 export const aiToolkit: Importer = { label: 'ai-toolkit', detect: (raw) => isRaw(raw['config']) && 'process' in raw['config'], convert };
 
@@ -37,7 +37,6 @@ function convert(raw: Raw): Imported {
 
   const optimizer = train.text('optimizer') ?? 'adamw';
   const kind = optimizerKind(optimizer);
-  if (kind === null) left.push(`train.optimizer = ${optimizer} (the job has AdamW: check the learning rate)`);
   notes.push(...optimizerNotes(optimizer, kind));
   const details = new Settings(train.object('optimizer_params'));
   const ownRate = train.number('unet_lr') ?? train.number('lr');
@@ -47,6 +46,8 @@ function convert(raw: Raw): Imported {
   if (isOwnRate) notes.push(say('import.own-rate', `train.lr = ${ownRate ?? 1e-6} counts as 1 with ${optimizer}, as in ai-toolkit.`, { rate: ownRate ?? 1e-6, optimizer }));
   const rate = isOwnRate ? 1 : ownRate ?? 1e-6;
   train.get('lr');
+  const unknown = kind === null ? unknownOptimizer('train.optimizer', optimizer, rate) : null;
+  if (unknown) left.push(unknown.left);
   const trainsText = train.flag('train_text_encoder');
   const textRate = train.number('text_encoder_lr') ?? train.number('lr') ?? 1e-6;
 
@@ -71,7 +72,7 @@ function convert(raw: Raw): Imported {
     adapter: given({ ...net, textEncoder: trainsText || undefined, textEncoderLearningRate: trainsText ? textRate : undefined }),
     objective: given({ weighting: gamma ? 'min-snr' : undefined, minSnrGamma: gamma || undefined, noiseOffset: train.number('noise_offset') || undefined }),
     noise: given({ minTimestep: from || undefined, maxTimestep: to !== undefined && to < 999 ? to : undefined }),
-    optimizer: optimizerSection(kind ?? 'adamw', rate, details, own),
+    optimizer: optimizerSection(kind ?? 'adamw', unknown ? unknown.rate : rate, details, own),
     schedule,
     train: given({
       steps: train.number('steps') ?? 1000, batch: train.number('batch_size') ?? 1, accumulate, clip: train.number('max_grad_norm') ?? 1,
@@ -112,7 +113,7 @@ function networkOf(network: Settings, left: string[], notes: Text[]): Section {
   const convAlpha = network.number('conv_alpha') ?? conv;
   if (conv && conv !== rank) left.push(`network.conv = ${conv} (one rank holds for all layers)`);
   if (conv && convAlpha! / conv !== alpha / rank) left.push(`network.conv_alpha = ${convAlpha} (one alpha holds for all layers)`);
-  return given({ kind: type === 'dora' ? 'dora' : 'lora', rank, alpha, axis: type === 'dora' ? 'output' : undefined, targets: conv ? 'linear+conv' : 'transformers', dropout: network.number('dropout') || undefined });
+  return given({ kind: type === 'dora' ? 'dora' : 'lora', rank, alpha, axis: type === 'dora' ? 'output' : undefined, targets: conv ? 'linear+conv' : 'transformers', dropout: network.number('dropout') || undefined, from: network.text('pretrained_lora_path') });
 }
 
 function scheduleOf(train: Settings, left: string[]): Section {

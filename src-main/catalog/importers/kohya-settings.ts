@@ -1,7 +1,8 @@
 // Settings of kohya's sd-scripts (`--config_file`, TOML, with its `dataset_config`) and of the window for them (JSON). Names,
 // defaults and what zero means are those of train_network.py, library/config_util.py, networks/lora.py and kohya_gui/lora_gui.py.
 import { say, type Text } from '../../contract/text.ts';
-import { absentNote, elsewhereNote, epochsNote, given, type Imported, type Importer, optimizerKind, optimizerNotes, optimizerSection, type Raw, scheduleKind, type Section, Settings, warmupNote, wordsOf } from '../define/imported-settings.ts';
+import { settingsOfWindow } from '../define/kohya-window.ts';
+import { absentNote, elsewhereNote, epochsNote, given, type Imported, type Importer, optimizerKind, optimizerNotes, optimizerSection, type Raw, scheduleKind, type Section, Settings, unknownOptimizer, warmupNote, wordsOf } from '../define/imported-settings.ts';
 
 export const kohya: Importer = {
   label: 'kohya (scripts and window)',
@@ -29,9 +30,6 @@ const ELSEWHERE = new RegExp(`^(?:${[
   'huggingface_.*', 'sample_.*', 'skip_cache_check', 'torch_compile', 'ddp_.*', 'console_log_.*', 'caption_extension', 'dataset_config', 'debug_dataset', 'num_cpu_threads_per_process', 'stop_text_encoder_training_pct', 'cpu_offload_checkpointing',
 ].join('|')})$`);
 
-/** Settings of the window that only some kinds of adapter look at. */
-const ONLY_LYCORIS = /^(?:LyCORIS_preset|conv_.*|dora_wd|bypass_mode|constrain|decompose_both|factor|module_dropout|rank_dropout.*|rescaled|train_norm|train_on_input|unit|use_cp|use_scalar|use_tucker|block_.*|(?:down|mid|up)_lr_weight|LoRA_type)$/;
-
 interface Network {
   readonly section: Section;
   readonly left: readonly string[];
@@ -39,24 +37,28 @@ interface Network {
 }
 
 function convert(raw: Raw, beside: unknown): Imported {
-  const own = hasSubsets(raw) ? {} : flat(raw);
-  const all = new Settings(own);
+  const isWindow = 'LoRA_type' in flat(raw);
+  const window = isWindow ? settingsOfWindow(raw) : null;
+  const all = new Settings(withoutIdle(window?.own ?? (hasSubsets(raw) ? {} : flat(raw))));
   const sets = datasets(isRaw(beside) ? beside : hasSubsets(raw) ? raw : null);
-  const isWindow = 'LoRA_type' in own;
-  const left: string[] = [];
+  const left: string[] = [...(window?.left ?? [])];
   const notes: Text[] = [];
   if (all.text('dataset_config') !== undefined && beside === null) notes.push(say('import.no-dataset-config', 'The file of dataset_config was not found beside this one: set data.folders, resolution and captions, or import again with it there.'));
   const network = networkOf(all, isWindow);
 
   const optimizer = all.text('optimizer_type') ?? all.text('optimizer') ?? 'AdamW';
   const kind = optimizerKind(optimizer);
-  if (kind === null) left.push(`optimizer_type = ${optimizer} (the job has AdamW: check the learning rate)`);
   const args = new Settings(wordsOf(all.get('optimizer_args')));
   notes.push(...optimizerNotes(optimizer, kind));
   const rates = ratesOf(all, isWindow);
+  const unknown = kind === null ? unknownOptimizer('optimizer_type', optimizer, rates.unet) : null;
+  if (unknown) left.push(unknown.left);
 
-  const schedule = all.text('lr_scheduler') ?? 'constant';
-  if (scheduleKind(schedule) === null) left.push(`lr_scheduler = ${schedule} (the job has a constant rate)`);
+  // A class of its own wins over the name.
+  const [named, ownClass] = [all.text('lr_scheduler') ?? 'constant', all.text('lr_scheduler_type')];
+  const schedule = ownClass ?? named;
+  // Adafactor with rates of its own has a schedule of that name.
+  if (scheduleKind(schedule) === null && !(kind === 'adafactor' && schedule.startsWith('adafactor'))) left.push(`${ownClass === undefined ? 'lr_scheduler' : 'lr_scheduler_type'} = ${schedule} (the job has a constant rate)`);
   const cycles = all.number('lr_scheduler_num_cycles');
   const steps = stepsOf(all, isWindow);
   const warmup = warmupOf(all, steps.steps, isWindow);
@@ -64,10 +66,11 @@ function convert(raw: Raw, beside: unknown): Imported {
   const debiased = all.flag('debiased_estimation_loss');
   const isXl = all.flag('sdxl');
   const clipSkip = all.number('clip_skip');
-  if (isXl && clipSkip) left.push(`clip_skip = ${clipSkip} (the scripts leave it out for SDXL, and so does the job)`);
+  if (isXl && clipSkip && clipSkip > 1) left.push(`clip_skip = ${clipSkip} (the scripts leave it out for SDXL, and so does the job)`);
   const [from, to] = [all.number('min_timestep'), all.number('max_timestep')];
   const tokens = all.number('max_token_length');
   all.get('v2');
+  if (all.flag('dim_from_weights')) left.push('dim_from_weights = true (set adapter.rank to that of the file)');
   const job = {
     version: 1, name: all.text('output_name') ?? 'imported',
     base: given({
@@ -75,10 +78,10 @@ function convert(raw: Raw, beside: unknown): Imported {
       prediction: all.flag('v_parameterization') || all.flag('v_pred') ? 'v' : undefined,
     }),
     data: { ...dataOf(all, sets, left, notes) as object, caption: captionOf(all, sets, tokens) },
-    adapter: given({ ...network.section, textEncoder: rates.text !== null || undefined, textEncoderLearningRate: rates.text ?? undefined }),
+    adapter: given({ ...network.section, from: all.text('network_weights') ?? all.text('lora_network_weights'), textEncoder: rates.text !== null || undefined, textEncoderLearningRate: rates.text ?? undefined }),
     objective: given({ weighting: gamma ? 'min-snr' : debiased ? 'debiased' : undefined, minSnrGamma: gamma || undefined, noiseOffset: all.number('noise_offset') || undefined }),
     noise: given({ zeroTerminalSnr: all.flag('zero_terminal_snr') || undefined, minTimestep: from || undefined, maxTimestep: to !== undefined && to < 1000 ? to - 1 : undefined }),
-    optimizer: optimizerSection(kind ?? 'adamw', rates.unet, args),
+    optimizer: optimizerSection(kind ?? 'adamw', unknown ? unknown.rate : rates.unet, args, /dadapt/i.test(optimizer) ? { prodigy: { decouple: false } } : {}),
     schedule: given({ kind: scheduleKind(schedule) ?? 'constant', warmup: warmup.steps, cycles: scheduleKind(schedule) === 'cosine-restarts' ? cycles ?? 1 : undefined }),
     train: given({
       steps: steps.steps, batch: all.number('train_batch_size') ?? sets.batch ?? 1, accumulate: all.number('gradient_accumulation_steps'), clip: all.number('max_grad_norm') ?? 1, seed: all.number('seed') || undefined,
@@ -86,12 +89,22 @@ function convert(raw: Raw, beside: unknown): Imported {
       priorWeight: all.number('prior_loss_weight'),
     }),
   };
-  const unknown = isWindow && !isLycoris(all) ? all.left('', new RegExp(`${ELSEWHERE.source}|${ONLY_LYCORIS.source}`)) : all.left('', ELSEWHERE);
   return {
     job,
     notes: [...notes, ...network.notes, ...rates.notes, ...steps.notes, ...warmup.notes, ...elsewhereNote(all.countElsewhere(ELSEWHERE))],
-    left: [...left, ...network.left, ...unknown, ...args.left('optimizer_args '), ...sets.left],
+    left: [...left, ...network.left, ...all.left('', ELSEWHERE), ...args.left('optimizer_args '), ...sets.left],
   };
+}
+
+/** Without settings that change nothing: what belongs to another one that is off, and defaults of the scripts. */
+function withoutIdle(raw: Raw): Raw {
+  const off = (name: string): boolean => [undefined, null, '', 0, '0', false, 'False', 'false'].includes(raw[name] as never);
+  const isL2 = raw['loss_type'] === undefined || raw['loss_type'] === 'l2';
+  const idle = (name: string): boolean =>
+    (isL2 && /^(?:loss_type|huber_(?:c|schedule|scale))$/.test(name)) || (name === 'lr_scheduler_power' && (Number(raw[name]) === 1 || raw['lr_scheduler'] !== 'polynomial'))
+    || (name === 'multires_noise_discount' && off('multires_noise_iterations')) || (name === 'ip_noise_gamma_random_strength' && off('ip_noise_gamma'))
+    || (/^(?:noise_offset_random_strength|adaptive_noise_scale)$/.test(name) && off('noise_offset')) || /^noise_offset_type$|^block_lr_zero_threshold$/.test(name) || (name === 'token_warmup_min' && off('token_warmup_step'));
+  return Object.fromEntries(Object.entries(raw).filter(([name]) => !idle(name)));
 }
 
 const isLycoris = (all: Settings): boolean => /lycoris|locon|loha|lokr/i.test(`${all.text('LoRA_type') ?? ''} ${all.text('network_module') ?? ''}`);
@@ -154,9 +167,10 @@ function ratesOf(all: Settings, isWindow: boolean): { readonly unet: number | un
 
 function stepsOf(all: Settings, isWindow: boolean): { readonly steps: number | undefined; readonly notes: readonly Text[] } {
   const given = all.number('max_train_steps');
-  const epochs = all.number('max_train_epochs') || (isWindow ? all.number('epoch') : undefined);
-  const isEpochs = isWindow ? !given && epochs !== undefined : (all.number('max_train_epochs') ?? 0) > 0;
-  if (isEpochs) return { steps: undefined, notes: [epochsNote(epochs!)] };
+  // The number of epochs wins over that of steps, but for the window's own, which only counts without.
+  const [most, ofWindow] = [all.number('max_train_epochs') || undefined, isWindow ? all.number('epoch') : undefined];
+  const epochs = most ?? (given ? undefined : ofWindow);
+  if (epochs !== undefined) return { steps: undefined, notes: [epochsNote(epochs)] };
   if (given) return { steps: given, notes: [] };
   return isWindow ? { steps: undefined, notes: [epochsNote(1)] } : { steps: 1600, notes: [say('import.no-steps', 'Neither steps nor epochs are given: train.steps is 1600, the default of the scripts.', { steps: 1600 })] };
 }
@@ -182,6 +196,9 @@ interface Datasets {
   readonly left: readonly string[];
 }
 
+/** What a job says once for all folders. */
+const SAID_ONCE = ['caption_prefix', 'caption_dropout_rate', 'shuffle_caption', 'keep_tokens', 'caption_separator', 'flip_aug', 'random_crop', 'enable_bucket', 'bucket_reso_steps', 'batch_size'];
+
 /** `dataset_config`: parts take what they do not say from their data set, and that from [general]. */
 function datasets(raw: Raw | null): Datasets {
   const general = new Settings(isRaw(raw?.['general']) ? raw['general'] : {});
@@ -197,12 +214,17 @@ function datasets(raw: Raw | null): Datasets {
   const first = one?.set ?? new Settings({});
   const part = one?.parts[0] ?? new Settings({});
   for (const { set } of sets) set.get('subsets');
+  const differing = new Set(sets.flatMap(({ set, parts }) => parts.flatMap((each) => SAID_ONCE.filter((name) => {
+    const [own, ofFirst] = [[each, set, general], [part, first, general]].map((places) => places.map((place) => place.get(name)).find((value) => value !== undefined));
+    return JSON.stringify(own) !== JSON.stringify(ofFirst);
+  }))));
   const batch = first.number('batch_size') ?? general.number('batch_size');
   return {
     general, first, part, folders, resolution: sides[0], batch,
     get left() {
       return [
         ...(others.length > 0 ? [`datasets resolution = ${JSON.stringify(others)} (the job has the first for all folders)`] : []),
+        ...[...differing].map((name) => `subsets ${name} differs between folders (the job has that of the first)`),
         ...general.left('general ', ELSEWHERE), ...sets.flatMap(({ set, parts }) => [...set.left('datasets ', ELSEWHERE), ...parts.flatMap((each) => each.left('subsets ', ELSEWHERE))]),
       ];
     },

@@ -1,7 +1,7 @@
 // OneTrainer's JSON of a training. Names and defaults are those of modules/util/config/TrainConfig.py (version 11) and of
 // optimizer_util.py: what is left out of the file counts with them.
 import { say, type Text } from '../../contract/text.ts';
-import { absentNote, elsewhereNote, epochsNote, given, type Imported, type Importer, optimizerKind, optimizerNotes, optimizerSection, type Raw, scheduleKind, type Section, Settings, warmupNote } from '../define/imported-settings.ts';
+import { absentNote, elsewhereNote, epochsNote, given, type Imported, type Importer, optimizerKind, optimizerNotes, optimizerSection, type Raw, scheduleKind, type Section, Settings, unknownOptimizer, warmupNote } from '../define/imported-settings.ts';
 
 export const oneTrainer: Importer = {
   label: 'OneTrainer', detect: (raw) => 'base_model_name' in raw || 'training_method' in raw,
@@ -44,13 +44,15 @@ function convert(raw: Raw, beside: unknown): Imported {
   all.get('optimizer');
   const name = optimizer.text('optimizer') ?? 'ADAMW';
   const kind = optimizerKind(name);
-  if (kind === null) left.push(`optimizer = ${name} (the job has AdamW: check the learning rate)`);
   notes.push(...optimizerNotes(name, kind));
 
   const unet = new Settings(all.object('unet'));
   const texts = ['text_encoder', ...(isXl ? ['text_encoder_2'] : [])].map((part) => new Settings(all.object(part)));
   all.get('text_encoder_2');
   const general = all.number('learning_rate') ?? 3e-6;
+  const ownRate = unet.number('learning_rate') ?? general;
+  const unknown = kind === null ? unknownOptimizer('optimizer', name, ownRate) : null;
+  if (unknown) left.push(unknown.left);
   if (all.get('learning_rate') === undefined) notes.push(absentNote('learning_rate', '3e-6', 'OneTrainer'));
   if (unet.get('train') === false) left.push('unet.train = false (the denoiser is trained too)');
   const trained = texts.map((text) => text.get('train') !== false);
@@ -114,11 +116,11 @@ function convert(raw: Raw, beside: unknown): Imported {
     }),
     adapter: given({
       kind: isDora ? 'dora' : 'lora', rank: all.number('lora_rank') ?? 16, alpha: all.number('lora_alpha') ?? 1, targets, axis: isDora ? (isOutput ? 'output' : 'input') : undefined,
-      dropout: all.number('dropout_probability') || undefined, textEncoder: trainsText || undefined, textEncoderLearningRate: trainsText ? textRates[trained.indexOf(true)] : undefined,
+      dropout: all.number('dropout_probability') || undefined, from: all.text('lora_model_name'), textEncoder: trainsText || undefined, textEncoderLearningRate: trainsText ? textRates[trained.indexOf(true)] : undefined,
     }),
     objective: given({ weighting, minSnrGamma: weighting === 'min-snr' ? strength : undefined, noiseOffset: all.number('offset_noise_weight') || undefined }),
     noise: given({ zeroTerminalSnr: all.flag('rescale_noise_scheduler_to_zero_terminal_snr') || undefined, minTimestep: Math.round(1000 * from) || undefined, maxTimestep: to < 1 ? Math.max(0, Math.round(1000 * to) - 1) : undefined }),
-    optimizer: optimizerSection(kind ?? 'adamw', unet.number('learning_rate') ?? general, optimizer, own),
+    optimizer: optimizerSection(kind ?? 'adamw', unknown ? unknown.rate : ownRate, optimizer, own),
     // Warm-up counts batches there and steps here.
     schedule: given({ kind: scheduleKind(schedule) ?? 'constant', warmup: isShare ? undefined : Math.floor(warmup / accumulate), cycles: scheduleKind(schedule) === 'cosine-restarts' ? cycles : undefined }),
     train: given({ batch: all.number('batch_size') ?? 1, accumulate, clip: all.get('clip_grad_norm') === null ? 0 : all.number('clip_grad_norm') ?? 1, ema: ema === 'OFF' ? undefined : decay }),

@@ -71,7 +71,7 @@ export function addAdapterTools(program: Command, inSession: RunInSession, tools
     .description('write one adapter that does what several do together')
     .argument('<files...>', 'adapter files, each with its strength: style.safetensors:0.7')
     .option('--rank <n>', 'rank of the result (default: the sum of the ranks, which is exact)', wholeNumber(1))
-    .option('--base <model>', 'base model, which a DoRA needs')
+    .option('--base <model>', 'base model, which a DoRA needs, and files that spell the layers of an unpublished model differently')
     .addOption(axisOption())
     .requiredOption('--out <file>', 'file to write')
     .addOption(jsonOption())

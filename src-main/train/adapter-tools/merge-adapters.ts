@@ -13,6 +13,7 @@ import { openAdapter } from '../read-adapter.ts';
 import { writeAdapter } from '../write-adapter.ts';
 import { dtypeOf, readPlain, sameWeight, writePlain, type PlainLayer } from './plain-layers.ts';
 import { errorsOf, shrink, type ToolResult } from './resize.ts';
+import { inOneSpelling } from './one-spelling.ts';
 import { pairOf } from './pair-of.ts';
 
 export interface MergeRequest {
@@ -30,12 +31,12 @@ interface Part {
   readonly strength: number;
 }
 
-/** Errors: `merge.files`, `merge.strength`, `merge.layouts`, `merge.shape`, `merge.needs-base`, `merge.needs-rank`, those of reading and writing. */
+/** Errors: `merge.files`, `merge.strength`, `merge.names`, `merge.shape`, `merge.needs-base`, `merge.needs-rank`, those of reading and writing. */
 export async function mergeCommand({ files, rank, base, axis, out }: MergeRequest): Promise<ToolResult> {
   const parts = files.map(partOf);
   if (parts.length === 0) throw new UserError('merge.files', 'Name the adapters to merge: adora merge one.safetensors:0.7 two.safetensors:0.5 --out both.safetensors');
   const hasDora = parts.some(({ path }) => isDora(openAdapter(path)));
-  if (!hasDora) return mergePlain(parts, rank, out);
+  if (!hasDora) return mergePlain(parts, rank, base, out);
   if (base === undefined) throw new UserError('merge.needs-base', 'One of the adapters is a DoRA: what it changes depends on the base weights. Name them with --base MODEL, and the rank of the LoRA that comes out with --rank N.');
   if (rank === undefined) throw new UserError('merge.needs-rank', 'A DoRA changes weights with full rank, so that the LoRA that comes out is an approximation: choose its size with --rank, four times that of the DoRA for example.');
   return mergeChanges(parts, rank, base, axis, out);
@@ -43,7 +44,7 @@ export async function mergeCommand({ files, rank, base, axis, out }: MergeReques
 
 /** Error: `merge.strength`. */
 function partOf(text: string): Part {
-  const [, path, strength] = /^(.*?)(?::(-?\d*\.?\d+))?$/s.exec(text)!;
+  const [, path, strength] = /^(.*?)(?::([-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?))?$/is.exec(text)!;
   const [, file, word] = /^(.+):([^:/\\]*)$/s.exec(path!) ?? [];
   if (strength === undefined && file !== undefined && !existsSync(path!) && existsSync(file)) {
     throw new UserError('merge.strength', `"${word}" after "${file}" is not a number: give the strength as in ${basename(file)}:0.7.`, { file, strength: word });
@@ -71,16 +72,14 @@ const triggersOf = (files: readonly ReadonlyMap<string, string>[]): string =>
   [...new Set(files.flatMap((texts) => texts.get('modelspec.trigger_phrase') ?? texts.get('modelspec.usage_hint') ?? []).filter((text) => text.trim() !== ''))].join(', ').slice(0, 1000);
 
 /** Σ sᵢ·Bᵢ·Aᵢ = [s₁B₁ s₂B₂ …]·[A₁; A₂; …]: ranks add up, nothing is lost. */
-async function mergePlain(parts: readonly Part[], rank: number | undefined, out: string): Promise<ToolResult> {
-  const read = parts.map(({ path, strength }) => ({ ...readPlain(path), strength, path }));
-  const [first] = read;
-  const stranger = read.find(({ adapter }) => adapter.layout !== first!.adapter.layout);
-  if (stranger) throw new UserError('merge.layouts', `"${first!.path}" is in the layout ${first!.adapter.format.label} and "${stranger.path}" in ${stranger.adapter.format.label}: bring them to one with "adora convert".`, { paths: [first!.path, stranger.path] });
+async function mergePlain(parts: readonly Part[], rank: number | undefined, base: string | undefined, out: string): Promise<ToolResult> {
+  const read = inOneSpelling(parts.map(({ path, strength }) => ({ ...readPlain(path), strength })), base);
+  const [{ adapter: first }] = read as [(typeof read)[number]];
   const byModule = new Map<string, PlainLayer[]>();
-  for (const { layers, strength, path } of read) {
+  for (const { layers, strength, adapter: { path } } of read) {
     for (const layer of layers) {
       const known = byModule.get(layer.module) ?? [];
-      if (known[0] && !sameWeight(known[0], layer)) throw new UserError('merge.shape', `"${shown(layer.module)}" in "${path}" has another shape than in "${first!.path}": they were made for different models.`, { path, module: layer.module });
+      if (known[0] && !sameWeight(known[0], layer)) throw new UserError('merge.shape', `"${shown(layer.module)}" in "${path}" has another shape than in "${first.path}": they were made for different models.`, { path, module: layer.module });
       byModule.set(layer.module, [...known, { ...layer, up: layer.up.map((value) => value * strength) }]);
     }
   }
@@ -88,7 +87,7 @@ async function mergePlain(parts: readonly Part[], rank: number | undefined, out:
   const done = joined.map((layer) => (rank === undefined ? { layer, total: 0, lost: 0 } : shrink(layer, { rank })));
   const { overall, text } = errorsOf(done);
   const texts = { ...mergedTexts(out, parts, read.map(({ adapter }) => adapter.file.metadata)), ...(rank === undefined ? {} : { 'adora.svd_error': overall.toPrecision(4), 'adora.svd_of': MERGED }) };
-  await writePlain(out, first!.adapter, done.map(({ layer }) => layer), texts, (name) => OF_BASE.test(name));
+  await writePlain(out, first, first.format.tensorName, done.map(({ layer }) => layer), texts, (name) => OF_BASE.test(name));
   const ranks = [...new Set(done.map(({ layer }) => layer.rank))].sort((a, b) => a - b);
   return { text: `${out}: ${done.length} layers, rank ${ranks.join(', ')}. ${rank === undefined ? 'The sum is exact.' : text}`, data: { out, ranks, layers: done.length, error: rank === undefined ? 0 : overall } };
 }

@@ -1,6 +1,7 @@
 // Low-rank pairs of an adapter file by the names that the file has for its layers, for work that needs no model.
 import { UserError } from '../../base/errors.ts';
 import { otherKind } from '../../catalog/define/foreign-keys.ts';
+import type { AdapterPart } from '../../catalog/define/format.ts';
 import { sameShape, sizeOf, type Shape } from '../../base/shape.ts';
 import { encodeTensor } from '../../files/convert.ts';
 import { shown } from '../../files/safetensors-header.ts';
@@ -68,16 +69,24 @@ const otherWords = (unknown: readonly string[]): string => {
 /** Texts that would be untrue after the tensors changed. */
 const STALE = ['sshs_model_hash', 'sshs_legacy_hash', 'modelspec.hash_sha256', 'adora.rank', 'adora.trained_alpha', 'ss_network_dim', 'ss_network_alpha', 'alpha', 'lora_alpha', 'lora_adapter_metadata', 'adora.proof'];
 
-/** Writes pairs under the names and with the texts of `like`; alpha = rank. @param keeps which of these texts stay true */
-export async function writePlain(path: string, like: AdapterFile, layers: readonly PlainLayer[], texts: Readonly<Record<string, string>> = {}, keeps: (name: string) => boolean = () => true): Promise<void> {
+/** Name of a layer's tensor; null when the file has none for it. */
+export type NameOfTensor = (module: string, part: AdapterPart) => string | null;
+
+/** As the file itself spells them. */
+export const ownNames = ({ modules, format }: AdapterFile): NameOfTensor => (module, part) =>
+  modules.get(module)?.get(part) ?? (part === 'alpha' && format.hasAlpha ? format.tensorName(module, part) : null);
+
+/**
+ * Writes pairs with the texts of `like`; alpha = rank.
+ * @param keeps which of these texts stay true
+ */
+export async function writePlain(path: string, like: AdapterFile, nameOf: NameOfTensor, layers: readonly PlainLayer[], texts: Readonly<Record<string, string>> = {}, keeps: (name: string) => boolean = () => true): Promise<void> {
+  const dtype = dtypeOf(like);
   const tensors = layers.flatMap((layer): TensorToWrite[] => {
-    const parts = like.modules.get(layer.module);
-    const dtype = dtypeOf(like);
-    const key = (part: typeof DOWN | typeof UP): string => parts?.get(part) ?? keyLike(like, layer.module, part);
-    const alpha = parts?.get('alpha') ?? (like.format.hasAlpha ? `${layer.module}.alpha` : null);
+    const [down, up, alpha] = ([DOWN, UP, 'alpha'] as const).map((part) => nameOf(layer.module, part)) as [string, string, string | null];
     return [
-      { name: key(DOWN), dtype, shape: layer.downShape, data: encodeTensor(Float32Array.from(layer.down), dtype, key(DOWN)) },
-      { name: key(UP), dtype, shape: layer.upShape, data: encodeTensor(Float32Array.from(layer.up), dtype, key(UP)) },
+      { name: down, dtype, shape: layer.downShape, data: encodeTensor(Float32Array.from(layer.down), dtype, down) },
+      { name: up, dtype, shape: layer.upShape, data: encodeTensor(Float32Array.from(layer.up), dtype, up) },
       ...(layer.magnitude === null ? [] : [layer.magnitude]),
       ...(alpha === null ? [] : [{ name: alpha, dtype: 'f32' as const, shape: [], data: Float32Array.of(layer.rank) }]),
     ];
@@ -88,12 +97,6 @@ export async function writePlain(path: string, like: AdapterFile, layers: readon
     ...kept, ...texts, 'modelspec.hash_sha256': `0x${hash}`, 'adora.rank': rank,
     ...(like.format.hasAlpha ? { ss_network_dim: rank, ss_network_alpha: rank, sshs_model_hash: hash } : {}),
   }));
-}
-
-/** The name that a layer's tensor has, after the pattern of another layer's. */
-function keyLike(like: AdapterFile, module: string, part: typeof DOWN | typeof UP): string {
-  const [other, parts] = [...like.modules].find(([, own]) => own.has(part))!;
-  return parts.get(part)!.replace(other, module);
 }
 
 export function dtypeOf({ file, modules }: AdapterFile): FileDType {

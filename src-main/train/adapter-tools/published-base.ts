@@ -10,7 +10,7 @@ import type { WritableSource } from '../write-adapter.ts';
 /** What a file lacks that was written without its base. */
 export const WITHOUT_BASE = 'Without --base the file says of its base model what the adapter said of it, and no more.';
 
-interface Candidate {
+export interface Candidate {
   readonly label: string;
   readonly named: NamedModel;
   readonly knownAs: Pick<BaseFacts, 'architecture' | 'implementation' | 'kohyaVersion' | 'isVersion2'> & { readonly side: number };
@@ -31,19 +31,24 @@ export function sourceWithoutBase(path: string, axis?: DoraAxis): WritableSource
 
 const predictionOf = (said: string | undefined): BaseFacts['prediction'] => (said === 'epsilon' ? 'epsilon' : said === 'v' ? 'v_prediction' : null);
 
-/** The one published model that has every layer of the file with its shapes; the layout's own spelling decides between two. */
+/** The one published model that has every layer of the file with its shapes. */
 function publishedBase(adapter: AdapterFile): Candidate {
-  const fitting = publishedModels().flatMap(({ label, files }): (Candidate & { readonly usual: number })[] => {
-    const model = detectModel(files);
-    const named = namedModel(files, model.denoiserComponent);
-    const usual = usualNames(adapter, named);
-    return usual === null ? [] : [{ label, named, knownAs: { ...model.knownAs, side: model.nativeSide }, usual }];
-  });
-  const most = Math.max(...fitting.map(({ usual }) => usual));
-  const best = fitting.filter(({ usual }) => usual === most);
+  const best = fittingModels([adapter]);
   if (best.length === 1) return best[0]!;
   const why = best.length === 0 ? 'has layers that no published model has in these shapes' : `fits several kinds of models (${best.map(({ label }) => label).join(', ')})`;
   throw new UserError('convert.needs-base', `"${adapter.path}" ${why}: name its base model with --base.`, { path: adapter.path, kinds: best.map(({ label }) => label) });
+}
+
+/** Published models that have every layer of all files with its shapes; the layouts' own spelling decides between several. */
+export function fittingModels(adapters: readonly AdapterFile[]): Candidate[] {
+  const fitting = publishedModels().flatMap(({ label, files }): (Candidate & { readonly usual: number })[] => {
+    const model = detectModel(files);
+    const named = namedModel(files, model.denoiserComponent);
+    const counts = adapters.map((adapter) => usualNames(adapter, named));
+    return counts.includes(null) ? [] : [{ label, named, knownAs: { ...model.knownAs, side: model.nativeSide }, usual: counts.reduce<number>((sum, count) => sum + count!, 0) }];
+  });
+  const most = Math.max(...fitting.map(({ usual }) => usual));
+  return fitting.filter(({ usual }) => usual === most);
 }
 
 /** How many layers have the name that is written for this model; null when one has no place in it. */

@@ -12,7 +12,7 @@ import { sourceOfFile, type ExportSource, type SourceLayer } from '../export-sou
 import { formatFor, openAdapter } from '../read-adapter.ts';
 import { writeAdapter } from '../write-adapter.ts';
 import { pairOf } from './pair-of.ts';
-import { dtypeOf, readPlain, writePlain, type PlainLayer } from './plain-layers.ts';
+import { dtypeOf, ownNames, readPlain, writePlain, type PlainLayer } from './plain-layers.ts';
 
 export interface ResizeRequest {
   readonly file: string;
@@ -84,7 +84,7 @@ export async function resizeCommand(request: ResizeRequest): Promise<ToolResult>
   const { overall, text, layers: errors } = errorsOf(shrunk);
   const of = `${hasMagnitudes ? 'DoRA' : 'LoRA'} of rank ${Math.max(...layers.map((layer) => layer.rank))}`;
   // What a DoRA loses is an error of its weights, which depend on the base.
-  await writePlain(out, adapter, shrunk.map((each) => each.layer), { ...(hasMagnitudes ? {} : { 'adora.svd_error': overall.toPrecision(4) }), 'adora.svd_of': of, [ALTERED]: `made from a ${of}` });
+  await writePlain(out, adapter, ownNames(adapter), shrunk.map((each) => each.layer), { ...(hasMagnitudes ? {} : { 'adora.svd_error': overall.toPrecision(4) }), 'adora.svd_of': of, [ALTERED]: `made from a ${of}` });
   const ranks = [...new Set(shrunk.map((each) => each.layer.rank))].sort((a, b) => a - b);
   return { text: `${out}: ${layers.length} layers, rank ${ranks.join(', ')}${hasMagnitudes ? ', the magnitudes as they were' : ''}. ${text}${hasMagnitudes ? ' That is the change before magnitudes; what it is of the weights is told, and written into the file, with --base MODEL.' : ''}`, data: { out, ranks, error: overall, layers: errors } };
 }

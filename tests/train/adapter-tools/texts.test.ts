@@ -1,5 +1,5 @@
 // What adapter files say of themselves after the tools have written them anew, and work without their base models.
-import { existsSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { rng } from '../../../src-main/base/rng.ts';
@@ -155,6 +155,11 @@ describe('texts', () => {
   test('a strength that is no number is told as such, a file that is missing as an adapter', async () => {
     const file = await adapterFor('Stable Diffusion 1.x', 'kohya', layers);
     const out = join(temporaryFolder(), 'out.safetensors');
+    for (const [text, strength] of [['+0.5', 0.5], ['1e-1', 0.1], ['.25', 0.25], ['-2.', -2]] as const) {
+      await mergeCommand({ files: [`${file}:${text}`], out });
+      expect(openSafetensors(out).metadata.get('adora.merged_from')).toBe(`ink:${strength}`);
+    }
+    rmSync(out);
     expect((await refusalOf('merge.strength', () => mergeCommand({ files: [`${file}:abc`], out }))).message).toContain('"abc"');
     expect((await refusalOf('files.not-found', () => mergeCommand({ files: [join(temporaryFolder(), 'gone.safetensors')], out }))).message).toContain('the adapter file');
     expect(existsSync(out)).toBe(false);

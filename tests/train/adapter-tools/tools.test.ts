@@ -92,6 +92,20 @@ describe('extract', () => {
     }
   });
 
+  test('what a LoRA has no place for is told with its share, and values that are no numbers are refused', async () => {
+    const [norm, bias] = ['down_blocks.0.resnets.0.norm1.weight', 'down_blocks.0.resnets.0.conv1.bias'];
+    const shift = (by: number) => (own: Float32Array) => own.map((value, i) => (i === 0 ? value + by : value));
+    const tuned = await tunedFolder(new Map([[query, shift(3)], [norm, shift(4)], [bias, shift(12)]]));
+    const out = join(temporaryFolder(), 'out.safetensors');
+    const { text, data } = await extractCommand({ base, tuned, rank: 1, layout: 'kohya', dtype: 'f32', out }, context);
+    expect(data).toMatchObject({ layers: [{ layer: `unet.${query.replace('.weight', '')}` }], others: expect.arrayContaining([`unet.${norm}`, `unet.${bias}`]) as unknown, absent: [] });
+    // √(4² + 12²) of √(3² + 4² + 12²) = 13.
+    expect((data as { othersShare: number }).othersShare).toBeCloseTo(Math.sqrt(160) / 13, 5);
+    expect(text).toMatch(/no place for them: 2 tensors .*97\.3 % of the whole difference/);
+    const broken = await tunedFolder(new Map([[query, shift(NaN)]]));
+    expect((await refusalOf('extract.not-finite', () => extractCommand({ base, tuned: broken, rank: 1, layout: 'kohya', dtype: 'f32', out }, context))).message).toContain(broken);
+  });
+
   test('from single files, and files of equal weights are refused', async () => {
     const file = goldenPath('checkpoints', 'sd15.safetensors');
     const model = openModel(file);
