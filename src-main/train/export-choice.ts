@@ -34,7 +34,7 @@ export function checkAxis(program: Program, axis: DoraAxis | null): void {
   const { label, axis: wanted } = consumers[program];
   const others = programs.filter((other) => exactIn(other, axis)).map((other) => consumers[other].label);
   throw new UserError('export.not-exact', `${label} would not show what was trained: the adapter's magnitudes are per ${axis}, and it applies them per ${wanted}. ` +
-    `What is exact: --as merged, or a file for ${list(others)}. What comes close, with the error measured: --as lora. For a new training set adapter.axis = "auto" and output.for = "${program}".`, { program, axis });
+    `What is exact: --as merged, or a file for ${list(others)}. What comes close, with the error measured: --as lora. For a new training set adapter.axis = "auto" and output.for = "${program}".`, { program, label, axis, wanted, others });
 }
 
 /** Error: `export.unnamed-layer`. */
@@ -44,7 +44,7 @@ export function checkNames({ named, layers }: { readonly named: ExportSource['na
   const modules = layers.map(({ path }) => {
     const [module] = format.modulesOf(path, named);
     if (module !== undefined && modulesOf(path, named).includes(module)) return module;
-    throw new UserError('export.unnamed-layer', `${label} has no name for the layer "${path}", so it could not be exported for it: choose other targets (adapter.targets), another program (output.for), or --as merged afterwards.`, { layer: path, program });
+    throw new UserError('export.unnamed-layer', `${label} has no name for the layer "${path}", so it could not be exported for it: choose other targets (adapter.targets), another program (output.for), or --as merged afterwards.`, { layer: path, program, label });
   });
   const refusal = refuses?.(modules, named) ?? null;
   if (refusal !== null) throw new UserError('export.refused', `${label} would not take the file: ${refusal}. Choose other targets (adapter.targets) or another program (output.for).`, { program });
