@@ -3,7 +3,7 @@
 import { z } from 'zod';
 
 import { byId, fileSchema, idSchema, nothing, taskSchema, count } from './api-parts.ts';
-import { devices } from './job.ts';
+import { devices } from './devices.ts';
 import { said } from './text.ts';
 
 export const settingsSchema = z.strictObject({

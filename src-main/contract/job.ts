@@ -2,6 +2,7 @@
 
 import { z } from 'zod';
 
+import { devices } from './devices.ts';
 import { jobVersion } from './migrations.ts';
 
 const positive = z.int().min(1);
@@ -15,9 +16,6 @@ export type AdapterTargets = (typeof adapterTargets)[number];
 
 /** How noise becomes a picture where nothing else is said. */
 export const defaultSampler = 'ddim';
-
-export const devices = ['auto', 'cpu', 'cuda', 'dml', 'webgpu'] as const;
-export type Device = (typeof devices)[number];
 
 export const consumers = ['comfyui', 'a1111', 'forge', 'invokeai', 'diffusers', 'all'] as const;
 export type Consumer = (typeof consumers)[number];

@@ -3,6 +3,7 @@ import type { EventData, FileRef, Input, Method, Output, Project, Run, Settings,
 import { CallError, type Bridge, type Connection } from '../bridge.ts';
 import { rememberLocale, t } from '../messages.ts';
 import { applyTheme } from '../theme.ts';
+import { show } from './format.ts';
 import { RunFeed } from './run-feed.svelte.ts';
 
 export const screens = ['home', 'data', 'train', 'compare', 'export', 'library', 'settings'] as const;
@@ -223,6 +224,17 @@ export class Studio {
   /** What a run trains, by the kind that its log has. */
   adapterName(kind: string): string {
     return kind === 'full' ? t.train.wholeWeights : this.catalog?.adapters.find(({ id }) => id === kind)?.label ?? kind;
+  }
+
+  /** Knows what each device is called. */
+  readonly deviceField = $derived.by(() => {
+    const field = this.catalog?.settings.find(({ path }) => path === 'train.device')?.field;
+    return field?.kind === 'choice' ? field : undefined;
+  });
+
+  /** A device as people call it; empty where none is named. */
+  deviceName(name: string): string {
+    return name === '' ? '' : show(name, this.deviceField);
   }
 
   async goOn(wanted: boolean): Promise<void> {
