@@ -14,7 +14,7 @@ import { problemOf, type Handlers } from './rpc.ts';
 import type { StudioContext } from './studio-context.ts';
 import type { TaskContext } from './tasks.ts';
 import { callTrainer, finished } from './trainer/call.ts';
-import { WAITS } from './training/paintings.ts';
+import { WAITS } from './training/device-turns.ts';
 
 type Found = ResultOf<'devices'>[number];
 type DeviceReport = DoctorReport['devices'][number];
@@ -46,7 +46,7 @@ export function createDoctor({ host, tasks, folders, now, turns }: StudioContext
     await writeFileAtomic(file, `${JSON.stringify(report, null, 1)}\n`);
   };
   const examine = (): string => tasks.start({ kind: 'doctor', subject: null, label: turns.isTaken() ? WAITS.training : 'Examine devices', unit: 'devices', key: 'doctor' }, async ({ signal, progress }) => {
-    await turns.between(signal, (stop) => examineAll(stop, progress), { onWait: (by) => progress(0, 0, WAITS[by]) });
+    await turns.between(signal, (stop) => examineAll(stop, progress), { as: 'doctor', onWait: (by) => progress(0, 0, WAITS[by]) });
   });
   return {
     run: ({ again }) => ({ report, taskId: again || report === null ? examine() : null }),

@@ -19,9 +19,11 @@ export class Studio {
   info = $state.raw<Info | null>(null);
   settings = $state.raw<Settings | null>(null);
   project = $state.raw<Project | null>(null);
+  /** The run at work, else the one that was paused last. */
   active = $state.raw<Run | null>(null);
+  paused = $state.raw<readonly Run[]>([]);
   waiting = $state.raw<readonly Run[]>([]);
-  /** Ids of waiting runs that were left from an earlier session. */
+  /** Ids of waiting runs that wait until somebody says so: left from an earlier session, or behind one that was paused. */
   held = $state.raw<readonly string[]>([]);
   tasks = $state.raw<readonly Task[]>([]);
   toasts = $state.raw<readonly Toast[]>([]);
@@ -130,7 +132,7 @@ export class Studio {
 
   get run(): Run | null {
     if (this.runId === null) return null;
-    return [this.active, ...this.waiting, ...(this.project?.runs ?? [])].find((run) => run?.id === this.runId) ?? null;
+    return [this.active, ...this.paused, ...this.waiting, ...(this.project?.runs ?? [])].find((run) => run?.id === this.runId) ?? null;
   }
 
   #runChanged(run: Run): void {
@@ -144,11 +146,12 @@ export class Studio {
   }
 
   #queueChanged(queue: EventData<'queue.changed'>): void {
-    this.active = queue.active;
+    this.active = queue.active ?? queue.paused.at(-1) ?? null;
+    this.paused = queue.paused;
     this.waiting = queue.waiting;
     this.held = queue.held;
     this.#spare();
-    const id = queue.active?.id ?? null;
+    const id = this.active?.id ?? null;
     if (this.activeFeed?.runId === id) return;
     if (this.activeFeed !== this.feed) this.activeFeed?.close();
     this.activeFeed = id === null ? null : this.feed?.runId === id ? this.feed : new RunFeed(this.bridge, id);

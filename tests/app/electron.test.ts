@@ -172,9 +172,9 @@ test('no sleep while a training works; a checkpoint on suspend; quitting waits f
   const studio = { context: { bus }, save, dispose: () => new Promise<void>((done) => { finish = done; }) } as unknown as Studio;
   guardTrainings(studio);
   const run = { id: 'r', projectId: 'p', name: 'x', state: 'running', created: 0, step: 0, total: 1, adapter: '', model: '', device: '', loss: null, firstProbe: null, lastProbe: null, seconds: null, checkpoint: null, lastSample: null, canResume: false, queue: null, problem: null } as const;
-  bus.emit('queue.changed', { active: { ...run }, waiting: [], held: [] });
+  bus.emit('queue.changed', { active: { ...run }, paused: [], waiting: [], held: [] });
   expect(electron.blockers.size).toBe(1);
-  bus.emit('queue.changed', { active: { ...run, state: 'paused' }, waiting: [], held: [] });
+  bus.emit('queue.changed', { active: null, paused: [{ ...run, state: 'paused' }], waiting: [], held: [] });
   expect(electron.blockers.size).toBe(0);
   electron.powerMonitor.tell('suspend');
   expect(save).toHaveBeenCalledTimes(1);

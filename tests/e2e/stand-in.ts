@@ -43,7 +43,7 @@ export function standIn(options: { readonly pictures: number; readonly theme: 'd
   const answers: Record<string, (input: Record<string, unknown>) => unknown> = {
     'app.info': () => ({ version: '0.1.0', mode: 'browser', platform: 'linux', device: 'cpu', projectsFolder: '/home/user/Adora', cacheFolder: '/home/user/.cache', starterModelId: 'm1', hasDemo: true }),
     'settings.get': () => settings, 'settings.set': (input) => Object.assign(settings, input),
-    'runs.queue': () => ({ active: run, waiting: [waiting], held: ['run2'] }), 'tasks.list': () => ({ tasks: [] }), 'runs.list': () => ({ runs: [run] }),
+    'runs.queue': () => ({ active: run, paused: [{ ...run, id: 'run4', name: 'ink-0', state: 'paused', canResume: true }], waiting: [waiting], held: ['run2'] }), 'tasks.list': () => ({ tasks: [] }), 'runs.list': () => ({ runs: [run] }),
     'catalog.describe': () => ({ settings: [field('train.steps', 'train', 'Training', 'Steps', 600), field('train.batch', 'train', 'Training', 'Pictures at once', 4), field('adapter.rank', 'adapter', 'Adapter', 'Rank', 16), field('optimizer.learningRate', 'optimizer', 'Optimizer', 'Learning rate', 0.0005), device], adapters: [], optimizers: [], schedules: [], objectives: [], samplers: [], consumers: choices, jobSchema: {} }),
     'projects.list': () => ({ projects: [{ id: 'p1', name: project.name, folder: project.folder, opened: now, missing: false, runs: 1, lastRun: run, lastSample: '/img/s3' }] }),
     'recipes.list': () => ({ recipes: [{ id: 'rec1', name: 'sd15', code: 'recipe.sd15', text: 'A style on SD1.5.', isOwn: false }, { id: 'rec2', name: 'My ink', code: null, text: 'For portraits.', isOwn: true }] }),

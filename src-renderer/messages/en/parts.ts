@@ -27,7 +27,7 @@ export const parts = {
   sheet: { grid: 'In the picture grid: arrow keys move, Space selects, Shift and Space select up to there, X leaves a picture out or takes it in.' },
   toast: { dismiss: 'Dismiss' },
   commands: {
-    window: 'Window', goTo: 'Go to', pictures: 'Pictures', training: 'Training', undo: 'Undo change of pictures', redo: 'Redo change of pictures', scan: 'Look for new pictures', pause: 'Pause training', resume: 'Resume training', stop: 'Stop training', goOn: 'Go on with trainings of last time', theme: (name: string) => `Theme: ${name}`,
+    window: 'Window', goTo: 'Go to', pictures: 'Pictures', training: 'Training', undo: 'Undo change of pictures', redo: 'Redo change of pictures', scan: 'Look for new pictures', pause: 'Pause training', resume: 'Resume training', stop: 'Stop training', goOn: 'Go on with trainings that wait', theme: (name: string) => `Theme: ${name}`,
     newProject: 'New project',
   },
   studio: {
