@@ -1,6 +1,6 @@
-// Numbers and names as people read them. The locale is the browser's.
+// Numbers and names as people read them, in the language of the window.
 import type { SettingDescription } from '../../src-main/contract/api.ts';
-import { t } from '../messages.ts';
+import { locale, t } from '../messages.ts';
 
 const units = ['B', 'kB', 'MB', 'GB', 'TB'];
 
@@ -21,7 +21,7 @@ export function duration(seconds: number): string {
   return minutes < 90 ? t.parts.time.minutes(minutes) : t.parts.time.hours(Math.floor(minutes / 60), minutes % 60);
 }
 
-export const compact = (value: number): string => new Intl.NumberFormat(undefined, { notation: 'compact', maximumFractionDigits: 1 }).format(value);
+export const compact = (value: number): string => new Intl.NumberFormat(locale, { notation: 'compact', maximumFractionDigits: 1 }).format(value);
 
 /** Four digits that matter; small ones as powers of ten. */
 export function short(value: number | null | undefined): string {
@@ -30,7 +30,7 @@ export function short(value: number | null | undefined): string {
 }
 
 export function day(time: number): string {
-  return new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'short' }).format(time);
+  return new Intl.DateTimeFormat(locale, { dateStyle: 'medium', timeStyle: 'short' }).format(time);
 }
 
 /** A setting's value as text; `field` is what knows what its choices are called. */

@@ -216,7 +216,7 @@ export class Studio {
 
   /** Lets the user choose files: the system's dialog on the desktop, our own in the browser. Empty when cancelled. */
   async pick(kind: PickRequest['kind'], title: string, many = false): Promise<FileRef[]> {
-    if (this.info?.mode === 'desktop') return (await this.attempt('files.pick', { kind, many }))?.files ?? [];
+    if (this.info?.mode === 'desktop') return (await this.attempt('files.pick', { kind, many, title, filter: kind === 'folder' ? '' : t.parts.picker.kinds[kind] }))?.files ?? [];
     return new Promise((resolve) => { this.picking = { kind, many, title, done: (files) => { this.picking = null; resolve(files); } }; });
   }
 

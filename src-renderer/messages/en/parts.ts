@@ -11,6 +11,7 @@ export const parts = {
   progress: { of: (done: number, total: number, unit: string) => (total > 0 ? `${done} of ${total} ${unit}` : `${done > 0 ? done : ''} ${unit}`), cancel: (what: string) => `Cancel: ${what}` },
   palette: { title: 'Commands', example: 'Type what you want to do', search: 'Search commands', none: (search: string) => `Nothing fits “${search}”.` },
   picker: {
+    kinds: { pictures: 'Pictures', model: 'Checkpoints, and model_index.json of model folders', adapter: 'Adapters', tagger: 'ONNX models', csv: 'Lists of tags', recipe: 'Jobs and settings' },
     lookIn: 'Look in', places: 'Places', up: 'Up', contents: 'Contents', open: (name: string) => `Open ${name}`, pictures: (count: number) => `${count} pictures`, choose: 'Choose', chooseOne: (name: string) => `Choose ${name}`, looking: 'Looking …', nothing: 'Nothing here that fits.', noChoice: 'Nothing chosen', useFolder: 'Use this folder',
   },
   field: {
