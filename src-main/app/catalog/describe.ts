@@ -91,9 +91,9 @@ function kindSettings(group: string, kinds: Readonly<Record<string, Readonly<Rec
     setting(`${group}.${key}`, group, plain(field, `setting.${group}.${kind}.${key}`), { path: `${group}.kind`, is: kind })));
 }
 
-function plain({ counts: _, ...field }: Field, code: string): Described {
+function plain(field: Field, code: string): Described {
   const options = field.kind === 'choice' ? { options: field.options.map((option) => ({ ...option, code: `${code}.${option.value}` })) } : {};
-  return JSON.parse(JSON.stringify({ code, ...field, ...options })) as Described;
+  return JSON.parse(JSON.stringify({ code, ...field, ...options, counts: undefined })) as Described;
 }
 
 const setting = (path: string, group: string, field: Described, when: SettingDescription['when']): SettingDescription =>
