@@ -19,6 +19,8 @@ function languageFor(locale: string | null): [tag: string, language: Language] {
 const [tag, language] = languageFor(localStorage.getItem(key));
 // Screen readers speak the page in it.
 document.documentElement.lang = tag;
+/** What numbers and dates are written by: the language, as it is used where the reader lives. */
+export const locale: string = navigator.languages.find((known) => known.split('-')[0] === tag.split('-')[0]) ?? tag;
 export const t: Messages = language.texts;
 /** What the app says; undefined: as the app says it. */
 export const sentences: Sentences | undefined = language.sentences;

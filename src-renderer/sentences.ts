@@ -1,16 +1,20 @@
 // What the app says (errors, verdicts, labels of settings and tasks), in the language of the window. English is written by the app
-// itself; another language has a table by the codes that come along, and what it lacks stays English.
+// itself, but for sentences that name the command line; another language has a table by the codes that come along, and what it lacks
+// stays English.
 
 import { phaseCode, verdictCode } from '../src-main/contract/said-codes.ts';
 
 type Data = Readonly<Record<string, unknown>>;
-/** By code; labels of settings also have `<code>.help`, `<code>.why` and `<code>.unit`. A function gets the sentence's data. */
-export type Sentences = Readonly<Record<string, string | ((data: Data) => string)>>;
+/**
+ * By code; labels of settings also have `<code>.help`, `<code>.why` and `<code>.unit`. A function gets the sentence's data, and gives
+ * null where the app's own words do.
+ */
+export type Sentences = Readonly<Record<string, string | ((data: Data) => string | null)>>;
 
 /** The sentence of a code, or `fallback`, the app's own English. */
 export function sentence(sentences: Sentences, code: string, data: Data, fallback: string): string {
   const found = Object.hasOwn(sentences, code) ? sentences[code] : undefined;
-  return typeof found === 'function' ? found(data) : found ?? fallback;
+  return (typeof found === 'function' ? found(data) : found) ?? fallback;
 }
 
 /** What an object with a code may have in words, and what follows the code in the table. */

@@ -86,10 +86,11 @@ try {
   const now = async (): Promise<{ state: string; step: number }> => (await handlers['runs.queue']({})).active ?? { state: 'none', step: 0 };
   await until(async () => (await now()).step >= Number(steps) * 0.7);
   await handlers['runs.pause']({ runId: (await handlers['runs.queue']({})).active?.id ?? '' });
-  await until(async () => (await now()).state === 'paused');
+  const paused = async () => (await handlers['runs.queue']({})).paused;
+  await until(async () => (await paused()).length > 0);
   await page.waitForTimeout(2500);
   await shoot('paused');
-  await handlers['runs.resume']({ runId: (await handlers['runs.queue']({})).active?.id ?? '' });
+  await handlers['runs.resume']({ runId: (await paused())[0]?.id ?? '' });
   await until(async () => (await now()).step >= Number(steps) * 0.75 || (await now()).state === 'none');
   await page.getByRole('tab', { name: 'Wipe' }).waitFor();
   await shoot('train');

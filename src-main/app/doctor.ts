@@ -5,6 +5,7 @@ import { join } from 'node:path';
 
 import type { DoctorReport, Output } from '../contract/api.ts';
 import { doctorReportSchema } from '../contract/api-app.ts';
+import { deviceLabel } from '../contract/devices.ts';
 import { say, type Text } from '../contract/text.ts';
 import type { ResultOf } from '../contract/trainer.ts';
 import { writeFileAtomic } from '../files/atomic-write.ts';
@@ -13,13 +14,11 @@ import { problemOf, type Handlers } from './rpc.ts';
 import type { StudioContext } from './studio-context.ts';
 import type { TaskContext } from './tasks.ts';
 import { callTrainer, finished } from './trainer/call.ts';
-import { WAITS } from './training/paintings.ts';
+import { WAITS } from './training/device-turns.ts';
 
 type Found = ResultOf<'devices'>[number];
 type DeviceReport = DoctorReport['devices'][number];
 
-const LABELS: Readonly<Record<string, string>> = { cpu: 'Processor', cuda: 'NVIDIA GPU (CUDA)', dml: 'GPU (DirectML)', webgpu: 'GPU (WebGPU)' };
-const labelOf = (name: string): string => LABELS[name] ?? name;
 const saidOf = ({ code, data, text }: Text): Text => ({ code, data, text });
 
 export interface Doctor {
@@ -37,17 +36,17 @@ export function createDoctor({ host, tasks, folders, now, turns }: StudioContext
     const devices: DeviceReport[] = [];
     for (const [index, one] of found.entries()) {
       signal.throwIfAborted();
-      progress(index, found.length, say('task.examine', `Examine ${labelOf(one.name)}`, { device: one.name }));
+      progress(index, found.length, say('task.examine', `Examine ${deviceLabel(one.name)}`, { device: one.name }));
       devices.push(one.isUsable ? await examineOne(host, one, signal) : { ...bare(one), ...saidOf(one), checks: [] });
     }
     const good = devices.filter(({ usable, checks }) => usable && checks.every(({ ok }) => ok));
     const ok = devices.every(({ usable, checks }) => !usable || checks.every((check) => check.ok)) && good.length > 0;
-    const verdict = ok ? say('doctor.good', `${good.map(({ name }) => labelOf(name)).join(', ')}: computes rightly.`, { devices: good.map(({ name }) => name) }) : say('doctor.bad', 'A device computes wrongly: do not train on it.');
+    const verdict = ok ? say('doctor.good', `${good.map(({ name }) => deviceLabel(name)).join(', ')}: computes rightly.`, { devices: good.map(({ name }) => name) }) : say('doctor.bad', 'A device computes wrongly: do not train on it.');
     report = { ok, ...verdict, time: now(), devices };
     await writeFileAtomic(file, `${JSON.stringify(report, null, 1)}\n`);
   };
   const examine = (): string => tasks.start({ kind: 'doctor', subject: null, label: turns.isTaken() ? WAITS.training : 'Examine devices', unit: 'devices', key: 'doctor' }, async ({ signal, progress }) => {
-    await turns.between(signal, (stop) => examineAll(stop, progress), { onWait: (by) => progress(0, 0, WAITS[by]) });
+    await turns.between(signal, (stop) => examineAll(stop, progress), { as: 'doctor', onWait: (by) => progress(0, 0, WAITS[by]) });
   });
   return {
     run: ({ again }) => ({ report, taskId: again || report === null ? examine() : null }),

@@ -5,17 +5,11 @@ import { homedir } from 'node:os';
 import { dirname, join, sep } from 'node:path';
 
 import { UserError } from '../base/errors.ts';
-import type { Given } from '../contract/api.ts';
 import { readError } from '../files/file-errors.ts';
+import { isOfKind, type FileKind } from './file-kinds.ts';
 import type { Handlers } from './rpc.ts';
 import type { StudioContext } from './studio-context.ts';
 
-type Kind = Given<'files.browse'>['kind'];
-
-const PICTURE = /\.(png|jpe?g|jfif|webp|avif)$/i;
-const FILES: Readonly<Record<Kind, RegExp | null>> = {
-  folder: null, pictures: PICTURE, model: /\.(safetensors|sft)$/i, adapter: /\.(safetensors|sft)$/i, tagger: /\.onnx$/i, csv: /\.csv$/i, recipe: /\.(toml|json|ya?ml)$/i,
-};
 const MOST_ENTRIES = 2000;
 
 export function createFiles(studio: StudioContext, projectsFolder: string): Pick<Handlers, Extract<keyof Handlers, `files.${string}`>> {
@@ -33,9 +27,9 @@ export function createFiles(studio: StudioContext, projectsFolder: string): Pick
     });
   };
   return {
-    'files.pick': async ({ kind, many }) => {
+    'files.pick': async (asked) => {
       if (!desktop) throw new UserError('files.no-dialog', 'There is no file dialog in the browser: choose from the listing.', {});
-      return { files: (await desktop.pick(kind, many)).map((path) => ids.ref(path)) };
+      return { files: (await desktop.pick(asked)).map((path) => ids.ref(path)) };
     },
     'files.roots': () => ({ roots: roots().map((path) => ids.ref(path)) }),
     'files.browse': ({ id, kind }) => {
@@ -62,14 +56,13 @@ export function createFiles(studio: StudioContext, projectsFolder: string): Pick
   };
 }
 
-function listed(folder: string, kind: Kind): { path: string; name: string; isFolder: boolean }[] {
-  const wanted = FILES[kind];
+function listed(folder: string, kind: FileKind): { path: string; name: string; isFolder: boolean }[] {
   try {
     return readdirSync(folder).filter((name) => !name.startsWith('.')).flatMap((name) => {
       const path = join(folder, name);
       const stat = statSync(path, { throwIfNoEntry: false });
       if (!stat) return [];
-      return stat.isDirectory() || (stat.isFile() && wanted?.test(name)) ? [{ path, name, isFolder: stat.isDirectory() }] : [];
+      return stat.isDirectory() || (stat.isFile() && isOfKind(name, kind)) ? [{ path, name, isFolder: stat.isDirectory() }] : [];
     }).sort((a, b) => Number(b.isFolder) - Number(a.isFolder) || (a.name < b.name ? -1 : 1));
   } catch (error) {
     throw readError(error, folder, 'the folder');
@@ -78,7 +71,7 @@ function listed(folder: string, kind: Kind): { path: string; name: string; isFol
 
 function picturesIn(folder: string): number | null {
   try {
-    return readdirSync(folder).filter((name) => PICTURE.test(name)).length;
+    return readdirSync(folder).filter((name) => isOfKind(name, 'pictures')).length;
   } catch {
     return null;
   }

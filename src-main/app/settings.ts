@@ -5,7 +5,7 @@ import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 
 import { serialQueue } from '../base/async.ts';
-import { devices, type Device } from '../contract/job.ts';
+import { devices, type Device } from '../contract/devices.ts';
 import { writeFileAtomic } from '../files/atomic-write.ts';
 
 export interface StoredSettings {

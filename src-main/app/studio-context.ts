@@ -2,6 +2,7 @@
 
 import type { AppFolders } from '../files/paths.ts';
 import type { Bus } from './bus.ts';
+import type { FileKind } from './file-kinds.ts';
 import type { Ids } from './ids.ts';
 import type { SettingsStore } from './settings.ts';
 import type { Tasks } from './tasks.ts';
@@ -12,7 +13,7 @@ import type { WorkerHost } from './trainer/worker-host.ts';
 /** What only a desktop has. */
 export interface Desktop {
   /** The system's dialog; paths chosen, none when it was closed. */
-  pick(kind: string, many: boolean): Promise<readonly string[]>;
+  pick(asked: { readonly kind: FileKind; readonly many: boolean; readonly title: string; readonly filter: string }): Promise<readonly string[]>;
   reveal(path: string): void;
 }
 

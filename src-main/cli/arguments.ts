@@ -3,7 +3,7 @@
 import { InvalidArgumentError, Option } from 'commander';
 
 import { formats } from '../catalog/formats/index.ts';
-import { devices } from '../contract/job.ts';
+import { devices } from '../contract/devices.ts';
 
 /** Parser of a number within [min, max]. */
 export function numberBetween(min: number, max: number): (text: string) => number {

@@ -3,7 +3,7 @@
 import { z } from 'zod';
 
 import { byId, fileSchema, idSchema, nothing, taskSchema, count } from './api-parts.ts';
-import { devices } from './job.ts';
+import { devices } from './devices.ts';
 import { said } from './text.ts';
 
 export const settingsSchema = z.strictObject({
@@ -66,9 +66,12 @@ export const appApi = {
     }),
     output: settingsSchema,
   },
-  /** Desktop: the system's dialog. Browser: error `files.no-dialog`; use files.roots and files.browse. */
+  /**
+   * Desktop: the system's dialog, with the window's words for its head and for the files of the kind. Browser: error
+   * `files.no-dialog`; use files.roots and files.browse.
+   */
   'files.pick': {
-    input: z.strictObject({ kind: z.enum(pickKinds), many: z.boolean().default(false) }),
+    input: z.strictObject({ kind: z.enum(pickKinds), many: z.boolean().default(false), title: z.string().max(200), filter: z.string().max(200) }),
     output: z.strictObject({ files: z.array(fileSchema) }),
   },
   /** Folders that the page may look into: the user's folders, home, projects. */

@@ -64,8 +64,11 @@ const analysisSchema = z.strictObject({
 });
 export type Analysis = z.infer<typeof analysisSchema>;
 
-/** The run at work or paused (if any), those that wait, and which of them wait since an earlier session for `runs.goOn`. */
-export const queueSchema = z.strictObject({ active: runSchema.nullable(), waiting: z.array(runSchema), held: z.array(idSchema) });
+/**
+ * The run at work (if any), those that were paused, those that wait, and which of these wait for `runs.goOn`: because they were left
+ * from an earlier session, or because one before them was paused.
+ */
+export const queueSchema = z.strictObject({ active: runSchema.nullable(), paused: z.array(runSchema), waiting: z.array(runSchema), held: z.array(idSchema) });
 
 export const runsApi = {
   /**
@@ -79,7 +82,7 @@ export const runsApi = {
   /** All runs of a project, or of all listed projects; newest first. */
   'runs.list': { input: z.strictObject({ projectId: idSchema.optional() }), output: z.strictObject({ runs: z.array(runSchema) }) },
   'runs.queue': { input: nothing, output: queueSchema },
-  /** Starts the runs that were left waiting when the program ended. */
+  /** Starts the runs that are held. */
   'runs.goOn': { input: nothing, output: nothing },
   /** Takes them off the queue instead; runs that had begun keep their folders. */
   'runs.forget': { input: nothing, output: nothing },
@@ -103,9 +106,9 @@ export const runsApi = {
     input: z.strictObject({ runId: idSchema, fromSeq: count }),
     output: z.strictObject({ events: z.array(trainEventSchema), more: z.boolean() }),
   },
-  /** Saves, gives the device back, keeps its place; goes on with runs.resume. */
+  /** Saves and gives the device back. Runs behind it are held until it is resumed or stopped, or until `runs.goOn`. */
   'runs.pause': command,
-  /** Of a paused run, or of one that was interrupted, failed or crashed: that is queued again. */
+  /** A paused run goes before those that wait; one that was interrupted, failed or crashed is queued again. */
   'runs.resume': command,
   /** Saves and ends. A run that waits leaves the queue. */
   'runs.stop': command,

@@ -1,6 +1,7 @@
 // A Field describes one setting of a catalog choice: it drives the form in the window, the check of a job
 // file and its documentation.
 
+import type { Counts } from './counts.ts';
 import { issue, issueAt, type JobIssue } from './issue.ts';
 import { suggestion } from './nearest.ts';
 import { say, type Text } from './text.ts';
@@ -10,6 +11,7 @@ interface FieldText {
   readonly help: string;
   /** When and why one would change it; longer than `help`. */
   readonly why?: string;
+  readonly counts?: Counts;
 }
 
 export interface NumberField extends FieldText {
@@ -108,7 +110,7 @@ export function checkField(field: Field, value: unknown): Text | null {
 
 /** The JSON Schema of one field. */
 export function fieldJsonSchema(field: Field): Record<string, unknown> {
-  const text = { title: field.label, description: field.help, default: field.default };
+  const text = { title: field.label, description: field.help, default: field.default, ...(field.counts === undefined ? {} : { counts: field.counts }) };
   switch (field.kind) {
     case 'number': return {
       type: field.integer === true ? 'integer' : 'number', minimum: field.min, maximum: field.max, ...text,

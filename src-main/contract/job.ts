@@ -2,6 +2,8 @@
 
 import { z } from 'zod';
 
+import type { Counts } from './counts.ts';
+import { devices } from './devices.ts';
 import { jobVersion } from './migrations.ts';
 
 const positive = z.int().min(1);
@@ -16,11 +18,12 @@ export type AdapterTargets = (typeof adapterTargets)[number];
 /** How noise becomes a picture where nothing else is said. */
 export const defaultSampler = 'ddim';
 
-export const devices = ['auto', 'cpu', 'cuda', 'dml', 'webgpu'] as const;
-export type Device = (typeof devices)[number];
-
 export const consumers = ['comfyui', 'a1111', 'forge', 'invokeai', 'diffusers', 'all'] as const;
 export type Consumer = (typeof consumers)[number];
+
+/** Beside what a setting, or all of a part, counts; for its definition. */
+const countsWith = (counts: Counts): { readonly counts: Counts } => ({ counts });
+const DENOISER = { task: ['adapter', 'pretrain'] } as const;
 
 /** A catalog choice: `kind` names the file in the catalog, the other keys are its settings. */
 const choice = <Shape extends z.ZodRawShape>(kind: string, what: string, why: string, shape: Shape) =>
@@ -58,10 +61,10 @@ const dataSchema = z.strictObject({
   buckets: z.strictObject({
     enabled: z.boolean().default(true).describe('Keep aspect ratios by grouping images of like shape.')
       .meta({ why: 'Without it everything is cut to one shape, which cuts heads and edges off.' }),
-    step: z.union([z.literal('auto'), positive]).default('auto')
+    step: z.union([z.literal('auto'), positive]).default('auto').meta(countsWith({ 'data.buckets.enabled': true }))
       .describe("Bucket sides are multiples of this, in pixels; 'auto' is 64, or less for small resolutions.").meta({ why: 'Smaller cuts less off and makes more shapes, each of which is compiled and takes memory.' }),
-    minAspect: z.number().min(0.1).max(1).default(0.5).describe('Narrowest bucket, width / height.').meta({ why: 'Lower for tall pictures that would lose head or feet.' }),
-    maxAspect: z.number().min(1).max(10).default(2).describe('Widest bucket, width / height.').meta({ why: 'Higher for panoramas that would lose their sides.' }),
+    minAspect: z.number().min(0.1).max(1).default(0.5).meta(countsWith({ 'data.buckets.enabled': true })).describe('Narrowest bucket, width / height.').meta({ why: 'Lower for tall pictures that would lose head or feet.' }),
+    maxAspect: z.number().min(1).max(10).default(2).meta(countsWith({ 'data.buckets.enabled': true })).describe('Widest bucket, width / height.').meta({ why: 'Higher for panoramas that would lose their sides.' }),
   }).prefault({}),
   crop: z.enum(['center', 'random']).default('center').describe('Where a picture that does not fit its bucket is cut; a centre of interest that was set wins.')
     .meta({ why: 'Random shows more of wide pictures over time; the centre is safer for portraits.' }),
@@ -76,12 +79,12 @@ const dataSchema = z.strictObject({
       .meta({ why: '0.05 to 0.15 makes the style show without words too; guidance at painting time needs it.' }),
     shuffle: z.boolean().default(false).describe('New order of the parts of a caption each time.')
       .meta({ why: 'For lists of tags: keeps the model from learning an order. Sentences fall apart by it.' }),
-    keepTokens: natural.default(0).describe('That many parts at the start keep their place when shuffling.')
+    keepTokens: natural.default(0).meta(countsWith({ 'data.caption.shuffle': true })).describe('That many parts at the start keep their place when shuffling.')
       .meta({ why: 'Protects a trigger word or a subject from being shuffled.' }),
     separator: z.string().min(1).default(',').describe('What separates the parts of a caption.').meta({ why: 'A full stop for captions in sentences, a comma for tags.' }),
     maxTokens: z.union([z.literal('auto'), positive.max(1000)]).default('auto')
       .describe("Tokens of a caption that are used; text encoders that take 75 get longer ones in pieces. 'auto' is up to three pieces.").meta({ why: 'Long captions cost time in every step; what is beyond is not read at all.' }),
-  }).prefault({}),
+  }).meta(countsWith(DENOISER)).prefault({}),
   selection: z.string().min(1).optional()
     .describe('File with what was decided by hand about single pictures; the studio writes it.'),
   holdout: z.union([fraction.max(0.5), z.string().min(1)]).default(0)
@@ -94,23 +97,23 @@ const adapterSchema = choice('dora', 'Kind of adapter.', 'DoRA comes closest to 
     .meta({ why: 'Attention decides what is where; feed-forward and the other linear layers carry style; convolutions carry texture. More layers learn more and cost more.' }),
   textEncoder: z.boolean().default(false).describe('Adapt the text encoders too.')
     .meta({ why: 'Helps new words to a meaning and forgets old ones sooner; a style seldom needs it.' }),
-  textEncoderLearningRate: z.number().min(0).max(10).optional()
+  textEncoderLearningRate: z.number().min(0).max(10).optional().meta(countsWith({ 'adapter.textEncoder': true }))
     .describe("Learning rate of the text encoders; the optimizer's own if left out.")
     .meta({ why: "Text encoders overtrain early: a tenth to a half of the optimizer's rate." }),
   from: z.string().min(1).optional()
     .describe('Adapter file, of Adora or another program, that training goes on from; a new adapter if left out. '
       + 'A LoRA can become a DoRA, not the other way round; the axis must be that of the file, the rank at least its largest.').meta({ title: 'Go on from', why: 'To go on where another training ended, or to turn a LoRA into a DoRA.' }),
-});
+}).meta(countsWith({ task: 'adapter' }));
 
 const objectiveSchema = z.strictObject({
   kind: z.string().min(1).default('auto').describe("What is learnt; 'auto' is what the base model predicts.").meta({ why: 'Only for models that were made for another: what is learnt for the wrong one paints noise.' }),
   weighting: z.enum(['none', 'min-snr', 'debiased']).default('none').describe('Weight of a timestep in the loss.')
     .meta({ why: "'min-snr' keeps easy, nearly clean timesteps from drowning the rest: steadier, quicker learning." }),
-  minSnrGamma: z.number().min(0.1).max(100).default(5).describe("Gamma of the weighting 'min-snr'.")
+  minSnrGamma: z.number().min(0.1).max(100).default(5).meta(countsWith({ 'objective.weighting': 'min-snr' })).describe("Gamma of the weighting 'min-snr'.")
     .meta({ title: 'Min-SNR gamma', why: '5 is usual; lower looks less at detail, higher comes close to no weighting.' }),
   noiseOffset: z.number().min(0).max(1).default(0).describe('Strength of an added constant per channel of the noise.')
     .meta({ why: 'Lets a model learn very dark and very bright pictures; 0.05 to 0.1 is much.' }),
-});
+}).meta(countsWith(DENOISER));
 
 const noiseSchema = z.strictObject({
   schedule: z.enum(['auto', 'linear', 'scaled_linear', 'squaredcos_cap_v2']).default('auto')
@@ -123,14 +126,14 @@ const noiseSchema = z.strictObject({
     .meta({ why: 'Real black and white; only for models that predict v and are sampled with the same schedule.' }),
   minTimestep: natural.default(0).describe('Smallest timestep that is trained.').meta({ why: 'Higher leaves fine detail as the base model has it.' }),
   maxTimestep: positive.optional().describe('Largest timestep that is trained; the last one if left out.').meta({ why: 'Lower leaves composition as the base model has it.' }),
-});
+}).meta(countsWith(DENOISER));
 
 const optimizerSchema = choice('adamw', 'Kind of optimizer.', 'AdamW with the rates that recipes state; Prodigy when you do not know a rate; Adafactor for little memory; Lion for long runs at large batches.', {});
 
 const scheduleSchema = choice('constant', 'Course of the learning rate.', 'Those that end low settle details; a constant one lets you stop whenever a sample pleases.', {
   warmup: natural.default(0).describe('Steps in which the learning rate rises from 0.')
     .meta({ why: 'The optimizer does not know the size of gradients at first; some careful steps avoid a bad start.', unit: 'steps' }),
-});
+}).meta(countsWith({ 'optimizer.relativeStep': [false, null] }));
 
 const trainSchema = z.strictObject({
   steps: positive.max(100_000_000).default(1000).describe('Optimizer steps in all.')
@@ -161,12 +164,12 @@ const trainSchema = z.strictObject({
   checkResources: z.boolean().default(true)
     .describe('Refuse to start when the forecast says that memory or disk do not suffice; false only warns.')
     .meta({ why: 'A run that breaks off in the night costs more than a refusal now.' }),
-  priorWeight: z.number().min(0).max(100).default(1).describe('Weight of regularization images in the loss.')
+  priorWeight: z.number().min(0).max(100).default(1).meta(countsWith({ ...DENOISER, 'data.folders.regularization': true })).describe('Weight of regularization images in the loss.')
     .meta({ why: 'Higher holds the general kind more strongly and slows the style.' }),
 });
 
 const previewSchema = z.strictObject({
-  every: natural.default(0).describe('Steps between previews; 0 makes none while training.')
+  every: natural.default(0).meta(countsWith(DENOISER)).describe('Steps between previews; 0 makes none while training.')
     .meta({ title: 'Preview every', why: 'Each one takes the time of painting; often enough to see the change, seldom enough not to wait.', unit: 'steps' }),
   prompts: z.array(z.string()).default([]).describe('One picture for each, from the same noise every time; without any, one of no prompt.')
     .meta({ why: 'One near your pictures and one far from them: the far one shows overtraining first.' }),
@@ -192,7 +195,7 @@ const autoencoderSchema = z.strictObject({
     .describe("What is trained; with 'decoder' latents stay what they are, so that denoisers made for them go on working.").meta({ why: 'All only together with a denoiser that is trained anew.' }),
   loss: z.enum(['l1', 'l2']).default('l1').describe('How a reconstructed pixel is compared with the original.').meta({ why: 'l1 keeps edges sharper; l2 punishes large errors more.' }),
   klWeight: z.number().min(0).max(1).default(1e-6).describe('Weight of the pull of latents to a unit normal.').meta({ why: 'Higher makes latents easier to learn from and pictures less exact.' }),
-});
+}).meta(countsWith({ task: 'autoencoder' }));
 
 export const jobSchema = z.strictObject({
   version: z.literal(jobVersion),
@@ -200,7 +203,7 @@ export const jobSchema = z.strictObject({
   task: z.enum(['adapter', 'autoencoder', 'pretrain']).default('adapter')
     .describe("'adapter' trains adapter.kind on a base model; 'autoencoder' the image autoencoder; "
       + "'pretrain' denoiser and text encoder as a whole."),
-  init: z.enum(['file', 'random']).default('file')
+  init: z.enum(['file', 'random']).default('file').meta(countsWith([{ task: ['autoencoder', 'pretrain'] }, { 'adapter.kind': 'full' }]))
     .describe("Start of the trained parts: the model's own weights, or random ones from its config.json."),
   base: baseSchema,
   data: dataSchema,

@@ -39,7 +39,7 @@ export function checkAxis(program: Program, axis: DoraAxis | null): void {
   const { label, axis: wanted } = consumers[program];
   const others = programs.filter((other) => exactIn(other, axis)).map((other) => consumers[other].label);
   throw new UserError('export.not-exact', `${label} would not show what was trained: the adapter's magnitudes are per ${axis}, and it applies them per ${wanted}. ` +
-    `What is exact: --as merged, or a file for ${list(others)}. What comes close, with the error measured: --as lora. For a new training set adapter.axis = "auto" and output.for = "${program}".`, { program, axis });
+    `What is exact: --as merged, or a file for ${list(others)}. What comes close, with the error measured: --as lora. For a new training set adapter.axis = "auto" and output.for = "${program}".`, { program, label, axis, wanted, others });
 }
 
 interface NamedLayers {
@@ -61,12 +61,12 @@ export function problemWithNames({ named, layers }: NamedLayers, program: Progra
   for (const { path } of layers) {
     const [module] = format.modulesOf(path, named);
     if (module === undefined || !modulesOf(path, named).includes(module)) {
-      return new UserError('export.unnamed-layer', `${label} has no name for the layer "${path}", so it could not be exported for it: choose other targets (adapter.targets), another program (output.for), or --as merged afterwards.`, { layer: path, program });
+      return new UserError('export.unnamed-layer', `${label} has no name for the layer "${path}", so it could not be exported for it: choose other targets (adapter.targets), another program (output.for), or --as merged afterwards.`, { layer: path, program, label });
     }
     modules.push(module);
   }
   const refusal = refuses?.(modules, named) ?? null;
-  return refusal === null ? null : new UserError('export.refused', `${label} would not take the file: ${refusal}. Choose other targets (adapter.targets), another program (output.for), or --as merged.`, { program });
+  return refusal === null ? null : new UserError('export.refused', `${label} would not take the file: ${refusal}. Choose other targets (adapter.targets), another program (output.for), or --as merged.`, { program, label, refusal });
 }
 
 /** What a user of a file in this layout must know. */

@@ -92,8 +92,8 @@ function readersOf(differences: readonly Difference[], named: NamedModel, target
   const problems = candidates.map((program) => ({ program, problem: problemOf(program, differences, named) }));
   const readers = problems.filter(({ problem }) => problem === null).map(({ program }) => program);
   const text = problems.flatMap(({ program, problem }) => (problem === null ? [] : [`${consumers[program].label} would leave something out: ${problem}.`])).join(' ');
-  if (readers.length === 0) throw new UserError('export.unread-difference', `${text} Use --as merged, which is exact in every program.`, { program: target });
-  if (text !== '') emit({ kind: 'warning', code: 'export.unread-difference', text: `${text} The file is not for ${problems.length - readers.length === 1 ? 'it' : 'them'}: use the merged model there (--as merged).`, data: { programs: readers } });
+  if (readers.length === 0) throw new UserError('export.unread-difference', `${text} Use --as merged, which is exact in every program.`, { lost: text });
+  if (text !== '') emit({ kind: 'warning', code: 'export.unread-difference', text: `${text} The file is not for ${problems.length - readers.length === 1 ? 'it' : 'them'}: use the merged model there (--as merged).`, data: { programs: readers, lost: text } });
   return readers;
 }
 

@@ -105,7 +105,7 @@ export async function exportAdapter(source: ExportSource, settings: AdapterExpor
   for (const { layout, format, programs } of layoutsFor(settings.for)) {
     const exact = programs.filter((program) => exactIn(program, held.axis));
     if (exact.length === 0) {
-      emit({ kind: 'warning', code: 'export.axis', text: cannotCarry(format, programs, held.axis!) });
+      emit({ kind: 'warning', code: 'export.axis', text: cannotCarry(format, programs, held.axis!), data: { layout: format.label, axis: held.axis, programs: programs.map((program) => consumers[program].label) } });
       continue;
     }
     const takers = settings.for === 'all' ? exact.filter((program) => takesNames(held, program, emit)) : exact;
@@ -185,7 +185,7 @@ function verdictOf(path: string, layout: string, { label }: AdapterFormat, { pro
       `to ${percent(worst.overall)} of the change (${percent(worst.worst?.error ?? 0)} in "${worst.worst?.path ?? ''}")${share}.`
     : `No ${label} file was left, because it would be wrong. ${wrong.map((program) => `${program.label}: ${program.problems.join('; ')}.`).join(' ')} Export with --as merged or --as lora, or with --dtype f32.`;
   const data = {
-    file: path, layout, layers, dtype, compared,
+    file: path, layout, label, layers, dtype, compared,
     programs: programs.map((program) => ({ program: program.program, label: program.label, ok: program.ok, overall: program.overall, worst: program.worst?.error ?? 0, worstLayer: program.worst?.path ?? '', problems: program.problems })),
   };
   return { kind: 'verdict', name: 'export', ok, text, data } as const;

@@ -6,7 +6,7 @@ import type { DoraAxis, NamedModel, Program } from '../catalog/define/format.ts'
 import { verdictsOnFile, type FileVerdict } from '../catalog/programs.ts';
 import { say } from '../contract/text.ts';
 import { shown } from '../files/safetensors-header.ts';
-import { fittingModels } from './adapter-tools/published-base.ts';
+import { fittingModels } from './adapter-tools/fitting-models.ts';
 import type { AdapterFile } from './read-adapter.ts';
 
 /**

@@ -170,6 +170,9 @@ export function optimizerOf({ optimizer }: Job): { optimizer: Optimizer; setting
   return { optimizer: found, settings: optimizer };
 }
 
+/** Nobody need hear of less: every denoiser ends in a layer with as few outputs as its latents have channels. */
+const MOST_WASTE = 0.02;
+
 /**
  * A change of a weight [O,I] has at most rank min(O,I): more is wasted, and more than both is a mistake.
  * Error: `job.rank`.
@@ -185,10 +188,12 @@ function rankWarnings({ adapter }: Job, layers: readonly PlannedLayer[]): PlanWa
   }
   const narrow = sides.filter(({ out, into }) => rank > Math.min(out, into));
   const [first] = narrow;
-  if (!first) return [];
+  const values = (of: readonly (typeof sides)[number][], ranks: (side: (typeof sides)[number]) => number): number => of.reduce((sum, side) => sum + ranks(side) * (side.out + side.into), 0);
+  const wasted = values(narrow, ({ out, into }) => rank - Math.min(out, into)) / values(sides, () => rank);
+  if (!first || wasted < MOST_WASTE) return [];
   return [{
-    code: 'job.rank', data: { rank, layers: narrow.map(({ path }) => path) },
-    text: `adapter.rank = ${rank} is more than ${narrow.length} of ${layers.length} layers can use, first "${first.path}" (${first.into} inputs, ${first.out} outputs); it only makes files larger there.`,
+    code: 'job.rank', data: { rank, layers: narrow.map(({ path }) => path), wasted },
+    text: `adapter.rank = ${rank} is more than ${narrow.length} of ${layers.length} layers can use, first "${first.path}" (${first.into} inputs, ${first.out} outputs): ${Math.round(100 * wasted)} % of the adapter's values are of no use.`,
   }];
 }
 

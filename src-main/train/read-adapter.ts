@@ -174,7 +174,7 @@ function axisOf({ path, file, format }: AdapterFile, modules: ReadonlyMap<string
   if (axis) return axis;
   throw new UserError('adapter.axis', possible.length === 0
     ? `"${path}" has magnitudes of rows in some layers and of columns in others: it cannot be applied as one DoRA.`
-    : `"${path}" does not say whether its magnitudes belong to rows or columns of the weights: say it with --axis output (rows) or --axis input (columns), or export it again with a newer version of the program that made it.`, { path });
+    : `"${path}" does not say whether its magnitudes belong to rows or columns of the weights: say it with --axis output (rows) or --axis input (columns), or export it again with a newer version of the program that made it.`, { path, possible });
 }
 
 interface LayerTensors {

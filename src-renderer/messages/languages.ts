@@ -8,6 +8,7 @@ import { parts } from './en/parts.ts';
 import { settings } from './en/settings.ts';
 import { train } from './en/train.ts';
 import { common } from './en/common.ts';
+import { said } from './en/said.ts';
 import type { Sentences } from '../sentences.ts';
 
 const english = { ...common, home, data, train, compare, exporting, library, settings, parts } as const;
@@ -20,7 +21,7 @@ type Texts<T> = {
 };
 export type Messages = Texts<typeof english>;
 
-/** `sentences` are what the app says, by code; English has none, because the app says it in English. */
+/** `sentences` are what the app says, by code; English has those that the app says with names of the command line. */
 export interface Language { readonly name: string; readonly texts: Messages; readonly sentences?: Sentences }
 
-export const languages: Readonly<Record<string, Language>> = { en: { name: 'English', texts: english } };
+export const languages: Readonly<Record<string, Language>> = { en: { name: 'English', texts: english, sentences: said } };

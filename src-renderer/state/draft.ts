@@ -46,7 +46,7 @@ export function namedSetting(settings: readonly SettingDescription[], text: stri
 
 export interface SettingGroup { readonly name: string; readonly label: string; readonly settings: SettingDescription[] }
 
-export interface Change { readonly path: string; readonly label: string; readonly before: unknown; readonly after: unknown }
+export interface Change { readonly path: string; readonly label: string; readonly field: SettingDescription['field']; readonly before: unknown; readonly after: unknown }
 
 const holds = ({ when }: SettingDescription, draft: Draft, byPath: ReadonlyMap<string, SettingDescription>): boolean => {
   if (when === null) return true;
@@ -62,7 +62,7 @@ export function changesBetween(settings: readonly SettingDescription[], before: 
     if (seen.has(setting.path) || !holds(setting, after, byPath)) return [];
     seen.add(setting.path);
     const [was, is] = [effective(before, setting), effective(after, setting)];
-    return JSON.stringify(was) === JSON.stringify(is) ? [] : [{ path: setting.path, label: setting.field.label, before: was, after: is }];
+    return JSON.stringify(was) === JSON.stringify(is) ? [] : [{ path: setting.path, label: setting.field.label, field: setting.field, before: was, after: is }];
   });
 }
 

@@ -1,5 +1,6 @@
-// Numbers and names as people read them. The locale is the browser's.
-import { t } from '../messages.ts';
+// Numbers and names as people read them, in the language of the window.
+import type { SettingDescription } from '../../src-main/contract/api.ts';
+import { locale, t } from '../messages.ts';
 
 const units = ['B', 'kB', 'MB', 'GB', 'TB'];
 
@@ -20,7 +21,7 @@ export function duration(seconds: number): string {
   return minutes < 90 ? t.parts.time.minutes(minutes) : t.parts.time.hours(Math.floor(minutes / 60), minutes % 60);
 }
 
-export const compact = (value: number): string => new Intl.NumberFormat(undefined, { notation: 'compact', maximumFractionDigits: 1 }).format(value);
+export const compact = (value: number): string => new Intl.NumberFormat(locale, { notation: 'compact', maximumFractionDigits: 1 }).format(value);
 
 /** Four digits that matter; small ones as powers of ten. */
 export function short(value: number | null | undefined): string {
@@ -29,15 +30,17 @@ export function short(value: number | null | undefined): string {
 }
 
 export function day(time: number): string {
-  return new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'short' }).format(time);
+  return new Intl.DateTimeFormat(locale, { dateStyle: 'medium', timeStyle: 'short' }).format(time);
 }
 
-/** A setting's value as text. */
-export function show(value: unknown): string {
-  if (value === undefined || value === null || value === '') return 'default';
-  if (typeof value === 'boolean') return value ? 'on' : 'off';
+/** A setting's value as text; `field` is what knows what its choices are called. */
+export function show(value: unknown, field?: SettingDescription['field']): string {
+  if (value === undefined || value === null || value === '') return t.parts.field.default;
+  if (typeof value === 'boolean') return value ? t.parts.field.on : t.parts.field.off;
+  const chosen = field?.kind === 'choice' ? field.options.find((option) => option.value === value) : undefined;
+  if (chosen) return chosen.label;
   return typeof value === 'number' ? short(value) : typeof value === 'string' ? value : JSON.stringify(value);
 }
 
-/** A device as people call it; one without words of its own keeps its name. */
-export const deviceName = (name: string): string => (t.settings.devices as Record<string, string>)[name] ?? name;
+/** A setting's value as text, where only its path is at hand. */
+export const showAt = (settings: readonly SettingDescription[], path: string, value: unknown): string => show(value, settings.find((setting) => setting.path === path)?.field);

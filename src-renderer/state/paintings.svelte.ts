@@ -1,7 +1,10 @@
 // Pictures for comparing: those that the app has are shown at once, the others are painted when they are asked for.
-import type { RenderItem } from '../../src-main/contract/api.ts';
+import type { RenderItem, Task } from '../../src-main/contract/api.ts';
 import { keyOf, mostPictures } from './compare.ts';
 import type { Studio } from './studio.svelte.ts';
+
+/** The task's label says for what. */
+const isWaiting = (task: Task | null): boolean => task?.code.startsWith('task.waits') ?? false;
 
 export class Paintings {
   images = $state.raw<ReadonlyMap<string, string>>(new Map());
@@ -19,14 +22,13 @@ export class Paintings {
     return this.images.get(keyOf(item)) ?? null;
   }
 
-  /** False while a training keeps it waiting. */
+  /** False while something else has the device. */
   get isPainting(): boolean {
-    return this.taskId !== null && !this.#studio.isTraining;
+    return this.taskId !== null && !isWaiting(this.progress);
   }
 
-  get progress(): { readonly done: number; readonly total: number } | null {
-    const task = this.#studio.tasks.find(({ id }) => id === this.taskId);
-    return this.taskId === null ? null : { done: task?.done ?? 0, total: task?.total ?? 0 };
+  get progress(): Task | null {
+    return this.#studio.tasks.find(({ id }) => id === this.taskId) ?? null;
   }
 
   /** Asks for what is there already. */

@@ -3,6 +3,7 @@ import type { EventData, FileRef, Input, Method, Output, Project, Run, Settings,
 import { CallError, type Bridge, type Connection } from '../bridge.ts';
 import { rememberLocale, t } from '../messages.ts';
 import { applyTheme } from '../theme.ts';
+import { show } from './format.ts';
 import { RunFeed } from './run-feed.svelte.ts';
 
 export const screens = ['home', 'data', 'train', 'compare', 'export', 'library', 'settings'] as const;
@@ -18,9 +19,11 @@ export class Studio {
   info = $state.raw<Info | null>(null);
   settings = $state.raw<Settings | null>(null);
   project = $state.raw<Project | null>(null);
+  /** The run at work, else the one that was paused last. */
   active = $state.raw<Run | null>(null);
+  paused = $state.raw<readonly Run[]>([]);
   waiting = $state.raw<readonly Run[]>([]);
-  /** Ids of waiting runs that were left from an earlier session. */
+  /** Ids of waiting runs that wait until somebody says so: left from an earlier session, or behind one that was paused. */
   held = $state.raw<readonly string[]>([]);
   tasks = $state.raw<readonly Task[]>([]);
   toasts = $state.raw<readonly Toast[]>([]);
@@ -129,7 +132,7 @@ export class Studio {
 
   get run(): Run | null {
     if (this.runId === null) return null;
-    return [this.active, ...this.waiting, ...(this.project?.runs ?? [])].find((run) => run?.id === this.runId) ?? null;
+    return [this.active, ...this.paused, ...this.waiting, ...(this.project?.runs ?? [])].find((run) => run?.id === this.runId) ?? null;
   }
 
   #runChanged(run: Run): void {
@@ -143,11 +146,12 @@ export class Studio {
   }
 
   #queueChanged(queue: EventData<'queue.changed'>): void {
-    this.active = queue.active;
+    this.active = queue.active ?? queue.paused.at(-1) ?? null;
+    this.paused = queue.paused;
     this.waiting = queue.waiting;
     this.held = queue.held;
     this.#spare();
-    const id = queue.active?.id ?? null;
+    const id = this.active?.id ?? null;
     if (this.activeFeed?.runId === id) return;
     if (this.activeFeed !== this.feed) this.activeFeed?.close();
     this.activeFeed = id === null ? null : this.feed?.runId === id ? this.feed : new RunFeed(this.bridge, id);
@@ -212,7 +216,7 @@ export class Studio {
 
   /** Lets the user choose files: the system's dialog on the desktop, our own in the browser. Empty when cancelled. */
   async pick(kind: PickRequest['kind'], title: string, many = false): Promise<FileRef[]> {
-    if (this.info?.mode === 'desktop') return (await this.attempt('files.pick', { kind, many }))?.files ?? [];
+    if (this.info?.mode === 'desktop') return (await this.attempt('files.pick', { kind, many, title, filter: kind === 'folder' ? '' : t.parts.picker.kinds[kind] }))?.files ?? [];
     return new Promise((resolve) => { this.picking = { kind, many, title, done: (files) => { this.picking = null; resolve(files); } }; });
   }
 
@@ -223,6 +227,17 @@ export class Studio {
   /** What a run trains, by the kind that its log has. */
   adapterName(kind: string): string {
     return kind === 'full' ? t.train.wholeWeights : this.catalog?.adapters.find(({ id }) => id === kind)?.label ?? kind;
+  }
+
+  /** Knows what each device is called. */
+  readonly deviceField = $derived.by(() => {
+    const field = this.catalog?.settings.find(({ path }) => path === 'train.device')?.field;
+    return field?.kind === 'choice' ? field : undefined;
+  });
+
+  /** A device as people call it; empty where none is named. */
+  deviceName(name: string): string {
+    return name === '' ? '' : show(name, this.deviceField);
   }
 
   async goOn(wanted: boolean): Promise<void> {

@@ -1,6 +1,6 @@
 // Pictures of a project under stress: edits, listings and measurements at the same time, captions byte for byte, bad folders.
-import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { chmodSync, chownSync, copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 
@@ -239,5 +239,51 @@ describe('what is not only pictures', () => {
     expect(readdirSync(pictures).sort()).toEqual(before);
     expect((await handlers['projects.open']({ id })).dataFolders.map(({ name }) => name)).toEqual([basename(folder), 'pictures']);
     expect(() => handlers['data.bring']({ projectId: id, fileIds: [context.ids.of(txt!)] })).toThrow(expect.objectContaining({ code: 'data.bring-none' }));
+  });
+
+  test.skipIf(process.platform === 'win32')('a folder that may not be written to: one sentence, and neither captions nor choices are lost', async () => {
+    const { handlers, context } = home.studio;
+    const folder = temporaryFolder();
+    for (const name of ['000000', '000001']) copyFileSync(`assets/demo/neon/${name}.png`, join(folder, `${name}.png`));
+    writeFileSync(join(folder, '000000.txt'), 'as it was');
+    const { id } = await handlers['projects.create']({ name: 'Locked', demo: false });
+    await handlers['projects.update']({ id, addFolders: [context.ids.of(folder)] });
+    await home.finished((await handlers['data.scan']({ projectId: id })).taskId);
+    const captions = async () => (await handlers['data.items']({ projectId: id, offset: 0, limit: 9, filter: {}, sort: 'name', descending: false })).items.map(({ caption, included }) => [caption, included]);
+    const all = { filter: {} } as const;
+    // Done while it could be written, to be taken back when it cannot.
+    await handlers['data.setCaption']({ projectId: id, target: { filter: { text: '000001' } }, caption: 'written before' });
+    // Permissions do not stop root, so be somebody else for a moment, who has the home and not the pictures.
+    const isRoot = process.getuid!() === 0;
+    const give = (path: string): void => {
+      chownSync(path, 65534, 65534);
+      if (statSync(path).isDirectory()) for (const name of readdirSync(path)) give(join(path, name));
+    };
+    chmodSync(folder, 0o555);
+    if (isRoot) {
+      give(home.folder);
+      chmodSync(dirname(home.folder), 0o711);
+      process.seteuid!(65534);
+    }
+    try {
+      const refused = { code: 'data.read-only', data: { folder } };
+      await expect(handlers['data.setCaption']({ projectId: id, target: all, caption: 'new' })).rejects.toMatchObject({ ...refused, message: expect.stringMatching(/^2 of 2 captions cannot be written: ".*" is read-only .*copies them into the project\.$/) as string });
+      await expect(handlers['data.editTags']({ projectId: id, target: all, edit: { kind: 'add', tags: ['more'], at: 'end' } })).rejects.toMatchObject(refused);
+      // A file that has to go, and not only one that has to change.
+      await expect(handlers['data.undo']({ projectId: id })).rejects.toMatchObject({ ...refused, message: expect.stringMatching(/^The caption cannot be written/) as string });
+      await expect(handlers['data.autocaption']({ projectId: id, target: all, modelId: context.ids.of('a.onnx'), csvId: context.ids.of('a.csv'), mode: 'replace' } as never)).rejects.toMatchObject(refused);
+      expect(await captions()).toEqual([['as it was', true], ['written before', true]]);
+      // What is no caption is the project's own.
+      expect((await handlers['data.include']({ projectId: id, target: all, included: false })).changed).toBe(2);
+      await handlers['data.undo']({ projectId: id });
+    } finally {
+      if (isRoot) process.seteuid!(0);
+      chmodSync(folder, 0o755);
+    }
+    expect(['000000', '000001'].map((name) => readFileSync(join(folder, `${name}.txt`), 'utf8'))).toEqual(['as it was', 'written before\n']);
+    expect(readdirSync(folder).sort()).toEqual(['000000.png', '000000.txt', '000001.png', '000001.txt']);
+    // The edit that could not be taken back still can be.
+    await handlers['data.undo']({ projectId: id });
+    expect(await captions()).toEqual([['as it was', true], ['', true]]);
   });
 });

@@ -27,6 +27,8 @@ test('settings and their choices are called what people call them', () => {
   expect(['preview.every', 'train.checkpointing', 'train.steps', 'data.caption.prefix'].map((path) => field(path).label)).toEqual(['Preview every', 'Gradient checkpointing', 'Steps', 'Caption: prefix']);
   const format = field('output.dtype');
   expect(format.kind === 'choice' && format.options.map(({ label }) => label)).toEqual(['f16', 'bf16', 'f32']);
+  const device = field('train.device');
+  expect(device.kind === 'choice' && device.options.map(({ value, label }) => `${value}: ${label}`)).toEqual(['auto: The best one found', 'cpu: Processor', 'cuda: NVIDIA GPU (CUDA)', 'dml: GPU (DirectML)', 'webgpu: GPU (WebGPU)']);
 });
 
 test('settings of one kind exist for that kind alone', () => {

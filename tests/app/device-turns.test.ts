@@ -28,7 +28,7 @@ describe('pictures', () => {
     const [turns, painting] = [createDeviceTurns(), work()];
     await turns.take();
     const waits: string[] = [];
-    const all = turns.between(new AbortController().signal, painting.do, { onWait: (by) => waits.push(by) });
+    const all = turns.between(new AbortController().signal, painting.do, { as: 'painting', onWait: (by) => waits.push(by) });
     await turn();
     expect([waits, painting.begun, turns.isFree()]).toEqual([['training'], [], false]);
     turns.leave();
@@ -40,7 +40,7 @@ describe('pictures', () => {
 
   test('stop for a training that begins, which waits for that, and go on after it', async () => {
     const [turns, painting] = [createDeviceTurns(), work()];
-    const all = turns.between(new AbortController().signal, painting.do);
+    const all = turns.between(new AbortController().signal, painting.do, { as: 'painting' });
     await turn();
     await turns.take();
     expect([painting.begun, turns.isTaken()]).toEqual([['begun', 'stopped'], true]);
@@ -57,11 +57,11 @@ describe('pictures', () => {
     const turns = createDeviceTurns();
     const stop = new AbortController();
     await turns.take();
-    const waiting = turns.between(stop.signal, async () => {});
+    const waiting = turns.between(stop.signal, async () => {}, { as: 'painting' });
     stop.abort(new Error('cancelled'));
     await expect(waiting).rejects.toThrow('cancelled');
     turns.leave();
-    await expect(turns.between(new AbortController().signal, async () => { throw new Error('disk full'); })).rejects.toThrow('disk full');
+    await expect(turns.between(new AbortController().signal, async () => { throw new Error('disk full'); }, { as: 'painting' })).rejects.toThrow('disk full');
   });
 });
 
@@ -70,11 +70,11 @@ describe('work on the device', () => {
 
   test('takes turns in order, and who waits is told why and may leave', async () => {
     const [turns, first, second] = [createDeviceTurns(), work(), work()];
-    const one = turns.between(never, first.do);
+    const one = turns.between(never, first.do, { as: 'doctor' });
     const [waits, stop]: [string[], AbortController] = [[], new AbortController()];
-    const two = turns.between(stop.signal, second.do, { onWait: (by) => waits.push(by) });
+    const two = turns.between(stop.signal, second.do, { as: 'painting', onWait: (by) => waits.push(by) });
     await turn();
-    expect([first.begun, second.begun, waits]).toEqual([['begun'], [], ['work']]);
+    expect([first.begun, second.begun, waits]).toEqual([['begun'], [], ['doctor']]);
     stop.abort(new Error('cancelled'));
     await expect(two).rejects.toThrow('cancelled');
     first.finish();
@@ -82,9 +82,24 @@ describe('work on the device', () => {
     expect(second.begun).toEqual([]);
   });
 
+  test('who waits hears of each that has the device before', async () => {
+    const [turns, one, two] = [createDeviceTurns(), work(), work()];
+    const waits: string[] = [];
+    const all = [turns.between(never, one.do, { as: 'doctor' }), turns.between(never, two.do, { as: 'export' }), turns.between(never, async () => {}, { as: 'painting', onWait: (by) => waits.push(by) })];
+    await turn();
+    expect(waits).toEqual(['doctor']);
+    one.finish();
+    await turn();
+    await turn();
+    expect(waits).toEqual(['doctor', 'export']);
+    two.finish();
+    await Promise.all(all);
+    expect(waits).toEqual(['doctor', 'export']);
+  });
+
   test('that is not begun again says that a training stopped it', async () => {
     const [turns, forecast] = [createDeviceTurns(), work()];
-    const asked = turns.between(never, forecast.do, { again: false });
+    const asked = turns.between(never, forecast.do, { as: 'forecast', again: false });
     await turn();
     await turns.take();
     expect(await asked).toBe(false);
@@ -97,10 +112,10 @@ describe('work on the device', () => {
     const said: string[] = [];
     const turns = createDeviceTurns(async () => { await turn(); said.push('given back'); });
     const told = (name: string) => async (): Promise<void> => void said.push(name);
-    await turns.between(never, told('painted'), { keeps: true });
-    await turns.between(never, told('painted'), { keeps: true });
+    await turns.between(never, told('painted'), { as: 'painting', keeps: true });
+    await turns.between(never, told('painted'), { as: 'painting', keeps: true });
     expect(said).toEqual(['painted', 'painted']);
-    await turns.between(never, told('examined'));
+    await turns.between(never, told('examined'), { as: 'doctor' });
     await turns.take();
     expect(said).toEqual(['painted', 'painted', 'given back', 'examined', 'given back']);
   });

@@ -26,6 +26,7 @@ const electron = vi.hoisted(() => {
   return {
     emitter, windows, opened: [] as string[], schemes: [] as unknown[], handled: new Map<string, (request: { url: string; method: string }) => Promise<Response>>(),
     ipcMain: { ...emitter(), handlers: new Map<string, Listener>() }, app: { ...emitter(), quits: 0 }, powerMonitor: emitter(), blockers: new Set<number>(), permissions: {} as Record<string, Listener>,
+    dialogs: [] as unknown[], chosen: [] as string[],
     ports: null as unknown as { port1: unknown; port2: unknown }, forked: [] as { entry: string; options: { execArgv?: string[] } }[],
   };
 });
@@ -36,6 +37,7 @@ vi.mock('electron', () => ({
   ipcMain: Object.assign(electron.ipcMain, { handle: (name: string, listener: Listener) => electron.ipcMain.handlers.set(name, listener) }),
   powerMonitor: electron.powerMonitor,
   powerSaveBlocker: { start: () => { electron.blockers.add(7); return 7; }, stop: (id: number) => electron.blockers.delete(id) },
+  dialog: { showOpenDialog: async (options: unknown) => { electron.dialogs.push(options); return { canceled: electron.chosen.length === 0, filePaths: electron.chosen }; } },
   shell: { openExternal: async (url: string) => void electron.opened.push(url), showItemInFolder: () => {} },
   session: { defaultSession: {
     setPermissionRequestHandler: (handler: Listener) => { electron.permissions['request'] = handler; },
@@ -63,6 +65,7 @@ vi.mock('electron', () => ({
   },
 }));
 
+const { desktop } = await import('../../src-main/app/electron/dialogs.ts');
 const { handleScheme, registerScheme, APP_ORIGIN } = await import('../../src-main/app/electron/protocols.ts');
 const { denyPermissions, isOurSender, openWindow, serveWindows } = await import('../../src-main/app/electron/window.ts');
 const { guardTrainings } = await import('../../src-main/app/electron/power.ts');
@@ -172,9 +175,9 @@ test('no sleep while a training works; a checkpoint on suspend; quitting waits f
   const studio = { context: { bus }, save, dispose: () => new Promise<void>((done) => { finish = done; }) } as unknown as Studio;
   guardTrainings(studio);
   const run = { id: 'r', projectId: 'p', name: 'x', state: 'running', created: 0, step: 0, total: 1, adapter: '', model: '', device: '', loss: null, firstProbe: null, lastProbe: null, seconds: null, checkpoint: null, lastSample: null, canResume: false, queue: null, problem: null } as const;
-  bus.emit('queue.changed', { active: { ...run }, waiting: [], held: [] });
+  bus.emit('queue.changed', { active: { ...run }, paused: [], waiting: [], held: [] });
   expect(electron.blockers.size).toBe(1);
-  bus.emit('queue.changed', { active: { ...run, state: 'paused' }, waiting: [], held: [] });
+  bus.emit('queue.changed', { active: null, paused: [{ ...run, state: 'paused' }], waiting: [], held: [] });
   expect(electron.blockers.size).toBe(0);
   electron.powerMonitor.tell('suspend');
   expect(save).toHaveBeenCalledTimes(1);
@@ -195,6 +198,20 @@ test('no sleep while a training works; a checkpoint on suspend; quitting waits f
   const again = vi.fn<(...given: unknown[]) => void>();
   electron.app.tell('before-quit', { preventDefault: again });
   expect(again).not.toHaveBeenCalled();
+});
+
+test('dialogs say what the window says; a model in a folder is chosen by its index', async () => {
+  const place = resolve('/models/ink');
+  electron.chosen = [resolve(place, 'model_index.json'), resolve('/models/a.safetensors')];
+  expect(await desktop.pick({ kind: 'model', many: true, title: 'Wähle ein Modell', filter: 'Modelle' })).toEqual([place, resolve('/models/a.safetensors')]);
+  expect(await desktop.pick({ kind: 'recipe', many: false, title: 'Öffnen', filter: 'Rezepte' })).toEqual(electron.chosen);
+  electron.chosen = [];
+  expect(await desktop.pick({ kind: 'folder', many: false, title: 'Ordner', filter: '' })).toEqual([]);
+  expect(electron.dialogs).toEqual([
+    { title: 'Wähle ein Modell', properties: ['openFile', 'multiSelections'], filters: [{ name: 'Modelle', extensions: ['safetensors', 'json'] }] },
+    { title: 'Öffnen', properties: ['openFile'], filters: [{ name: 'Rezepte', extensions: ['toml', 'json', 'yaml', 'yml'] }] },
+    { title: 'Ordner', properties: ['openDirectory'] },
+  ]);
 });
 
 test('trainers are utility processes', () => {

@@ -1,4 +1,4 @@
-// What waits for training outlives the program: an app that was closed, or killed, offers at the next start to go on.
+// What trains next: what waits outlives the program, and a pause gives the device to the person and not to the next run.
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -109,6 +109,69 @@ test('an app that was killed offers the run at work too, with what it had saved'
   home.studio.handlers['runs.goOn']({});
   await expect.poll(() => host.started.length).toBe(1);
   expect(host.started[0]).toMatchObject({ command: 'train', request: { resume: true, job: { name: 'first' } } });
+});
+
+const state = async () => {
+  const { active, paused, waiting, held } = await home.studio.handlers['runs.queue']({});
+  const names = (runs: readonly { readonly name: string }[]): string[] => runs.map(({ name }) => name);
+  return { active: active?.name ?? null, paused: names(paused), waiting: names(waiting), held: names(waiting.filter(({ id }) => held.includes(id))) };
+};
+/** Pauses a run and waits until it is set aside. */
+const pause = async (runId: string): Promise<void> => {
+  const told = home.next('queue.changed', ({ paused }) => paused.some(({ id }) => id === runId));
+  await home.studio.handlers['runs.pause']({ runId });
+  await told;
+};
+
+test('a pause frees the device: those behind wait for it, until it goes on before them or is stopped', async () => {
+  const { handlers } = home.studio;
+  const [first, second] = [await start('first'), await start('second')];
+  await pause(first.id);
+  expect(await state()).toEqual({ active: null, paused: ['first'], waiting: ['second'], held: ['second'] });
+  expect([home.studio.isTraining(), home.studio.context.turns.isTaken()]).toEqual([false, false]);
+  expect((await handlers['runs.list']({ projectId })).runs.map(({ name, state: is, canResume }) => [name, is, canResume])).toEqual([['second', 'queued', false], ['first', 'paused', true]]);
+
+  expect((await handlers['runs.resume']({ runId: first.id })).state).toBe('preparing');
+  expect(await state()).toEqual({ active: 'first', paused: [], waiting: ['second'], held: [] });
+  await pause(first.id);
+  const told = home.next('queue.changed', ({ active }) => active?.id === second.id);
+  expect((await handlers['runs.stop']({ runId: first.id })).state).toBe('interrupted');
+  await told;
+  expect(await state()).toEqual({ active: 'second', paused: [], waiting: [], held: [] });
+});
+
+test('a paused run blocks nobody: a new training begins at once, and those behind go on when they are told to', async () => {
+  const { handlers } = home.studio;
+  const first = await start('first');
+  await start('second');
+  await pause(first.id);
+  const now = await start('now');
+  expect(await state()).toEqual({ active: 'now', paused: ['first'], waiting: ['second'], held: ['second'] });
+  handlers['runs.goOn']({});
+  expect(await state()).toEqual({ active: 'now', paused: ['first'], waiting: ['second'], held: [] });
+
+  // Back in its place: the next one, and not in the middle of another.
+  expect((await handlers['runs.resume']({ runId: first.id }))).toMatchObject({ state: 'queued', queue: 1 });
+  expect(await state()).toEqual({ active: 'now', paused: [], waiting: ['first', 'second'], held: [] });
+  const told = home.next('queue.changed', ({ active }) => active?.id === first.id);
+  await handlers['runs.stop']({ runId: now.id });
+  await told;
+
+  // Several can be paused; each holds what comes after it alone.
+  await pause(first.id);
+  handlers['runs.goOn']({});
+  const { active } = await handlers['runs.queue']({});
+  await pause(active!.id);
+  expect(await state()).toEqual({ active: null, paused: ['first', 'second'], waiting: [], held: [] });
+});
+
+test('paused runs are offered at the next start, before those that waited', async () => {
+  const first = await start('first');
+  await start('second');
+  await pause(first.id);
+  await home.studio.dispose();
+  reopen();
+  expect(await state()).toEqual({ active: null, paused: [], waiting: ['first', 'second'], held: ['first', 'second'] });
 });
 
 test('what was stopped, finished or forgotten does not come back; a damaged file is an empty queue', async () => {

@@ -119,7 +119,7 @@ test('a killed trainer is a crash with a way on, and the resumed run ends in the
   expect((await handlers['projects.recover']({})).runs).toEqual([]);
 });
 
-test('pause saves, ends the process and gives its place back on resume; stop saves and can be resumed', async () => {
+test('pause saves, ends the process and goes on where it was on resume; stop saves and can be resumed', async () => {
   const { handlers } = home.studio;
   const run = await start(400);
   await reached(run.id, 3);
@@ -132,7 +132,7 @@ test('pause saves, ends the process and gives its place back on resume; stop sav
   expect((await handlers['runs.pause']({ runId: run.id })).state).toBe('pausing');
   expect((await paused).checkpoint).toBeGreaterThanOrEqual(3);
   expect([turns.isTaken(), isGone, started.length]).toEqual([false, true, before]);
-  const { step } = (await handlers['runs.queue']({})).active!;
+  const { step } = (await handlers['runs.queue']({})).paused[0]!;
   await handlers['runs.resume']({ runId: run.id });
   await reached(run.id, step + 2);
   expect(started.length).toBe(before + 1);
@@ -155,9 +155,9 @@ test('a run that is paused in its preparations keeps its place, and stops from t
   await handlers['runs.pause']({ runId: run.id });
   expect(await paused).toMatchObject({ id: run.id, step: 0 });
   expect(home.studio.context.turns.isTaken()).toBe(false);
+  await handlers['runs.resume']({ runId: run.id });
   const waiting = await start(6);
   expect(waiting.state).toBe('queued');
-  await handlers['runs.resume']({ runId: run.id });
   await reached(run.id, 1);
   const again = home.next('run.changed', ({ id, state }) => id === run.id && state === 'paused');
   await handlers['runs.pause']({ runId: run.id });

@@ -2,7 +2,8 @@
 import { expect, test } from 'vitest';
 import { predictionNames, predictionOfJob } from '../../src-main/catalog/define/prediction.ts';
 import { objectiveFor, objectives } from '../../src-main/catalog/objectives/index.ts';
-import { devices as choices, jobSchema } from '../../src-main/contract/job.ts';
+import { devices as choices } from '../../src-main/contract/devices.ts';
+import { jobSchema } from '../../src-main/contract/job.ts';
 import { cpuDevice, findDevices } from '../../src-main/runtime/onnx/find-devices.ts';
 import { devices } from '../../src-main/runtime/onnx/devices.ts';
 

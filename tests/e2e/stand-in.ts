@@ -31,6 +31,10 @@ export function standIn(options: { readonly pictures: number; readonly theme: 'd
   events.push({ kind: 'checkpoint', ...stamp(events.length), step: 200, path: 'step-200' }, { kind: 'memory', ...stamp(events.length + 1), step: 240, rss: 1.4e9, peakRss: 1.6e9 },
     { kind: 'verdict', ...stamp(events.length + 2), name: 'learning', step: 20, ok: true, text: 'Every tensor moved and the loss at fixed noise fell.', data: {} });
   const field = (path: string, group: string, groupLabel: string, label: string, value: number, unit?: string): unknown => ({ path, group, code: `setting.${group}`, groupLabel, when: null, advanced: false, field: { kind: 'number', code: `setting.${path}`, label, help: `${label} of the training.`, why: 'More is slower.', default: value, min: 0, max: 10000, ...(unit === undefined ? {} : { unit }) } });
+  const device = {
+    path: 'train.device', group: 'train', code: 'setting.train', groupLabel: 'Training', when: null, advanced: false,
+    field: { kind: 'choice', code: 'setting.train.device', label: 'Device', help: 'What computes.', why: 'The processor always works.', default: 'auto', options: [{ code: 'device.auto', value: 'auto', label: 'The best one found', help: '' }, { code: 'device.cpu', value: 'cpu', label: 'Processor', help: '' }, { code: 'device.cuda', value: 'cuda', label: 'NVIDIA GPU (CUDA)', help: '' }, { code: 'device.webgpu', value: 'webgpu', label: 'GPU (WebGPU)', help: '' }] },
+  };
   const choices = [{ id: 'comfyui', code: 'consumer.comfyui', label: 'ComfyUI', help: '' }, { id: 'all', code: 'consumer.all', label: 'All of them', help: '' }];
   const history = { changed: 0, undo: { code: 'edit.caption', data: {}, text: 'Change of a caption' }, redo: null };
   const layers = ['down_blocks.0.attn1', 'down_blocks.0.attn2', 'mid_block.ff', 'up_blocks.1.conv', 'up_blocks.1.attn2', 'up_blocks.0.attn1'];
@@ -39,8 +43,8 @@ export function standIn(options: { readonly pictures: number; readonly theme: 'd
   const answers: Record<string, (input: Record<string, unknown>) => unknown> = {
     'app.info': () => ({ version: '0.1.0', mode: 'browser', platform: 'linux', device: 'cpu', projectsFolder: '/home/user/Adora', cacheFolder: '/home/user/.cache', starterModelId: 'm1', hasDemo: true }),
     'settings.get': () => settings, 'settings.set': (input) => Object.assign(settings, input),
-    'runs.queue': () => ({ active: run, waiting: [waiting], held: ['run2'] }), 'tasks.list': () => ({ tasks: [] }), 'runs.list': () => ({ runs: [run] }),
-    'catalog.describe': () => ({ settings: [field('train.steps', 'train', 'Training', 'Steps', 600), field('train.batch', 'train', 'Training', 'Pictures at once', 4), field('adapter.rank', 'adapter', 'Adapter', 'Rank', 16), field('optimizer.learningRate', 'optimizer', 'Optimizer', 'Learning rate', 0.0005)], adapters: [], optimizers: [], schedules: [], objectives: [], samplers: [], consumers: choices, jobSchema: {} }),
+    'runs.queue': () => ({ active: run, paused: [{ ...run, id: 'run4', name: 'ink-0', state: 'paused', canResume: true }], waiting: [waiting], held: ['run2'] }), 'tasks.list': () => ({ tasks: [] }), 'runs.list': () => ({ runs: [run] }),
+    'catalog.describe': () => ({ settings: [field('train.steps', 'train', 'Training', 'Steps', 600), field('train.batch', 'train', 'Training', 'Pictures at once', 4), field('adapter.rank', 'adapter', 'Adapter', 'Rank', 16), field('optimizer.learningRate', 'optimizer', 'Optimizer', 'Learning rate', 0.0005), device], adapters: [], optimizers: [], schedules: [], objectives: [], samplers: [], consumers: choices, jobSchema: {} }),
     'projects.list': () => ({ projects: [{ id: 'p1', name: project.name, folder: project.folder, opened: now, missing: false, runs: 1, lastRun: run, lastSample: '/img/s3' }] }),
     'recipes.list': () => ({ recipes: [{ id: 'rec1', name: 'sd15', code: 'recipe.sd15', text: 'A style on SD1.5.', isOwn: false }, { id: 'rec2', name: 'My ink', code: null, text: 'For portraits.', isOwn: true }] }),
     'recipes.open': () => ({ draft: { train: { steps: 900 } }, notes: [], from: null, left: [] }),

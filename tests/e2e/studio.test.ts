@@ -68,7 +68,7 @@ describe.skipIf(program === undefined)('the studio in the browser', () => {
     await page.getByRole('slider', { name: 'Freedom or fidelity' }).press('Home');
     const changes = page.getByRole('region', { name: 'What changed' });
     await changes.getByText('changed this').waitFor();
-    expect(await changes.innerText()).toMatch(/Targets\s+linear\+conv\s*→\s*attention/);
+    expect(await changes.innerText()).toMatch(/Targets\s+Linear\+conv\s*→\s*Attention/);
     await changes.getByRole('button', { name: /^Undo: / }).click();
     await changes.getByText('Answers, sliders and recipes').waitFor();
     // Short: the way is tested, not the result.

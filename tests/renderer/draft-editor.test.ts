@@ -12,7 +12,7 @@ const steps = (value: number): Draft => ({ train: { steps: value } });
 
 describe('differences', () => {
   test('are told with defaults filled in, and only for settings that exist afterwards', () => {
-    expect(changesBetween(settings, {}, steps(5))).toEqual([{ path: 'train.steps', label: 'train.steps', before: 1000, after: 5 }]);
+    expect(changesBetween(settings, {}, steps(5))).toEqual([{ path: 'train.steps', label: 'train.steps', field: settings.find(({ path }) => path === 'train.steps')!.field, before: 1000, after: 5 }]);
     expect(changesBetween(settings, {}, steps(1000))).toEqual([]);
     expect(changesBetween(settings, {}, { optimizer: { kind: 'lion', beta: 0.5 } })).toEqual([]);
     expect(changesBetween(settings, {}, { optimizer: { kind: 'adamw', beta: 0.5 } })).toHaveLength(1);

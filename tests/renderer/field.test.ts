@@ -23,6 +23,13 @@ test('a number is handed on, a wrong one is explained and is not', async () => {
   expect(screen.getByRole('alert').textContent).toBe('99 is too large: the most is 64.');
 });
 
+test('a choice goes back to its default by the name that it has in the list', () => {
+  const options = [{ code: 'd.auto', value: 'auto', label: 'The best one', help: '' }, { code: 'd.cpu', value: 'cpu', label: 'Processor', help: '' }];
+  render(Field, { setting: { ...setting, field: { code: 'd', kind: 'choice', label: 'Device', help: 'What computes.', options, default: 'auto' } }, value: 'cpu', onchange: () => {} });
+  expect(screen.getByLabelText<HTMLSelectElement>('Device').selectedOptions[0]?.text).toBe('Processor');
+  expect(screen.getByRole('button', { name: 'Reset Device to The best one' })).toBeTruthy();
+});
+
 test('whoever owns the form hears of what cannot be used, until it is reset or another value comes', async () => {
   const onwrong = vi.fn<(text: string | null) => void>();
   const { rerender, unmount } = render(Field, { setting, value: 16, onchange: () => {}, onwrong });

@@ -42,7 +42,7 @@ describe('it is reported when it is broken', () => {
   test.each([
     ["import { x } from '../../src-main/base/errors.ts';", 1], ["import type { X } from '../../src-main/train/plan.ts';", 1], ["import '../../src-main/contract/job.ts';", 1],
     ["const x = import('../../src-main/nn/unet.ts');", 1], ["import { join } from 'node:path';", 1],
-    ["import { devices } from '../../src-main/contract/job.ts';", 1], ["import { type Job, devices } from '../../src-main/contract/job.ts';", 1],
+    ["import { devices } from '../../src-main/contract/devices.ts';", 1], ["import { type Device, devices } from '../../src-main/contract/devices.ts';", 1],
     ["import { x } from '../../tests/x.ts';", 1],
     ["import type { Job } from '../../src-main/contract/job.ts';", 0], ["import { type Job, type Consumer } from '../../src-main/contract/job.ts';", 0],
     ["import { courseOf } from '../../src-main/contract/run-course.ts';", 0], ["import shader from '../../shaders/viewer.wgsl?raw';", 0],

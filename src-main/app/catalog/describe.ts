@@ -9,6 +9,7 @@ import { optimizers } from '../../catalog/optimizers/index.ts';
 import { samplers } from '../../catalog/samplers/index.ts';
 import { schedules } from '../../catalog/schedules/index.ts';
 import type { Output, SettingDescription } from '../../contract/api.ts';
+import { deviceTexts } from '../../contract/devices.ts';
 import type { Field } from '../../contract/fields.ts';
 import { jobJsonSchema } from '../../contract/parse-job.ts';
 
@@ -92,7 +93,7 @@ function kindSettings(group: string, kinds: Readonly<Record<string, Readonly<Rec
 
 function plain(field: Field, code: string): Described {
   const options = field.kind === 'choice' ? { options: field.options.map((option) => ({ ...option, code: `${code}.${option.value}` })) } : {};
-  return JSON.parse(JSON.stringify({ code, ...field, ...options })) as Described;
+  return JSON.parse(JSON.stringify({ code, ...field, ...options, counts: undefined })) as Described;
 }
 
 const setting = (path: string, group: string, field: Described, when: SettingDescription['when']): SettingDescription =>
@@ -142,6 +143,7 @@ function listed(path: string): Choice[] | null {
     case 'schedule.kind': return choices('schedule', schedules);
     case 'objective.kind': return [{ id: 'auto', code: 'objective.auto', label: 'As the model', help: 'What the base model predicts.' }, ...choices('objective', objectives)];
     case 'preview.sampler': return choices('sampler', samplers);
+    case 'train.device': return choices('device', deviceTexts);
     case 'output.for': return [...choices('consumer', consumers), ALL];
     default: return null;
   }

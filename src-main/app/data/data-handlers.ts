@@ -17,7 +17,7 @@ import type { Handlers } from '../rpc.ts';
 import { callTrainer } from '../trainer/call.ts';
 import { copyPicture, sortBrought } from './bring-files.ts';
 import { editTags } from './edit-tags.ts';
-import { History } from './history.ts';
+import { checkCanWrite, History } from './history.ts';
 import { fits, flagsOf, isIncluded, itemOf, problemOf, ProjectData, repeatsOf, sizesOf, tagsOf, type Picture, type TrainingView } from './project-data.ts';
 
 type DataMethods = Extract<keyof Handlers, `data.${string}`>;
@@ -202,6 +202,8 @@ export function createData(studio: StudioContext, { project, view, changeProject
       const [model, csv] = [ids.path(modelId), ids.path(csvId)];
       const { data } = await open(projectId);
       const chosen = targets(data, projectId, target).filter((picture) => problemOf(picture) === null && (mode !== 'empty-only' || picture.caption === ''));
+      // Before a tagger works for nothing.
+      await checkCanWrite(chosen);
       const taskId = tasks.start({ kind: 'autocaption', subject: projectId, label: 'Write captions', unit: 'pictures' }, async ({ signal, progress }) => {
         const call = callTrainer(host, 'tag', { model, csv, threshold, characterThreshold, underscores, pictures: chosen.map(({ path }) => path) },
           { signal, onProgress: (_, done, total) => progress(done, total) });

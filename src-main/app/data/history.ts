@@ -1,8 +1,8 @@
 // Edits of pictures, each of which can be taken back. Captions are files beside the pictures.
 
 import { existsSync } from 'node:fs';
-import { readFile, rm } from 'node:fs/promises';
-import { basename, extname } from 'node:path';
+import { mkdtemp, readFile, rm, rmdir } from 'node:fs/promises';
+import { basename, dirname, extname, join } from 'node:path';
 
 import { mapLimit } from '../../base/async.ts';
 import { UserError } from '../../base/errors.ts';
@@ -11,7 +11,7 @@ import type { Choice } from '../../dataset/selection.ts';
 import { countOf } from '../../dataset/names.ts';
 import { CAPTION_ENDINGS, decodeCaption } from '../../dataset/sidecar.ts';
 import { writeFileAtomic } from '../../files/atomic-write.ts';
-import { readError } from '../../files/file-errors.ts';
+import { readError, writeError } from '../../files/file-errors.ts';
 import { writeChoices } from './picture-choices.ts';
 import type { Picture, ProjectData } from './project-data.ts';
 
@@ -61,7 +61,7 @@ export class History {
 
   /**
    * Gives the number of pictures that changed. A caption that another program changed meanwhile is edited as it is now.
-   * Error: `data.captions` when some files could not be written; the others are, and can be taken back.
+   * Error: `data.captions` or `data.read-only` when some files could not be written; the others are, and can be taken back.
    * @param choose asked when the edit's turn has come
    */
   apply(label: Text, choose: () => readonly Picture[], change: (picture: Picture) => Partial<PictureState>): Promise<number> {
@@ -106,7 +106,7 @@ export class History {
     this.#push(edit);
   }
 
-  /** Errors: `data.captions`, `data.changed-elsewhere`. */
+  /** Errors: `data.captions`, `data.read-only`, `data.changed-elsewhere`. */
   undo(): Promise<number> {
     return this.#step(this.#done, this.#undone, 'undo');
   }
@@ -200,15 +200,35 @@ async function read(file: string): Promise<Content> {
   });
 }
 
+/** Error: `files.*`. */
 async function write(file: string, content: Content): Promise<void> {
-  if (content === null) await rm(file, { force: true });
-  else await writeFileAtomic(file, content);
+  if (content !== null) return writeFileAtomic(file, content);
+  await rm(file, { force: true }).catch((error: unknown) => {
+    throw writeError(error, file);
+  });
 }
 
 const sameContent = (a: Content, b: Content): boolean => (a === null || b === null ? a === b : a.equals(b));
 
+/** Captions lie beside the pictures. Error: `data.read-only` where one of their folders cannot be written. */
+export async function checkCanWrite(pictures: readonly Picture[]): Promise<void> {
+  for (const folder of new Set(pictures.map(({ path }) => dirname(path)))) {
+    try {
+      // What a system says of permissions is not what it does on every disk.
+      await rmdir(await mkdtemp(join(folder, '.adora-')));
+    } catch {
+      throw readOnly(folder, pictures.filter(({ path }) => dirname(path) === folder).length, pictures.length);
+    }
+  }
+}
+
+const readOnly = (folder: string, failed: number, all: number): UserError => new UserError('data.read-only',
+  `${failed === 1 && all === 1 ? 'The caption' : `${failed} of ${countOf(all, 'caption')}`} cannot be written: "${folder}" is read-only or belongs to somebody else, and captions lie beside their pictures. ` +
+  'Allow writing there, or add the pictures as files instead of the folder: that copies them into the project.', { folder, failed, all });
+
 function notWritten(failed: readonly UserError[], all: number): UserError {
   const [first] = failed;
+  if (failed.every(({ code }) => code === 'files.read-only')) return readOnly(dirname(String(first!.data['path'])), failed.length, all);
   const message = failed.length === 1 && all === 1 ? first!.message : `${failed.length} of ${countOf(all, 'caption')} could not be written. ${first!.message}`;
   return new UserError('data.captions', message, { failed: failed.length, all, first: first!.code });
 }

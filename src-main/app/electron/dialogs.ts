@@ -1,23 +1,25 @@
-// The system's own dialogs and file manager.
+// The system's own dialogs and file manager. What is read in a dialog comes from the window, in its language.
+
+import { basename, dirname } from 'node:path';
 
 import { dialog, shell, type OpenDialogOptions } from 'electron';
 
+import { EXTENSIONS } from '../file-kinds.ts';
 import type { Desktop } from '../studio-context.ts';
 
 type Properties = NonNullable<OpenDialogOptions['properties']>;
 
-const FILTERS: Readonly<Record<string, { readonly name: string; readonly extensions: string[] }>> = {
-  pictures: { name: 'Pictures and captions', extensions: ['png', 'jpg', 'jpeg', 'webp', 'avif'] }, model: { name: 'Checkpoints', extensions: ['safetensors'] },
-  adapter: { name: 'Adapters', extensions: ['safetensors'] }, tagger: { name: 'ONNX models', extensions: ['onnx'] }, csv: { name: 'Lists of tags', extensions: ['csv'] },
-  recipe: { name: 'Jobs and settings', extensions: ['toml', 'json', 'yaml', 'yml'] },
-};
+/** Most systems choose files or folders in a dialog, and not both: a model in a folder is chosen by this file in it. */
+const MODEL_INDEX = 'model_index.json';
+const chosenBy = (path: string): string => (basename(path) === MODEL_INDEX ? dirname(path) : path);
 
 export const desktop: Desktop = {
-  pick: async (kind, many) => {
-    const filter = FILTERS[kind];
-    const properties: Properties = [filter ? 'openFile' : 'openDirectory', ...(many ? ['multiSelections' as const] : [])];
-    const { canceled, filePaths } = await dialog.showOpenDialog({ properties, ...(filter ? { filters: [filter] } : {}) });
-    return canceled ? [] : filePaths;
+  pick: async ({ kind, many, title, filter }) => {
+    const known = EXTENSIONS[kind];
+    const properties: Properties = [known ? 'openFile' : 'openDirectory', ...(many ? ['multiSelections' as const] : [])];
+    const extensions = [...known ?? [], ...(kind === 'model' ? ['json'] : [])];
+    const { canceled, filePaths } = await dialog.showOpenDialog({ title, properties, ...(known ? { filters: [{ name: filter, extensions }] } : {}) });
+    return canceled ? [] : kind === 'model' ? filePaths.map(chosenBy) : filePaths;
   },
   reveal: (path) => shell.showItemInFolder(path),
 };

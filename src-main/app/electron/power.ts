@@ -8,8 +8,8 @@ export function guardTrainings(studio: Studio): void {
   let blocker: number | null = null;
   studio.context.bus.onAny((event, data) => {
     if (event !== 'queue.changed') return;
-    const { active } = data as { readonly active: { readonly state: string } | null };
-    const isWorking = active !== null && active.state !== 'paused';
+    const { active } = data as { readonly active: object | null };
+    const isWorking = active !== null;
     if (isWorking && blocker === null) blocker = powerSaveBlocker.start('prevent-app-suspension');
     else if (!isWorking && blocker !== null) {
       powerSaveBlocker.stop(blocker);

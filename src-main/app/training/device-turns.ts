@@ -3,10 +3,22 @@
 // at work stops, and goes on later. All the others take their turns in the order in which they asked.
 
 import { serialQueue } from '../../base/async.ts';
+import { say } from '../../contract/text.ts';
+
+/** What people are told while the device is another's, by who has it. */
+export const WAITS = {
+  training: say('task.waits', 'Waits until the training pauses or ends'),
+  painting: say('task.waits-for-painting', 'Waits until other pictures are painted'),
+  export: say('task.waits-for-export', 'Waits until the picture of an export is painted'),
+  doctor: say('task.waits-for-doctor', 'Waits until the devices are examined'),
+  forecast: say('task.waits-for-forecast', 'Waits until a forecast has timed a step'),
+} as const;
 
 export interface Turn {
-  /** Hears that something else has the device. */
-  readonly onWait?: (by: 'training' | 'work') => void;
+  /** What the others wait for meanwhile. */
+  readonly as: Exclude<keyof typeof WAITS, 'training'>;
+  /** Hears who has the device, at first and when that changes. */
+  readonly onWait?: (by: keyof typeof WAITS) => void;
   /** Whether work that a training stopped is begun again after it; true if left out. */
   readonly again?: boolean;
   /** The work uses what was kept on the device between two turns; else that is given back first. */
@@ -24,7 +36,7 @@ export interface DeviceTurns {
    * Works while no training has the device. When one begins, the signal of `work` is aborted. Gives whether the work was done,
    * which is not so only where it is not begun again. Rejects with the reason of `signal` when that is aborted.
    */
-  between(signal: AbortSignal, work: (signal: AbortSignal) => Promise<void>, turn?: Turn): Promise<boolean>;
+  between(signal: AbortSignal, work: (signal: AbortSignal) => Promise<void>, turn: Turn): Promise<boolean>;
 }
 
 /** @param giveBack what is kept on the device between two turns; resolves when it is free */
@@ -34,7 +46,9 @@ export function createDeviceTurns(giveBack: () => Promise<void> = async () => {}
   let freed: () => void = () => {};
   let untilFree = Promise.resolve();
   const oneAtATime = serialQueue();
-  const atWork = new Map<AbortController, Promise<void>>();
+  /** In the order of their turns; the first has the device. */
+  const atWork = new Map<AbortController, Pick<Turn, 'as' | 'onWait'> & { readonly working: Promise<void> }>();
+  const first = (): Pick<Turn, 'as'> | undefined => atWork.values().next().value;
   return {
     take: async () => {
       if (!isTaken) {
@@ -42,7 +56,7 @@ export function createDeviceTurns(giveBack: () => Promise<void> = async () => {}
         untilFree = new Promise((resolve) => { freed = resolve; });
       }
       for (const stop of atWork.keys()) stop.abort();
-      await Promise.allSettled(atWork.values());
+      await Promise.allSettled([...atWork.values()].map(({ working }) => working));
       await giveBack();
     },
     leave: () => {
@@ -51,12 +65,13 @@ export function createDeviceTurns(giveBack: () => Promise<void> = async () => {}
     },
     isTaken: taken,
     isFree: () => !isTaken && atWork.size === 0,
-    between: async (signal, work, { onWait = () => {}, again = true, keeps = false } = {}) => {
+    between: async (signal, work, { as, onWait = () => {}, again = true, keeps = false }) => {
       for (;;) {
         signal.throwIfAborted();
         if (isTaken) onWait('training');
         while (taken()) await orAborted(untilFree, signal);
-        if (atWork.size > 0) onWait('work');
+        const before = first();
+        if (before) onWait(before.as);
         const stop = new AbortController();
         const stopToo = (): void => stop.abort(signal.reason);
         signal.addEventListener('abort', stopToo);
@@ -64,7 +79,7 @@ export function createDeviceTurns(giveBack: () => Promise<void> = async () => {}
           if (!keeps) await giveBack();
           await work(stop.signal);
         });
-        atWork.set(stop, working);
+        atWork.set(stop, { as, onWait, working });
         try {
           await working;
           return true;
@@ -73,7 +88,10 @@ export function createDeviceTurns(giveBack: () => Promise<void> = async () => {}
           if (signal.aborted || !stop.signal.aborted) throw error;
           if (!again) return false;
         } finally {
+          const had = atWork.keys().next().value === stop;
           atWork.delete(stop);
+          const now = had ? first() : undefined;
+          if (now) for (const waits of [...atWork.values()].slice(1)) waits.onWait?.(now.as);
           signal.removeEventListener('abort', stopToo);
         }
       }

@@ -41,7 +41,7 @@ export function createForecasts({ host, folders, settings, turns }: StudioContex
     const ask = async (times: boolean, stop: AbortSignal): Promise<ForecastFacts & { readonly isTimed: boolean }> =>
       ({ ...await finished(callTrainer(host, 'forecast', { ...request, times }, { signal: stop, stopsAtOnce: true })), isTimed: times });
     let timed: Awaited<ReturnType<typeof ask>> | null = null;
-    if (turns.isFree()) await turns.between(signal, async (stop) => { timed = await ask(true, stop); }, { again: false });
+    if (turns.isFree()) await turns.between(signal, async (stop) => { timed = await ask(true, stop); }, { as: 'forecast', again: false });
     return timed ?? ask(false, signal);
   };
   const forecast = async (projectId: string, draft: Draft, signal: AbortSignal): Promise<Output<'job.forecast'>> => {

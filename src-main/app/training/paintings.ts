@@ -7,10 +7,10 @@ import { join } from 'node:path';
 import { UserError } from '../../base/errors.ts';
 import type { RenderItem } from '../../contract/api.ts';
 import { defaultSampler, type Job } from '../../contract/job.ts';
-import { say } from '../../contract/text.ts';
 import type { PaintRequest } from '../../contract/trainer.ts';
 import type { StudioContext } from '../studio-context.ts';
 import { callTrainer, finished } from '../trainer/call.ts';
+import { WAITS } from './device-turns.ts';
 import { checkpointsOf } from './run-record.ts';
 
 export interface PaintingNeeds {
@@ -40,12 +40,6 @@ export function createPaintings(studio: StudioContext, { folderOf, jobOf }: Pain
   };
 }
 
-/** Labels of a task that waits for the device. */
-export const WAITS = {
-  training: say('task.waits', 'Waits until the training pauses or ends'),
-  work: say('task.waits-turn', 'Waits until the device is free'),
-};
-
 /**
  * Starts painting what is not there yet; it waits while a training has the device; the id of the task, or null when nothing is
  * missing.
@@ -64,7 +58,7 @@ export function paintMissing({ tasks, painter, settings, turns }: StudioContext,
       const { device } = settings.get();
       const host = await painter.for(JSON.stringify([device, [...new Set(models)].toSorted()]));
       await finished(callTrainer(host, 'paint', { pictures: left, device }, { signal: stop, onProgress: (text, done) => progress(before + done, missing.length, text) }));
-    }, { keeps: true, onWait: (by) => progress(0, missing.length, WAITS[by]) });
+    }, { as: 'painting', keeps: true, onWait: (by) => progress(0, missing.length, WAITS[by]) });
   });
 }
 

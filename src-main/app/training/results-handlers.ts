@@ -21,7 +21,7 @@ import type { StudioContext } from '../studio-context.ts';
 import { callTrainer, finished } from '../trainer/call.ts';
 import { chosenStep } from './chosen.ts';
 import { createCompare } from './compare-handlers.ts';
-import { WAITS } from './paintings.ts';
+import { WAITS } from './device-turns.ts';
 import { addExport, bytesAt, exportEntry, exportsOf, isAdapterJob, workflowOf, type StoredExport } from './run-exports.ts';
 import { checkpointsOf, readRun } from './run-record.ts';
 
@@ -91,7 +91,7 @@ export function createResults(studio: StudioContext, folderOf: (runId: string) =
           await addExport(folder, entry);
         });
         if (!picture) return write(signal, null);
-        const isDone = await turns.between(signal, (stop) => write(stop, settings.get().device), { again: false, onWait: (by) => progress(0, 0, WAITS[by]) });
+        const isDone = await turns.between(signal, (stop) => write(stop, settings.get().device), { as: 'export', again: false, onWait: (by) => progress(0, 0, WAITS[by]) });
         // Who exports wants the file more than the picture, and a training may take all night.
         if (!isDone) await write(signal, null, [say('export.no-picture', 'No picture was painted, because a training began meanwhile.')]);
       });

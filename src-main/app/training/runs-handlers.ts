@@ -62,7 +62,7 @@ export function createRuns(studio: StudioContext, { project, projectIds, selecti
     const onDisk = listRuns(runsFolderOf(project(projectId).folder)).map((run) => stored(projectId, run));
     const seen = new Set(onDisk.map(({ id }) => id));
     const active = queue.active();
-    const others = [...(active?.projectId === projectId ? [active] : []), ...queue.waitingIn(projectId)].filter(({ id }) => !seen.has(id));
+    const others = [...(active?.projectId === projectId ? [active] : []), ...queue.othersIn(projectId)].filter(({ id }) => !seen.has(id));
     return [...others, ...onDisk];
   };
   const find = (runId: string): { run: Run; folder: string; projectId: string } => {
@@ -74,7 +74,7 @@ export function createRuns(studio: StudioContext, { project, projectIds, selecti
   };
   const freeFolder = (projectId: string, name: string): string => {
     const parent = runsFolderOf(project(projectId).folder);
-    const taken = [...(existsSync(parent) ? readdirSync(parent) : []), ...queue.waiting().map(({ id }) => queue.folderOf(id) ?? ''), queue.folderOf(queue.active()?.id ?? '') ?? '']
+    const taken = [...(existsSync(parent) ? readdirSync(parent) : []), ...[...queue.paused(), ...queue.waiting(), queue.active()].map((run) => queue.folderOf(run?.id ?? '') ?? '')]
       .map((one) => Number(/(?:^|[\\/])(\d+)-[^\\/]*$/.exec(one)?.[1] ?? 0));
     return join(parent, `${String(Math.max(0, ...taken) + 1).padStart(3, '0')}-${folderName(name)}`);
   };
@@ -136,7 +136,7 @@ export function createRuns(studio: StudioContext, { project, projectIds, selecti
         return queue.overlay(id) ?? find(id).run;
       },
       'runs.list': ({ projectId }) => ({ runs: (projectId === undefined ? projectIds() : [projectId]).flatMap(runsOf).sort((a, b) => b.created - a.created) }),
-      'runs.queue': () => ({ active: queue.active(), waiting: queue.waiting(), held: queue.held() }),
+      'runs.queue': () => ({ active: queue.active(), paused: queue.paused(), waiting: queue.waiting(), held: queue.held() }),
       'runs.goOn': () => {
         queue.goOn();
         return {};
@@ -157,7 +157,7 @@ export function createRuns(studio: StudioContext, { project, projectIds, selecti
       },
       'runs.pause': command((runId) => queue.pause(runId)),
       'runs.resume': async ({ runId }) => {
-        if (!queue.isActive(runId)) return again(runId);
+        if (!queue.isPaused(runId)) return again(runId);
         await queue.resume(runId);
         return find(runId).run;
       },

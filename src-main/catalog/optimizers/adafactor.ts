@@ -15,10 +15,10 @@ const RELATIVE_STEP = 1e-2;
 const RELATIVE_WARMUP = 1e-6;
 
 const fields = defineFields({
-  learningRate: { kind: 'number', label: 'Learning rate', help: 'Size of a step; with scaling, relative to the values.', why: 'Around 1e-3 with scaling; AdamW’s rates without.', default: 1e-3, min: 0, max: 10, scale: 'log' },
+  learningRate: { kind: 'number', label: 'Learning rate', help: 'Size of a step; with scaling, relative to the values.', why: 'Around 1e-3 with scaling; AdamW’s rates without.', default: 1e-3, min: 0, max: 10, scale: 'log', counts: { 'optimizer.relativeStep': false } },
   scaleParameter: { kind: 'flag', label: 'Scale by the values', help: 'Large values take large steps.', why: 'Off, with a constant rate, for recipes that state an AdamW-like rate.', default: true },
   relativeStep: { kind: 'flag', label: 'Own learning rate', help: 'Falls as 1 / √step by itself; learning rate and schedule are then not used.', why: 'For those who do not want to choose a rate; slow on short runs.', default: false },
-  relativeWarmup: { kind: 'flag', label: 'Own warm-up', help: 'With its own learning rate: begin very small.', why: 'When the first steps with its own rate break the picture.', default: false },
+  relativeWarmup: { kind: 'flag', label: 'Own warm-up', help: 'With its own learning rate: begin very small.', why: 'When the first steps with its own rate break the picture.', default: false, counts: { 'optimizer.relativeStep': true } },
   beta1: { kind: 'number', label: 'Beta 1', help: 'Memory of the mean update. 0 keeps none and saves its memory.', why: '0.9 makes steps steadier, for the memory that Adafactor otherwise saves.', default: 0, min: 0, max: 0.9999 },
   decayExponent: { kind: 'number', label: 'Decay exponent', help: 'Memory of the squared gradient is 1 − step^−exponent.', why: 'Leave it at 0.8; lower forgets sooner.', default: 0.8, min: 0.1, max: 1 },
   clipThreshold: { kind: 'number', label: 'Update clipping', help: 'Largest root mean square of a tensor’s update before the rate.', why: 'Lower when the loss jumps.', default: 1, min: 0.01, max: 100 },

@@ -1,6 +1,7 @@
 // The devices ONNX Runtime can compute on, and the session options each needs.
 import type { InferenceSession } from 'onnxruntime-node';
 import { UserError } from '../../base/errors.ts';
+import type { Device } from '../../contract/devices.ts';
 
 export interface DeviceFacts {
   /** Name of the execution provider. */
@@ -9,7 +10,7 @@ export interface DeviceFacts {
   readonly keepsBuffers: boolean;
 }
 
-export const devices: Readonly<Record<string, DeviceFacts>> = {
+export const devices: Readonly<Record<Exclude<Device, 'auto'>, DeviceFacts>> = {
   cpu: { provider: 'cpu', keepsBuffers: false },
   cuda: { provider: 'cuda', keepsBuffers: false },
   dml: { provider: 'dml', keepsBuffers: false },
@@ -17,7 +18,7 @@ export const devices: Readonly<Record<string, DeviceFacts>> = {
 };
 
 export function deviceFacts(device: string): DeviceFacts {
-  const facts = Object.hasOwn(devices, device) ? devices[device] : undefined;
+  const facts = Object.hasOwn(devices, device) ? devices[device as keyof typeof devices] : undefined;
   if (!facts) throw new UserError('device.unknown', `There is no device "${device}"; use one of auto, ${Object.keys(devices).join(', ')}.`, { device });
   return facts;
 }

@@ -7,7 +7,7 @@ import { namedModel } from '../named-model.ts';
 import { openModel } from '../open-model.ts';
 import { layersInModel, type AdapterFile } from '../read-adapter.ts';
 import type { PlainAdapter } from './plain-layers.ts';
-import { fittingModels } from './published-base.ts';
+import { fittingModels } from './fitting-models.ts';
 
 /**
  * The same adapters, layers spelled as the first one's layout writes them for the model. Models that are not known keep the

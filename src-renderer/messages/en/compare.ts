@@ -12,7 +12,7 @@ export const compare = {
   picture: (step: number, strength: string) => (step === 0 ? 'Base model' : `Step ${step} at strength ${strength}`),
   missing: 'Not painted yet', painting: 'Painting …', paint: 'Paint it', paintAll: (count: number) => `Paint all ${count} that are missing`, allMade: 'All of these are painted: moving the sliders is instant.',
   made: (made: number, all: number) => `${made} of ${all} painted`, onDemand: 'Paint what is missing as soon as the sliders rest', beside: 'Wipe against the base model', difference: 'Difference to the base model',
-  paintLabel: 'Painting', paintWaits: 'Waits for the training', pictures: 'pictures', stopped: 'Painting was stopped; what is done stays.',
+  paintLabel: 'Painting', pictures: 'pictures', stopped: 'Painting was stopped; what is done stays.',
   best: {
     title: 'Checkpoints', probe: 'Loss at fixed noise', saved: 'Step', size: 'Size', use: 'Use for export', mark: (step: number) => `Use for export: step ${step}`, marked: 'Chosen', unmark: (step: number) => `Chosen: step ${step}; press to take it back`, suggested: 'lowest loss',
     text: (step: number) => `Step ${step} has the lowest loss at fixed noise.`, help: 'The lowest loss is a suggestion: eyes decide. Export takes the chosen step, or the last one.', chart: 'Loss at fixed noise of the saved steps',

@@ -3,7 +3,7 @@ const pictures = (count: number): string => `${count} ${count === 1 ? 'picture' 
 
 export const data = {
   title: 'Pictures', find: 'Find in names and captions',
-  shown: (total: number) => `${total} shown`, selected: (count: number) => ` · ${count} selected`,
+  shown: (total: number) => `${total} shown`, selected: (count: number) => `${count} selected`,
   include: 'Include', leaveOut: 'Leave out', clear: 'Clear', editCaptions: 'Edit captions', addFiles: 'Add files', addFolder: 'Add folder',
   addFolderTitle: 'Add a folder of pictures', selectAll: 'Select all',
   undo: (what: string) => `Undo: ${what}`, redo: (what: string) => `Redo: ${what}`, noUndo: 'Nothing to undo', noRedo: 'Nothing to redo',

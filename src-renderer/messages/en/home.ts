@@ -9,6 +9,7 @@ export const home = {
   notSaved: 'Nothing was saved yet.',
   saved: (step: number, total: number) => `Saved at step ${step} of ${total}.`,
   waiting: (count: number) => (count === 1 ? 'One training waits since last time' : `${count} trainings wait since last time`),
+  waitingPaused: (count: number, name: string) => `${count === 1 ? 'One training waits' : `${count} trainings wait`}, because “${name}” is paused`,
   goOn: 'Go on', takeOff: 'Take off the queue',
   projects: 'Projects', recentRuns: 'Recent runs', looking: 'Looking for projects …',
   gone: 'The folder is gone', notTrained: 'Not trained yet',

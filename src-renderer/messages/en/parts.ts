@@ -11,6 +11,7 @@ export const parts = {
   progress: { of: (done: number, total: number, unit: string) => (total > 0 ? `${done} of ${total} ${unit}` : `${done > 0 ? done : ''} ${unit}`), cancel: (what: string) => `Cancel: ${what}` },
   palette: { title: 'Commands', example: 'Type what you want to do', search: 'Search commands', none: (search: string) => `Nothing fits “${search}”.` },
   picker: {
+    kinds: { pictures: 'Pictures', model: 'Checkpoints, and model_index.json of model folders', adapter: 'Adapters', tagger: 'ONNX models', csv: 'Lists of tags', recipe: 'Jobs and settings' },
     lookIn: 'Look in', places: 'Places', up: 'Up', contents: 'Contents', open: (name: string) => `Open ${name}`, pictures: (count: number) => `${count} pictures`, choose: 'Choose', chooseOne: (name: string) => `Choose ${name}`, looking: 'Looking …', nothing: 'Nothing here that fits.', noChoice: 'Nothing chosen', useFolder: 'Use this folder',
   },
   field: {
@@ -27,7 +28,7 @@ export const parts = {
   sheet: { grid: 'In the picture grid: arrow keys move, Space selects, Shift and Space select up to there, X leaves a picture out or takes it in.' },
   toast: { dismiss: 'Dismiss' },
   commands: {
-    window: 'Window', goTo: 'Go to', pictures: 'Pictures', training: 'Training', undo: 'Undo change of pictures', redo: 'Redo change of pictures', scan: 'Look for new pictures', pause: 'Pause training', resume: 'Resume training', stop: 'Stop training', goOn: 'Go on with trainings of last time', theme: (name: string) => `Theme: ${name}`,
+    window: 'Window', goTo: 'Go to', pictures: 'Pictures', training: 'Training', undo: 'Undo change of pictures', redo: 'Redo change of pictures', scan: 'Look for new pictures', pause: 'Pause training', resume: 'Resume training', stop: 'Stop training', goOn: 'Go on with trainings that wait', theme: (name: string) => `Theme: ${name}`,
     newProject: 'New project',
   },
   studio: {

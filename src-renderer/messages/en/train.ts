@@ -37,7 +37,7 @@ export const train = {
     tight: 'More than is free.', tooLarge: 'It does not fit: see the forecast for settings that would.', wrong: (count: number) => (count === 1 ? 'One setting is wrong.' : `${count} settings are wrong.`), issues: 'To correct', show: (setting: string) => `Show ${setting}`, queued: (name: string) => `“${name}” waits in the queue.`,
   },
   queue: {
-    title: 'Queue', behindPaused: (name: string) => `“${name}” is paused: these wait until it goes on and ends, or is stopped.`, earlier: 'Earlier', later: 'Later', remove: 'Remove', move: (name: string, way: string) => `${way}: ${name}`, held: 'Left from last time: these wait until you say so.', goOn: 'Go on', takeOff: 'Take off the queue', place: (at: number, name: string) => `${at}. ${name}`, steps: (step: number, total: number) => `${step} of ${total} steps`,
+    title: 'Queue', behindPaused: (name: string) => `“${name}” is paused, so that the device is free. These wait until you let them go on, or until it goes on and ends.`, paused: (name: string) => `${name} · paused`, resume: (name: string) => `Resume ${name}`, stop: (name: string) => `Stop ${name}`, earlier: 'Earlier', later: 'Later', remove: 'Remove', move: (name: string, way: string) => `${way}: ${name}`, held: 'Left from last time: these wait until you say so.', goOn: 'Let them go on', takeOff: 'Take off the queue', place: (at: number, name: string) => `${at}. ${name}`, steps: (step: number, total: number) => `${step} of ${total} steps`,
   },
   wholeWeights: 'Whole weights',
   course: {
