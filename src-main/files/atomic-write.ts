@@ -14,12 +14,12 @@ let counter = 0;
 /**
  * Writes a file under a temporary name in the same folder, flushes it to the disk and renames it. When anything
  * fails the temporary file is removed and a file that was there before stays as it was. Missing folders are made.
- * `data` is the content, or a function that writes it to the handle.
+ * `data` is the content, or a function that writes it to the handle of the file with the temporary name.
  *
  * Errors: `files.disk-full`, `files.read-only`, `files.not-a-folder`, `files.is-a-folder`, and what `data` throws.
  */
 export async function writeFileAtomic(
-  path: string, data: string | Uint8Array | ((file: FileHandle) => Promise<void>),
+  path: string, data: string | Uint8Array | ((file: FileHandle, temporary: string) => Promise<void>),
 ): Promise<void> {
   try {
     makeFolders(dirname(path));
@@ -29,7 +29,7 @@ export async function writeFileAtomic(
     const { file, temporary } = await openTemporary(target);
     try {
       try {
-        if (typeof data === 'function') await data(file);
+        if (typeof data === 'function') await data(file, temporary);
         else await file.writeFile(data);
         await file.sync();
       } finally {

@@ -43,6 +43,8 @@ export interface CopySettings {
   readonly onProgress?: (done: number, total: number) => void;
   /** Between pieces of work; may throw to stop. */
   readonly pause?: () => Promise<void>;
+  /** Looks at the new file before it gets its name, while the system puts it onto the disk; may throw. */
+  readonly prove?: (path: string) => Promise<void>;
 }
 
 /** Bytes from which on handing memory over is cheaper than copying it. */
@@ -52,10 +54,10 @@ const PLACE = `0x${'0'.repeat(64)}`;
 /**
  * @param tensors those of the source, in the order of their bytes
  * @returns SHA-256 of the data section as it was read again, in lower-case hex
- * Errors: `files.*`, `files.differs` when the disk gives back other bytes than it was given; what `write` and `pause` throw. Nothing is left behind then.
+ * Errors: `files.*`, `files.differs` when the disk gives back other bytes than it was given; what `write`, `pause` and `prove` throw. Nothing is left behind then.
  */
 export async function writeChangedCopy(target: string, source: string, tensors: readonly TensorToCopy[], changed: ReadonlyMap<string, ChangedTensor>, settings: CopySettings): Promise<string> {
-  const { hashKey, onProgress, pause } = settings;
+  const { hashKey, onProgress, pause, prove } = settings;
   const metadata = { ...(settings.metadata instanceof Map ? Object.fromEntries(settings.metadata) : settings.metadata as Record<string, string>) };
   const header = (text: string): Buffer => headerInOrder(
     tensors.map(({ name, dtype, shape }) => ({ name, dtype: changed.get(name)?.dtype ?? dtype, shape })), { ...metadata, [hashKey]: text },
@@ -66,7 +68,7 @@ export async function writeChangedCopy(target: string, source: string, tensors: 
   });
   let hash = '';
   try {
-    await writeFileAtomic(target, async (file) => {
+    await writeFileAtomic(target, async (file, temporary) => {
       const first = header(PLACE);
       await writeAt(file, first, 0);
       const place = ({ offset, length }: TensorToCopy): BytesToRead => ({ file: source, offset, length });
@@ -94,6 +96,8 @@ export async function writeChangedCopy(target: string, source: string, tensors: 
         // The file must not be closed under a thread that writes to it.
         await output.close();
       }
+      const results = await Promise.allSettled([file.sync(), prove?.(temporary)]);
+      for (const result of results) if (result.status === 'rejected') throw result.reason;
     });
   } finally {
     await from.close();

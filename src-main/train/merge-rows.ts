@@ -63,7 +63,7 @@ export class RowMerger {
   /** Error: `safetensors.f16-overflow`. */
   async merge(what: LayerToMerge, stored: StoredRows): Promise<void> {
     const pieces = cut(what, stored);
-    const sums = await this.sumsOf(what, stored, pieces);
+    const sums = pieces.length > 1 ? await this.sumsOf(what, stored, pieces) : null;
     for (const rows of pieces) await stored.output.give(await this.mergeRows(what, stored, rows, sums));
   }
 
@@ -75,7 +75,7 @@ export class RowMerger {
 
   /** What all rows add to; null when they need nothing of each other. */
   private async sumsOf(what: LayerToMerge, { from }: StoredRows, pieces: readonly Rows[]): Promise<HostTensor | null> {
-    const shape = sumsShape(what, pieces[0]!.shape);
+    const shape = sumsShape(what);
     if (shape === null) return null;
     let sums = zeros(shape);
     for (const rows of pieces) {
@@ -101,7 +101,7 @@ export class RowMerger {
 
   /** The merged rows; in f16, with the sum of their squares before rounding. */
   private async compute(what: LayerToMerge, { from }: StoredRows, rows: Rows, sums: HostTensor | null, to: ComputeDType): Promise<{ made: HostData; size?: Float32Array }> {
-    const program = await this.program(what, rows.shape, `rows ${from} ${to}`, (g, weight, leaves) => {
+    const program = await this.program(what, rows.shape, `${sums === null ? 'whole' : 'rows'} ${from} ${to}`, (g, weight, leaves) => {
       const all = sums === null ? [] : [g.input('sums', sums.shape, 'f32')];
       const merged = what.adapter.merge(g, castTo(g, weight, 'f32'), leaves, what.settings, ...all);
       const size = (): Value => g.sumSquares(merged, { axes: merged.shape.map((_, axis) => axis), keep: false });
@@ -158,10 +158,11 @@ function cut({ layer, adapter, settings, values }: LayerToMerge, { base }: Store
   });
 }
 
-function sumsShape({ layer, adapter, settings }: LayerToMerge, shape: Shape): Shape | null {
+/** Shape of what the rows of a weight add to; null when they need nothing of each other. */
+function sumsShape({ layer, adapter, settings }: LayerToMerge): Shape | null {
   const g = createBuilder();
-  const leaves = Object.fromEntries(adapter.parameters({ ...layer, shape }, settings).map((one) => [one.name, g.trainable(one.name, one.shape)]));
-  return adapter.rowSums!(g, g.input('weight', shape, 'f32'), leaves, settings)?.shape ?? null;
+  const leaves = Object.fromEntries(adapter.parameters(layer, settings).map((one) => [one.name, g.trainable(one.name, one.shape)]));
+  return adapter.rowSums!(g, g.input('weight', layer.shape, 'f32'), leaves, settings)?.shape ?? null;
 }
 
 const computed = (stored: FileDType): ComputeDType => (stored === 'f16' ? 'f16' : 'f32');

@@ -212,8 +212,8 @@ async function saveFiles({ baseModel, model }: { readonly baseModel: OpenModel; 
       await writeChangedCopy(unproved, file.path, file.tensors, changedTensors(file, byPath, settings), {
         metadata, hashKey: 'modelspec.hash_sha256',
         ...(settings.onProgress ? { onProgress: settings.onProgress } : {}), ...(settings.pause ? { pause: settings.pause } : {}),
+        prove: (path) => proveTensors(baseModel, file, path, byPath, prover, target),
       });
-      await proveTensors(baseModel, file, unproved, byPath, prover, target);
     }
     for (const { unproved, target } of places) await renameOver(unproved, target);
   } finally {
