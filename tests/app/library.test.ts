@@ -186,7 +186,7 @@ describe('what is found', () => {
     const root = tree(inFolder('models--some--Model-1/snapshots/0123abc/'));
     mkdirSync(join(root, 'loose'));
     writeSparse(join(root, 'models--some--Model-1/snapshots/0123abc/whole.safetensors'), lists.sd15.ldm);
-    expect(Object.values(await list(root)).map(({ name, kind, layout }) => [name, kind, layout])).toEqual([['some/Model-1', 'model', 'folder'], ['whole', 'model', 'single-file']]);
+    expect(Object.values(await list(root)).map(({ name, kind, layout }) => [name, kind, layout])).toEqual([['Model-1', 'model', 'folder'], ['whole', 'model', 'single-file']]);
   });
 
   test('parts that are missing are said, and what does not fit is not usable', async () => {
