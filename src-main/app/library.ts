@@ -63,7 +63,8 @@ export async function listLibrary(folders: readonly string[], options: LibraryOp
     const entry = place.isFolder ? describeFolder(place.path) : describeFile(place.path);
     known.set(place.path, { stamp, entry });
     entries.push(entry);
-    options.onProgress?.(++read, place.path);
+    read++;
+    options.onProgress?.(read, place.path);
     // Reading is synchronous; a window wants its turn.
     await setImmediate();
   }

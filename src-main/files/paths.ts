@@ -1,6 +1,6 @@
 // Where the app keeps its own files, by the customs of each system. ADORA_HOME puts all of it into one folder.
 import { homedir } from 'node:os';
-import { posix, win32 } from 'node:path';
+import { basename, dirname, posix, resolve, win32 } from 'node:path';
 
 export interface AppFolders {
   /** Settings; small and worth backing up. */
@@ -48,4 +48,14 @@ export function appFolders(
     data: join(from('XDG_DATA_HOME', '.local', 'share'), NAME),
     cache: join(from('XDG_CACHE_HOME', '.cache'), NAME),
   };
+}
+
+/**
+ * What a model is called by where it lies: the name of its file or folder. Caches of downloads name the folder of a version by
+ * its hash, and that of the model two levels above: `models--owner--name/snapshots/<hash>`.
+ */
+export function modelName(path: string): string {
+  const versions = dirname(resolve(path));
+  const cached = basename(versions) === 'snapshots' ? /^models--(?:.+--)?(.+)$/.exec(basename(dirname(versions))) : null;
+  return cached?.[1] ?? basename(path).replace(/\.(safetensors|sft)$/i, '');
 }

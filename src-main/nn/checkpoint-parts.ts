@@ -1,6 +1,7 @@
 // The parts of a latent diffusion model inside one file, by the prefixes that programs give them.
 import { UserError } from '../base/errors.ts';
-import { clipNaming, clipParameters } from './clip-keys.ts';
+import { clipNaming, clipParameters, isUnusedText } from './clip-keys.ts';
+import type { RawConfig } from './config.ts';
 import { ldmUnetParameters } from './ldm-unet-keys.ts';
 import { vaeParameters } from './ldm-vae-keys.ts';
 import { placed, takeParameter, typesOf, type Parameters, type TensorTypes } from './tensor-layout.ts';
@@ -46,10 +47,16 @@ function unetParameters(tensors: TensorTypes, prefix: string): Parameters | null
   return new Map(own.map(([name, { shape }]) => [name.slice(prefix.length), placed(name, shape)]));
 }
 
-/** Parameters of a part's file in a folder of the diffusers layout; those of text encoders may lack the first part of their keys. */
-export function folderParameters(tensors: TensorTypes): Parameters {
-  if (clipNaming(tensors, '') === 'transformers' && !tensors.has('text_model.embeddings.token_embedding.weight')) return clipParameters(tensors, '');
-  return new Map([...tensors].map(([key, { shape }]) => [key, placed(key, shape)]));
+/**
+ * Parameters of a part's file in a folder of the diffusers layout. Those of text encoders may lack the first part of their keys,
+ * and may be more than the configuration uses.
+ */
+export function folderParameters(component: string, config: RawConfig, tensors: TensorTypes): Parameters {
+  const lacksStart = clipNaming(tensors, '') === 'transformers' && !tensors.has('text_model.embeddings.token_embedding.weight');
+  const all = lacksStart ? clipParameters(tensors, '') : new Map([...tensors].map(([key, { shape }]) => [key, placed(key, shape)]));
+  if (!component.startsWith('text_encoder')) return all;
+  const isUnused = isUnusedText(config);
+  return new Map([...all].filter(([key]) => !isUnused(key)));
 }
 
 const DIFFUSERS = /^(conv_in|conv_out|conv_norm_out|time_embedding|add_embedding|down_blocks|mid_block|up_blocks)\./;

@@ -8,6 +8,7 @@ import type { Program } from '../catalog/define/format.ts';
 import { levelNames, type Sampler } from '../catalog/define/sampler.ts';
 import { samplers } from '../catalog/samplers/index.ts';
 import { writeFileAtomic } from '../files/atomic-write.ts';
+import { modelName } from '../files/paths.ts';
 import type { BaseFiles } from './model-file.ts';
 import type { OpenModel } from './open-model.ts';
 import type { PaintedWith, PictureSettings } from './picture.ts';
@@ -52,7 +53,7 @@ export async function writeBeside(path: string, programs: readonly Program[], { 
 /** What a picture's text tells of it. @param adapter name of the file for A1111; null for a model that is used by itself */
 export function usedFor({ base, clipSkip, noise: { noise } }: PictureElsewhere, adapter: string | null): PaintedWith {
   return {
-    model: lastOf(base.model).replace(ENDING, ''), ...(adapter === null ? {} : { adapter }), ...(base.vae === undefined ? {} : { vae: lastOf(base.vae) }),
+    model: modelName(base.model), ...(adapter === null ? {} : { adapter }), ...(base.vae === undefined ? {} : { vae: lastOf(base.vae) }),
     ...(clipSkip === null ? {} : { clipSkip }), zeroTerminalSnr: noise.zeroTerminalSnr,
   };
 }

@@ -11,6 +11,7 @@ import { detectModel } from '../catalog/families/index.ts';
 import { formats } from '../catalog/formats/index.ts';
 import { axisOfJob } from '../catalog/programs.ts';
 import { EXPORT } from '../contract/export-kinds.ts';
+import { modelName } from '../files/paths.ts';
 import type { Job } from '../contract/job.ts';
 import { withPlaces } from '../contract/recipe.ts';
 import { DOWN, MAGNITUDE } from '../nn/low-rank.ts';
@@ -188,7 +189,7 @@ export async function baseFacts(root: string, model: Model, { stored }: OpenMode
     if (found) hashes.set(component, await hashOfFiles(found.file.files.map(({ path }) => path)));
   }
   return {
-    name: basename(root).replace(/\.safetensors$/, ''), ...model.knownAs, prediction: ifThere(() => model.noise.prediction), side: ifThere(() => model.nativeSide),
+    name: modelName(root), ...model.knownAs, prediction: ifThere(() => model.noise.prediction), side: ifThere(() => model.nativeSide),
     hashes, fileHash: isFile ? await hashOfFiles([root]) : null,
   };
 }

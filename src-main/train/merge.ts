@@ -5,6 +5,7 @@ import { disposeAll } from '../base/dispose.ts';
 import { UserError } from '../base/errors.ts';
 import type { Model } from '../catalog/define/family.ts';
 import { makeFolder, renameOver } from '../files/atomic-write.ts';
+import { modelName } from '../files/paths.ts';
 import { encodeTensor } from '../files/convert.ts';
 import { openSafetensors } from '../files/safetensors.ts';
 import { writeChangedCopy, type ChangedTensor } from '../files/safetensors-copy.ts';
@@ -153,7 +154,7 @@ export async function saveMerged(base: { readonly baseModel: OpenModel; readonly
 }
 
 const mergedTexts = (root: string, { title, texts }: MergeSettings): Record<string, string> =>
-  ({ 'modelspec.merged_from': basename(root).replace(/\.safetensors$/, ''), 'adora.merged': title, ...texts });
+  ({ 'modelspec.merged_from': modelName(root), 'adora.merged': title, ...texts });
 
 async function saveFolder({ baseModel }: { readonly baseModel: OpenModel }, weights: readonly MergeWeight[], settings: MergeSettings, prover: MergeProver): Promise<string> {
   const { target, dtype, onProgress, pause } = settings;

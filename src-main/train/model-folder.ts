@@ -24,7 +24,7 @@ export function openModelFolder({ model: root, vae, textEncoders = [] }: BaseFil
     const replaced = (entry.name === 'vae' && vae !== undefined) || (entry.name.startsWith('text_encoder') && textEncoders.length > 0);
     const file = !hasWeights(entry.name) || replaced ? null : openIfPresent(folder, isRandom);
     if (file) refuseQuantised(file);
-    components.set(entry.name, { config, file, parameters: file ? folderParameters(file.tensors) : new Map() });
+    components.set(entry.name, { config, file, parameters: file ? folderParameters(entry.name, config, file.tensors) : new Map() });
   }
   if (components.size === 0) throw notAModel(root);
   if (vae !== undefined) replace(components, 'vae', openVae(vae));

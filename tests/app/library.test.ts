@@ -1,5 +1,5 @@
 // The library: what lies in folders of other programs, from headers; one bad file stops nothing; files are read once.
-import { cpSync, mkdirSync, rmSync, statSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readdirSync, rmSync, statSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { libraryCommand } from '../../src-main/app/library-command.ts';
@@ -186,7 +186,7 @@ describe('what is found', () => {
     const root = tree(inFolder('models--some--Model-1/snapshots/0123abc/'));
     mkdirSync(join(root, 'loose'));
     writeSparse(join(root, 'models--some--Model-1/snapshots/0123abc/whole.safetensors'), lists.sd15.ldm);
-    expect(Object.values(await list(root)).map(({ name, kind, layout }) => [name, kind, layout])).toEqual([['some/Model-1', 'model', 'folder'], ['whole', 'model', 'single-file']]);
+    expect(Object.values(await list(root)).map(({ name, kind, layout }) => [name, kind, layout])).toEqual([['Model-1', 'model', 'folder'], ['whole', 'model', 'single-file']]);
   });
 
   test('parts that are missing are said, and what does not fit is not usable', async () => {
@@ -262,6 +262,20 @@ describe('what is known of files', () => {
     utimesSync(path, 1001, 1001);
     expect((await again())['a.safetensors']!.isUsable).toBe(false);
     expect(read).toEqual(['a.safetensors']);
+  });
+
+  test('of a folder is read anew when a file in one of its parts changes, even in place', async () => {
+    const root = tree(inFolder('m/'));
+    // Some disks settle the times of files that were just written only later.
+    for (const name of readdirSync(root, { recursive: true, encoding: 'utf8' })) utimesSync(join(root, name), 1000, 1000);
+    const cache = temporaryFolder();
+    expect((await list(root, cache))['m']).toMatchObject({ dtype: 'F16', prediction: 'epsilon' });
+    const read: string[] = [];
+    await list(root, cache, (_, path) => read.push(path));
+    expect(read).toEqual([]);
+    writeSparse(join(root, 'm/unet/diffusion_pytorch_model.safetensors'), lists.sd15.diffusers['unet']!, 'F32');
+    writeFileSync(join(root, 'm/scheduler/scheduler_config.json'), JSON.stringify({ ...lists.sd15.configs['scheduler'], prediction_type: 'v_prediction' }));
+    expect((await list(root, cache))['m']).toMatchObject({ dtype: 'F32, F16', prediction: 'v' });
   });
 
   test('is read anew when the cache is damaged', async () => {

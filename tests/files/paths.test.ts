@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { appFolders } from '../../src-main/files/paths.ts';
+import { appFolders, modelName } from '../../src-main/files/paths.ts';
 
 describe('appFolders', () => {
   it('follows XDG on Linux', () => {
@@ -36,3 +36,8 @@ describe('appFolders', () => {
     expect(appFolders({ env: { ADORA_HOME: 'here' } }).data).not.toMatch(/^here/);
   });
 });
+
+it.each([
+  ['/m/illustrious.safetensors', 'illustrious'], ['v1.5.SFT', 'v1.5'], ['/m/sdxl-base', 'sdxl-base'], ['/m/sdxl-base/', 'sdxl-base'],
+  ['/hub/models--some--Model-1/snapshots/0a1b', 'Model-1'], ['/hub/models--gpt2/snapshots/0a1b', 'gpt2'], ['/hub/models--a--b--c/snapshots/0a1b', 'c'], ['/snapshots/0a1b', '0a1b'],
+])('a model at %s is called %s', (path, name) => expect(modelName(path)).toBe(name));

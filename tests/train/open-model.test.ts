@@ -86,6 +86,17 @@ describe('a folder as it is downloaded', () => {
     expect([...openModel(root).stored.keys()]).toEqual([...openModel(place.model).stored.keys()]);
   });
 
+  test('may have more of a text encoder than is used', async () => {
+    const root = copy();
+    const file = join(root, 'text_encoder', 'model.safetensors');
+    const source = openSafetensors(file);
+    const own = [...source.tensors].map(([name, { shape }]) => ({ name, dtype: 'f32' as const, shape, data: source.readF32(name) }));
+    await writeSafetensors(file, [...own, { name: 'text_projection.weight', dtype: 'f32', shape: [2, 2], data: new Float32Array(4) }, { name: 'text_model.embeddings.position_ids', dtype: 'i64', shape: [1, 1], data: new BigInt64Array(1) }]);
+    expect(detectModel(openModel(root).files).textEncoders).toHaveLength(1);
+    await writeSafetensors(file, [...own, { name: 'text_model.surprise', dtype: 'f32', shape: [2], data: new Float32Array(2) }]);
+    expect(refusal('model.parameters', () => detectModel(openModel(root).files)).message).toContain('text_model.surprise');
+  });
+
   test('may have configurations with the mark of an encoding', () => {
     const root = copy();
     const file = join(root, 'unet', 'config.json');

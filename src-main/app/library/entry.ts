@@ -1,6 +1,6 @@
 // What one file or model folder of the library is, from headers alone.
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
-import { basename, dirname, extname, join } from 'node:path';
+import { basename, extname, join } from 'node:path';
 
 import { UserError } from '../../base/errors.ts';
 import { adapterHeader, axisOfHeader, familyOfHeader, isDora, isOfRun, rankOfHeader } from '../../catalog/adapter-header.ts';
@@ -9,6 +9,7 @@ import type { DoraAxis } from '../../catalog/define/format.ts';
 import { otherFamily } from '../../catalog/define/other-families.ts';
 import { hasWeights, summariseCheckpoint, summariseFolder, type FolderPart } from '../../catalog/families/index.ts';
 import { say, type Text } from '../../contract/text.ts';
+import { modelName } from '../../files/paths.ts';
 import { openSafetensors } from '../../files/safetensors.ts';
 import { shown } from '../../files/safetensors-header.ts';
 import { openWeights } from '../../files/sharded.ts';
@@ -72,7 +73,7 @@ export function describeFile(path: string): LibraryEntry {
 
 /** A folder in the diffusers layout. */
 export function describeFolder(path: string): LibraryEntry {
-  const blank = { path, name: nameOfFolder(path), layout: 'folder' as const, bytes: 0, family: null, dtype: '', prediction: null, zeroTerminalSnr: false, lacks: [], adapter: null };
+  const blank = { path, name: modelName(path), layout: 'folder' as const, bytes: 0, family: null, dtype: '', prediction: null, zeroTerminalSnr: false, lacks: [], adapter: null };
   return guarded(blank, () => {
     const parts = readdirSync(path).flatMap((name): FolderPart & { file: WeightFile | null } | [] => {
       const where = ['config.json', 'scheduler_config.json'].map((file) => join(path, name, file)).find((file) => existsSync(file));
@@ -89,13 +90,6 @@ export function describeFolder(path: string): LibraryEntry {
       };
     });
   });
-}
-
-/** Caches of downloads name the folder of a version by its hash, and that of the model two levels above. */
-function nameOfFolder(path: string): string {
-  const versions = dirname(path);
-  const model = /^models--(.+)$/.exec(basename(dirname(versions)))?.[1];
-  return basename(versions) === 'snapshots' && model !== undefined ? model.replaceAll('--', '/') : basename(path);
 }
 
 type Blank = Omit<LibraryEntry, 'kind' | 'isUsable' | 'reason' | 'why'>;

@@ -2,7 +2,7 @@
 
 import { createHash } from 'node:crypto';
 import { existsSync, statSync } from 'node:fs';
-import { basename, join, resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 
 import { UserError } from '../../base/errors.ts';
 import { publishedName } from '../../catalog/adapter-header.ts';
@@ -12,6 +12,7 @@ import { defaultSampler } from '../../contract/job.ts';
 import type { Fact } from '../../contract/text.ts';
 import type { ModelFacts, PaintRequest } from '../../contract/trainer.ts';
 import { writeFileAtomic } from '../../files/atomic-write.ts';
+import { modelName } from '../../files/paths.ts';
 import { describeFile, describeFolder, type LibraryEntry } from '../library/entry.ts';
 import { findPlaces } from '../library/places.ts';
 import { listLibrary, usualFolders } from '../library.ts';
@@ -69,7 +70,7 @@ export function createModels(studio: StudioContext, exportFolders: () => readonl
   };
   return {
     starter,
-    nameOf: (path) => basename(path).replace(/\.safetensors$/, ''),
+    nameOf: modelName,
     factsOf: (path, onKnown) => {
       if (!existsSync(path)) return null;
       const key = stampOf(path);

@@ -96,7 +96,8 @@ export interface FolderPart {
 export function summariseFolder(parts: readonly FolderPart[]): ModelSummary {
   return summariseModel(new Map(parts.map(({ name, config, where, file }) => {
     if (file) refuseQuantised(file);
-    return [name, componentOf(jsonObject(config, `"${where}"`), file && barePart(file, folderParameters(file.tensors)))] as const;
+    const known = jsonObject(config, `"${where}"`);
+    return [name, componentOf(known, file && barePart(file, folderParameters(name, known, file.tensors)))] as const;
   })));
 }
 
