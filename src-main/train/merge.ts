@@ -4,7 +4,7 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { disposeAll } from '../base/dispose.ts';
 import { UserError } from '../base/errors.ts';
 import type { Model } from '../catalog/define/family.ts';
-import { makeFolder, renameOver } from '../files/atomic-write.ts';
+import { makeFolder, renameOver, writeFileAtomic } from '../files/atomic-write.ts';
 import { modelName } from '../files/paths.ts';
 import { encodeTensor } from '../files/convert.ts';
 import { openSafetensors } from '../files/safetensors.ts';
@@ -149,7 +149,7 @@ export async function saveMerged(base: { readonly baseModel: OpenModel; readonly
   const prover = new MergeProver(weights, { ...(settings.onProved ? { onProgress: settings.onProved } : {}), ...(settings.pause ? { pause: settings.pause } : {}) });
   const isFile = base.baseModel.isFile;
   const written = isFile ? await saveFiles(base, weights, settings, prover) : new Map<string, string>();
-  const path = isFile ? `${settings.target}.safetensors` : await saveFolder(base, weights, settings, prover);
+  const path = isFile ? written.get(resolve(base.baseModel.root))! : await saveFolder(base, weights, settings, prover);
   return { path, changed: weights.length, proof: prover.result(), elsewhere: isFile ? partsElsewhere(base.baseModel, weights) : [], written };
 }
 
@@ -197,13 +197,15 @@ function asParameters({ file, parameters }: StoredComponent): Pick<WeightFile, '
 /** The base in one file, and each file beside it in which something changes. Gives what was written by the file it was made from. */
 async function saveFiles({ baseModel, model }: { readonly baseModel: OpenModel; readonly model: Model }, weights: readonly MergeWeight[], settings: MergeSettings, prover: MergeProver): Promise<Map<string, string>> {
   const byPath = new Map(weights.map((weight) => [weight.path, weight]));
-  const stored = storedFiles(baseModel.stored).filter(({ tensors }) => tensors.some(({ parameters }) => parameters.some(({ path }) => byPath.has(path))));
   const main = resolve(baseModel.root);
+  const index = [...baseModel.stored.values()].find(({ file }) => file.files.length > 0 && file.files[0] !== file && resolve(file.path) === main)?.file;
+  const shards = new Set(index?.files.map(({ path }) => resolve(path)));
+  const stored = storedFiles(baseModel.stored).filter(({ path: file, tensors }) => shards.has(resolve(file)) || tensors.some(({ parameters }) => parameters.some(({ path }) => byPath.has(path))));
   const folder = dirname(resolve(settings.target));
   await makeFolder(folder);
   checkSpace(stored.flatMap(({ tensors }) => tensors).reduce((sum, { length }) => sum + length, 0), folder);
   const places = stored.map((file) => {
-    const target = stored.length === 1 || resolve(file.path) === main ? `${settings.target}.safetensors` : `${settings.target}-${basename(file.path)}`;
+    const target = resolve(file.path) === main || (stored.length === 1 && !index) ? `${settings.target}.safetensors` : `${settings.target}-${basename(file.path)}`;
     if (resolve(target) === resolve(file.path)) throw new UserError('result.not-ours', `"${file.path}" is the base model itself: choose another folder with --out.`, { path: file.path });
     return { file, target, unproved: unprovedPath(target) };
   });
@@ -217,10 +219,20 @@ async function saveFiles({ baseModel, model }: { readonly baseModel: OpenModel; 
       });
     }
     for (const { unproved, target } of places) await renameOver(unproved, target);
+    if (index) await writeIndex(`${settings.target}.safetensors.index.json`, places.filter(({ file }) => shards.has(resolve(file.path))));
   } finally {
     for (const { unproved } of places) await rm(unproved, { force: true });
   }
-  return new Map(places.map(({ file, target }) => [resolve(file.path), target]));
+  const written = new Map(places.map(({ file, target }) => [resolve(file.path), target]));
+  if (!written.has(main)) written.set(main, index ? `${settings.target}.safetensors.index.json` : `${settings.target}.safetensors`);
+  return written;
+}
+
+/** The index of a base that is one, for its shards as they were written: after them, so that it never names what is not there. */
+async function writeIndex(path: string, shards: readonly { readonly file: StoredFile; readonly target: string }[]): Promise<void> {
+  const files = shards.flatMap(({ file: { tensors }, target }) => tensors.map(({ name }) => [name, basename(target)] as const));
+  const size = shards.reduce((sum, { target }) => sum + [...openSafetensors(target).tensors.values()].reduce((all, { begin, end }) => all + end - begin, 0), 0);
+  await writeFileAtomic(path, `${JSON.stringify({ metadata: { total_size: size }, weight_map: Object.fromEntries(files) }, null, 1)}\n`);
 }
 
 async function proveTensors({ stored }: OpenModel, base: StoredFile, path: string, weights: ReadonlyMap<string, MergeWeight>, prover: MergeProver, target: string): Promise<void> {

@@ -1,9 +1,10 @@
 // The proof of a merged model sees what is wrong with it, in every layout of the base, and then nothing is left.
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { encodeTensor } from '../../src-main/files/convert.ts';
 import { openSafetensors } from '../../src-main/files/safetensors.ts';
+import { openWeights } from '../../src-main/files/sharded.ts';
 import { writeSafetensors, type TensorToWrite } from '../../src-main/files/safetensors-write.ts';
 import { exportCommand, type ExportRequest } from '../../src-main/train/export-command.ts';
 import type { ExportSource } from '../../src-main/train/export-source.ts';
@@ -61,6 +62,24 @@ describe.each(Object.entries(bases))('merged into a %s checkpoint', (_, base) =>
     expect(readFileSync(`${target}.safetensors`)).toEqual(before);
     expect(readdirSync(join(target, '..'))).toEqual(['merged.safetensors']);
   });
+});
+
+test('a base that is named by the index of its shards becomes shards with an index, in which the same weights lie', async () => {
+  const folder = temporaryFolder();
+  const whole = openSafetensors(bases.sd15);
+  const names = [...whole.tensors.keys()];
+  const shardOf = (name: string): string => `model-0000${names.indexOf(name) < names.length / 3 ? 1 : 2}-of-00002.safetensors`;
+  for (const shard of new Set(names.map(shardOf))) {
+    await writeSafetensors(join(folder, shard), names.filter((name) => shardOf(name) === shard).map((name): TensorToWrite => ({ name, ...whole.tensors.get(name)!, data: whole.read(name).bytes })), whole.metadata);
+  }
+  const index = join(folder, 'model.safetensors.index.json');
+  writeFileSync(index, JSON.stringify({ weight_map: Object.fromEntries(names.map((name) => [name, shardOf(name)])) }));
+  const [one, many] = [await merged(sourceAt(bases.sd15, { axis: 'input' }), 'stored'), await merged(sourceAt(index, { axis: 'input' }), 'stored')];
+  expect(many.path).toBe(`${many.target}.safetensors.index.json`);
+  expect(readdirSync(join(many.path, '..')).sort()).toEqual(['merged-model-00001-of-00002.safetensors', 'merged-model-00002-of-00002.safetensors', 'merged.safetensors.index.json']);
+  const [single, sharded] = [openSafetensors(one.path), openWeights(many.path)];
+  expect([...sharded.tensors.keys()].sort()).toEqual([...names].sort());
+  for (const name of names) expect(sharded.read(name).bytes).toEqual(single.read(name).bytes);
 });
 
 test('one wrong weight among many, wherever it is, is found in a small model', async () => {
