@@ -26,19 +26,19 @@ export interface PictureElsewhere {
 }
 
 export interface WrittenBeside extends Pick<BesideFacts, 'title' | 'trigger' | 'note' | 'base'> {
-  readonly picture: PictureElsewhere;
-  /** What is loaded: the base of an adapter, or the merged model. */
-  readonly loads: ModelFileNames;
+  /** With what is loaded: the base of an adapter, or the merged model. */
+  readonly picture: PictureElsewhere | null;
+  readonly loaded: Pick<OpenModel, 'stored'>;
+  readonly denoiser: string;
   /** Whether `path` is an adapter. */
   readonly isAdapter: boolean;
 }
 
 /** @param path of the file or folder that they stand beside. Gives the files written. */
-export async function writeBeside(path: string, programs: readonly Program[], { picture, isAdapter, ...facts }: WrittenBeside): Promise<string[]> {
-  const { noise: { noise, prediction }, clipSkip } = picture;
+export async function writeBeside(path: string, programs: readonly Program[], { picture, loaded, denoiser, isAdapter, ...facts }: WrittenBeside): Promise<string[]> {
   const told: BesideFacts = {
-    ...facts, adapter: isAdapter ? basename(path) : null, stem: basename(path).replace(ENDING, ''), clipSkip,
-    noise: { prediction, zeroTerminalSnr: noise.zeroTerminalSnr }, picture: recipeOf(picture),
+    ...facts, adapter: isAdapter ? basename(path) : null, stem: basename(path).replace(ENDING, ''),
+    picture: picture && recipeOf(picture, fileNames(picture.base, loaded, denoiser)),
   };
   const wanted = new Map(programs.flatMap((program) => consumers[program].beside?.(told) ?? []).map(({ ending, text }) => [ending, text]));
   const files: string[] = [];
@@ -59,7 +59,7 @@ export function usedFor({ base, clipSkip, noise: { noise } }: PictureElsewhere, 
 }
 
 /** A base model's files by name: other programs look for them in folders of their own. */
-export function fileNames({ model, vae, textEncoders = [] }: BaseFiles, { stored }: Pick<OpenModel, 'stored'>, denoiser: string): ModelFileNames {
+function fileNames({ model, vae, textEncoders = [] }: BaseFiles, { stored }: Pick<OpenModel, 'stored'>, denoiser: string): ModelFileNames {
   const isFolder = statSync(model).isDirectory();
   const others = [...stored].filter(([component]) => component !== denoiser);
   const hasOthers = others.some(([, { file }]) => file.files.some(({ path }) => path === model));
@@ -69,7 +69,7 @@ export function fileNames({ model, vae, textEncoders = [] }: BaseFiles, { stored
   };
 }
 
-function recipeOf({ settings: { sampler, ...rest }, noise: { noise } }: PictureElsewhere): PictureRecipe {
+function recipeOf({ settings: { sampler, ...rest }, noise: { noise, prediction }, clipSkip }: PictureElsewhere, loads: ModelFileNames): PictureRecipe {
   const { node, levels } = (samplers as Readonly<Record<string, Sampler>>)[sampler]!.elsewhere;
-  return { ...rest, sampler: node, scheduler: levelNames(levels, noise).node };
+  return { ...rest, sampler: node, scheduler: levelNames(levels, noise).node, clipSkip, noise: { prediction, zeroTerminalSnr: noise.zeroTerminalSnr }, loads };
 }

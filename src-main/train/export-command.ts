@@ -18,7 +18,7 @@ import { exportDifferences, layoutOfDifferences, type DifferencesToWrite } from 
 import { approximate, type Approximation } from './export-lora.ts';
 import type { ProgramProof } from './export-proof.ts';
 import { exportMerged } from './export-merged.ts';
-import { isSmall, type Painting } from './export-picture.ts';
+import { canPaint, isSmall, type Painting } from './export-picture.ts';
 import { exportAdapter, type AdapterExport, type ExportOutcome } from './export-run.ts';
 import { runStem, sourceOfFile, sourceOfRun, type ExportSource } from './export-source.ts';
 import type { FileDType } from './export-values.ts';
@@ -78,8 +78,8 @@ interface Task {
   readonly shouldStop: () => boolean;
   /** For messages: `Step 20` or the file. */
   readonly what: string;
-  /** What other programs are told to paint. */
-  readonly picture: PictureElsewhere;
+  /** What other programs are told to paint; null for a base that lacks what that takes. */
+  readonly picture: PictureElsewhere | null;
   /** Where it is painted here as well; null paints nothing. */
   readonly painting: Painting | null;
 }
@@ -110,7 +110,7 @@ export async function exportCommand(request: ExportRequest, { onEvent, shouldSto
 }
 
 async function paintingOf({ request: { sample, device = 'cpu' }, shouldStop }: Pick<Task, 'request' | 'shouldStop'>, { baseModel, model }: Pick<OpenRun, 'baseModel' | 'model'>): Promise<Painting | null> {
-  if (!(sample ?? isSmall(baseModel, model.denoiserComponent))) return null;
+  if (!(sample ?? (isSmall(baseModel, model.denoiserComponent) && canPaint(baseModel)))) return null;
   return { ...await chooseRuntime({ train: { device: device as 'cpu', dtype: 'auto' } }), shouldStop };
 }
 
@@ -142,6 +142,7 @@ function checkRequest({ rank, energy, base, run }: ExportRequest, kind: ExportKi
     throw new UserError('export.rank', '--rank and --energy belong to --as lora: add it, or leave them out.', { rank, energy });
   }
   if (energy !== undefined && !(energy > 0 && energy <= 1)) throw new UserError('export.rank', `--energy is a share between 0 and 1, such as 0.99, not ${energy}.`, { energy });
+  if (!existsSync(run) && run.endsWith('.safetensors')) throw new UserError('export.missing', `There is no file "${run}": name an adapter file, or the folder of a run.`, { file: run });
   const isFile = existsSync(run) && statSync(run).isFile();
   if (isFile && base === undefined) throw new UserError('export.base', `"${run}" is an adapter file: name the base model that it was trained on with --base.`, { file: run });
 }
@@ -165,14 +166,18 @@ async function exportFile(shared: Omit<Task, 'target' | 'folder' | 'dtype' | 'wh
   const source = sourceOfFile(request.run, request.base!, request.axis);
   const folder = request.out ? resolve(request.out) : join(resolve(request.run), '..', `${source.stem}-exports`);
   await makeFolder(folder);
-  const { model } = source;
-  const side = model.nativeSide;
-  const job = { base: { model: request.base!, prediction: 'auto' }, noise: { schedule: 'auto', zeroTerminalSnr: false, minTimestep: 0 } } as const;
-  const settings = { prompt: source.trigger, negative: '', seed: 0, sampler: defaultSampler, steps: 20, guidance: 7, width: side, height: side };
   return exportSource(source, null, {
     ...shared, folder, target: request.for ?? 'all', dtype: request.dtype ?? 'f16', what: basename(request.run),
-    picture: { settings, noise: noiseOf(job, model), clipSkip: null, base: job.base }, painting: await paintingOf(shared, source),
+    picture: request.sample || canPaint(source.baseModel) ? pictureOfFile(source, request.base!) : null, painting: await paintingOf(shared, source),
   });
+}
+
+/** Errors: `model.missing-part`. */
+function pictureOfFile({ model, trigger }: ReturnType<typeof sourceOfFile>, base: string): PictureElsewhere {
+  const job = { base: { model: base, prediction: 'auto' }, noise: { schedule: 'auto', zeroTerminalSnr: false, minTimestep: 0 } } as const;
+  const side = model.nativeSide;
+  const settings = { prompt: trigger, negative: '', seed: 0, sampler: defaultSampler, steps: 20, guidance: 7, width: side, height: side };
+  return { settings, noise: noiseOf(job, model), clipSkip: null, base: job.base };
 }
 
 function exportSource(source: ExportSource, step: number | null, task: Task): Promise<ExportResult> {

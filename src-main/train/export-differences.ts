@@ -9,7 +9,7 @@ import type { TrainEventBody } from '../contract/events.ts';
 import { EXPORT } from '../contract/export-kinds.ts';
 import type { Consumer } from '../contract/job.ts';
 import { renameOver, writeFileAtomic } from '../files/atomic-write.ts';
-import { fileNames, writeBeside, type PictureElsewhere } from './export-beside.ts';
+import { writeBeside, type PictureElsewhere } from './export-beside.ts';
 import { list, webuiNameOf } from './export-choice.ts';
 import { writeDifferences, type Difference } from './export-diff.ts';
 import { paintDifferences, picturesOf, pictureVerdict, type PaintedPair, type Painting } from './export-picture.ts';
@@ -30,7 +30,7 @@ export interface DifferencesExport {
   readonly for: Consumer;
   readonly folder: string;
   readonly dtype: FileDType;
-  readonly picture: PictureElsewhere;
+  readonly picture: PictureElsewhere | null;
   readonly painting: Painting | null;
 }
 
@@ -51,7 +51,7 @@ export function layoutOfDifferences(target: Consumer): AdapterFormat {
 
 /** Events: `phase`, `verdict`, `warning`. Errors: `export.unread-difference`, those of writing and painting. */
 export async function exportDifferences(base: Pick<OpenRun, 'baseModel' | 'model'>, { differences, named, facts, stem }: DifferencesToWrite, settings: DifferencesExport, emit: (event: TrainEventBody) => void): Promise<WrittenDifferences> {
-  const { folder, dtype, painting } = settings;
+  const { folder, dtype, picture, painting } = settings;
   const format = layoutOfDifferences(settings.for);
   const programs = readersOf(differences, named, settings.for, emit);
   const path = adapterFile(folder, stem, EXPORT.differences);
@@ -69,12 +69,12 @@ export async function exportDifferences(base: Pick<OpenRun, 'baseModel' | 'model
       emit(verdict);
       return { path: null, overall, worst, pictures: null };
     }
-    const pictures = painting && await paintDifferences(base, differences, unproved, path, { ...settings.picture, painting, webuiName: webuiNameOf(path, format, null) }, emit);
+    const pictures = painting && picture && await paintDifferences(base, differences, unproved, path, { ...picture, painting, webuiName: webuiNameOf(path, format, null) }, emit);
     await renameOver(unproved, path);
     await writeFileAtomic(`${path}.proof.json`, `${JSON.stringify({ file: basename(path), text, ok, overall, worst, dtype, programs, pictures: picturesOf(pictures) }, null, 1)}\n`);
     await writeBeside(path, programs, {
-      title: facts.title, trigger: facts.trigger, note: '', base: facts.base, picture: settings.picture, isAdapter: true,
-      loads: fileNames(settings.picture.base, base.baseModel, base.model.denoiserComponent),
+      title: facts.title, trigger: facts.trigger, note: '', base: facts.base, picture, isAdapter: true,
+      loaded: base.baseModel, denoiser: base.model.denoiserComponent,
     });
     emit(verdict);
     if (pictures) emit(pictureVerdict(path, pictures));

@@ -42,6 +42,10 @@ export function isSmall({ files }: Pick<OpenModel, 'files'>, denoiser: string): 
   return [...(files.get(denoiser)?.tensors.values() ?? [])].reduce((sum, { shape }) => sum + sizeOf(shape), 0) <= SMALL;
 }
 
+/** Whether all parts that a picture takes are at hand: a UNet by itself has names and layers, and paints nothing. */
+export const canPaint = ({ stored, files }: Pick<OpenModel, 'stored' | 'files'>): boolean =>
+  stored.has('vae') && stored.has('text_encoder') && [...files.keys()].every((component) => !component.startsWith('text_encoder') || stored.has(component));
+
 /** @param file the file as it is written; pictures get names beside `path`. Errors: those of painting. */
 export async function paintBoth(source: ExportSource, file: string, path: string, picture: PictureOfExport, emit: (event: TrainEventBody) => void): Promise<PaintedPair> {
   const { model, baseModel, named } = source;

@@ -10,7 +10,7 @@ import { renameOver, writeFileAtomic } from '../files/atomic-write.ts';
 import { refuseSources } from '../files/keep-sources.ts';
 import type { DeviceTensor } from '../runtime/runtime.ts';
 import { list, noteFor, problemWithNames, webuiNameOf } from './export-choice.ts';
-import { fileNames, writeBeside, type PictureElsewhere } from './export-beside.ts';
+import { writeBeside, type PictureElsewhere } from './export-beside.ts';
 import { proveFile, type FileProof, type ProofSettings } from './export-proof.ts';
 import { sourceOfRun, type ExportSource } from './export-source.ts';
 import { exportMerged } from './export-merged.ts';
@@ -71,8 +71,8 @@ export interface AdapterExport {
   readonly from?: string;
   /** What the files hold, when it is not the source itself: it was made from it, and may differ from it by this much. */
   readonly held?: { readonly source: ExportSource; readonly errors: ReadonlyMap<string, number>; readonly write: Pick<WriteSettings, 'approximation'> };
-  /** What other programs are told to paint with the file. */
-  readonly picture: PictureElsewhere;
+  /** What other programs are told to paint with the file; null for a base that lacks what that takes. */
+  readonly picture: PictureElsewhere | null;
   /** Where it is painted with the trained values and with each file; null paints nothing. */
   readonly painting: Painting | null;
   readonly pause?: () => Promise<void>;
@@ -145,13 +145,13 @@ async function writeAndProve(source: ExportSource, held: ExportSource, one: OneF
       return null;
     }
     // Before the file gets its name: one that was stopped here was not exported.
-    const pictures = one.painting && await paintBoth(source, unproved, path, { ...one.picture, painting: one.painting, webuiName: webuiNameOf(path, format, held.axis) }, emit);
+    const pictures = one.painting && one.picture && await paintBoth(source, unproved, path, { ...one.picture, painting: one.painting, webuiName: webuiNameOf(path, format, held.axis) }, emit);
     await renameOver(unproved, path);
     await writeFileAtomic(`${path}.proof.json`, `${JSON.stringify({ ...verdict.data, text: verdict.text, file: basename(path), pictures: picturesOf(pictures), layers: layersOf(proof) }, null, 1)}\n`);
     const { title, trigger, base } = await source.facts();
     await writeBeside(path, programs, {
       title, trigger, base, note: written.metadata['adora.note'] ?? '', picture: one.picture, isAdapter: true,
-      loads: fileNames(one.picture.base, source.baseModel, source.model.denoiserComponent),
+      loaded: source.baseModel, denoiser: source.model.denoiserComponent,
     });
     emit(verdict);
     if (pictures) emit(pictureVerdict(path, pictures));

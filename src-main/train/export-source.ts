@@ -171,7 +171,7 @@ function withoutPaths(job: Job): Job {
 }
 
 /** What a part of the model tells; null for a model without that part, such as a UNet by itself. */
-function ifThere<T>(read: () => T): T | null {
+export function ifThere<T>(read: () => T): T | null {
   try {
     return read();
   } catch (error) {

@@ -15,7 +15,7 @@ import { DOWN, UP } from '../nn/low-rank.ts';
 import { placed, putParameter } from '../nn/tensor-layout.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { asAdapter } from './export-picture.ts';
-import { axisOfRun, MAGNITUDE, type ExportSource, type SourceLayer } from './export-source.ts';
+import { axisOfRun, ifThere, MAGNITUDE, type ExportSource, type SourceLayer } from './export-source.ts';
 import { isComputed, roundTrained, trainedScale, type FileDType } from './export-values.ts';
 import { changedNames, MergeProver, proveUntouched, type MergeProof, type WeightToProve } from './merge-proof.ts';
 import { canMergeRows, RowMerger, type LayerToMerge, type StoredRows } from './merge-rows.ts';
@@ -252,12 +252,13 @@ function partsElsewhere({ root, stored }: OpenModel, weights: readonly MergeWeig
   return [...stored].filter(([component, { file }]) => resolve(file.path) !== main && !weights.some(({ path }) => path.startsWith(`${component}.`))).map(([component]) => component);
 }
 
-/** ModelSpec of a checkpoint. */
-function modelTexts({ knownAs, noise, nativeSide }: Model, title: string): Record<string, string> {
-  const isVelocity = noise.prediction === 'v_prediction';
+/** ModelSpec of a checkpoint; a denoiser by itself does not tell all of it. */
+function modelTexts(model: Model, title: string): Record<string, string> {
+  const [prediction, side] = [ifThere(() => model.noise.prediction), ifThere(() => model.nativeSide)];
+  const told = prediction === 'v_prediction' ? 'v' : 'epsilon';
   return {
-    format: 'pt', 'modelspec.sai_model_spec': '1.0.1', 'modelspec.architecture': knownAs.architecture, 'modelspec.implementation': knownAs.implementation,
-    'modelspec.title': title, 'modelspec.resolution': `${nativeSide}x${nativeSide}`, 'modelspec.prediction_type': isVelocity ? 'v' : 'epsilon', 'modelspec.predict_key': isVelocity ? 'v' : 'epsilon',
+    format: 'pt', 'modelspec.sai_model_spec': '1.0.1', 'modelspec.architecture': model.knownAs.architecture, 'modelspec.implementation': model.knownAs.implementation, 'modelspec.title': title,
+    ...(side === null ? {} : { 'modelspec.resolution': `${side}x${side}` }), ...(prediction === null ? {} : { 'modelspec.prediction_type': told, 'modelspec.predict_key': told }),
   };
 }
 

@@ -4,9 +4,12 @@ import { UserError, type ErrorData } from '../base/errors.ts';
 import { rng } from '../base/rng.ts';
 import type { Shape } from '../base/shape.ts';
 import { adapters } from '../catalog/adapters/index.ts';
+import { consumers } from '../catalog/consumers/index.ts';
 import type { Adapter } from '../catalog/define/adapter.ts';
+import type { NamedModel, Program } from '../catalog/define/format.ts';
 import type { Optimizer } from '../catalog/define/optimizer.ts';
 import { optimizers } from '../catalog/optimizers/index.ts';
+import { programsFor } from '../catalog/programs.ts';
 import type { SettingValue } from '../contract/fields.ts';
 import type { Model } from '../catalog/define/family.ts';
 import type { Job } from '../contract/job.ts';
@@ -17,6 +20,7 @@ import type { DType } from '../base/dtype.ts';
 import { buildCondition } from './condition.ts';
 import { maskName } from './dropout.ts';
 import { ignoredSettings } from './ignored-settings.ts';
+import { namedModel } from './named-model.ts';
 import type { OpenModel } from './open-model.ts';
 import type { TrainedTensor } from './trained.ts';
 
@@ -74,7 +78,7 @@ function planOfTask(job: Job, model: Model, folder: Pick<OpenModel, 'storedDType
       return wholePlan(job, model, folder, base, true, (path) => parts.some((part) => path.startsWith(`${part}.`)));
     }
     case 'adapter':
-      return adapterOf(job).trainsWeights ? fullPlan(job, model, folder, base) : adapterPlan(job, model, base);
+      return adapterOf(job).trainsWeights ? fullPlan(job, model, folder, base) : adapterPlan(job, model, folder, base);
   }
 }
 
@@ -133,9 +137,10 @@ function fullPlan(job: Job, model: Model, folder: Pick<OpenModel, 'files'>, base
   return wholePlan(job, model, folder, base, textEncoder, (path) => chosen.has(path));
 }
 
-function adapterPlan(job: Job, model: Model, base: BuilderOptions): Plan {
+function adapterPlan(job: Job, model: Model, { files }: Pick<OpenModel, 'files'>, base: BuilderOptions): Plan {
   const adapter = adapterOf(job);
-  const { layers, unused } = targetLayers(job, model, base);
+  const { layers: wanted, unused } = targetLayers(job, model, base);
+  const { layers, warnings } = nameable(job, wanted, namedModel(files, model.denoiserComponent));
   const planned = new Map(layers.map((layer) => [layer.path, layer]));
   const settings = job.adapter as never;
   const dropout = dropoutOf(job);
@@ -152,7 +157,22 @@ function adapterPlan(job: Job, model: Model, base: BuilderOptions): Plan {
     const start = initial === 'norm' ? { kind: 'norm' as const, layer } : initial === 'zero' ? { kind: 'zero' as const } : { kind: 'kaiming' as const, seed: job.train.seed };
     return { name: `${layer.path}.${name}`, shape, start };
   }));
-  return { builder, tensors, layers, unused, adapter, trainsText: job.adapter.textEncoder, frozen: frozenCount(g), warnings: rankWarnings(job, layers) };
+  return { builder, tensors, layers, unused, adapter, trainsText: job.adapter.textEncoder, frozen: frozenCount(g), warnings: [...warnings, ...rankWarnings(job, layers)] };
+}
+
+/** Without the layers that a program of the job has no name for at all: its files could not hold what they learn. */
+function nameable({ output }: Job, wanted: readonly PlannedLayer[], named: NamedModel): { layers: PlannedLayer[]; warnings: PlanWarning[] } {
+  const without = ({ path }: PlannedLayer): Program | undefined => programsFor(output.for).find((program) => consumers[program].modulesOf(path, named).length === 0);
+  const lost = wanted.flatMap((layer) => {
+    const program = without(layer);
+    return program === undefined ? [] : [{ path: layer.path, program }];
+  });
+  const [first] = lost;
+  if (!first) return { layers: [...wanted], warnings: [] };
+  const label = consumers[first.program].label;
+  const text = `${label} has no name for ${lost.length === 1 ? `the layer "${first.path}"` : `${lost.length} layers, first "${first.path}"`}, so nothing is trained there; with output.for for another program it would be.`;
+  const names = new Set(lost.map(({ path }) => path));
+  return { layers: wanted.filter(({ path }) => !names.has(path)), warnings: [{ code: 'job.unnamed-layer', text, data: { program: first.program, layers: [...names] } }] };
 }
 
 /** Share of the inputs that an adapter's branches do not see in a training step. */

@@ -1,6 +1,6 @@
 // Workflows against what ComfyUI declares of its nodes: classes, inputs with their types and choices, types of outputs.
 import { expect, test } from 'vitest';
-import type { BesideFacts, ModelFileNames } from '../../src-main/catalog/define/beside.ts';
+import type { BesideFacts, ModelFileNames, PictureRecipe } from '../../src-main/catalog/define/beside.ts';
 import { nodeWorkflow } from '../../src-main/catalog/define/node-workflow.ts';
 import { levelNames } from '../../src-main/catalog/define/sampler.ts';
 import { timestepsOf } from '../../src-main/catalog/define/timesteps.ts';
@@ -37,10 +37,12 @@ interface Node { readonly class_type: string; readonly inputs: Readonly<Record<s
 type Nodes = Readonly<Record<string, Node>>;
 
 const single = { kind: 'checkpoint', name: 'base.safetensors', vae: null, textEncoders: [] } as const;
-const facts = (changes: Partial<BesideFacts> = {}, picture: Partial<NonNullable<BesideFacts['picture']>> = {}): BesideFacts => ({
-  adapter: 'ink-kohya.safetensors', stem: 'ink-kohya', title: 'ink', trigger: 'in ink', note: '', base: { isVersion2: false, kohyaVersion: 'sd_v1' }, loads: single,
-  clipSkip: null, noise: { prediction: 'epsilon', zeroTerminalSnr: false },
-  picture: { prompt: 'a cat', negative: 'blue', seed: 5, steps: 20, guidance: 7.5, width: 512, height: 768, sampler: 'euler', scheduler: 'normal', ...picture }, ...changes,
+const facts = (picture: Partial<PictureRecipe> = {}, changes: Partial<BesideFacts> = {}): BesideFacts => ({
+  adapter: 'ink-kohya.safetensors', stem: 'ink-kohya', title: 'ink', trigger: 'in ink', note: '', base: { isVersion2: false, kohyaVersion: 'sd_v1' },
+  picture: {
+    prompt: 'a cat', negative: 'blue', seed: 5, steps: 20, guidance: 7.5, width: 512, height: 768, sampler: 'euler', scheduler: 'normal',
+    clipSkip: null, noise: { prediction: 'epsilon', zeroTerminalSnr: false }, loads: single, ...picture,
+  }, ...changes,
 });
 
 /** Every node is one that ComfyUI has, with all of its inputs and no other, and wires bring what is asked for. */
@@ -87,7 +89,7 @@ test.each<[string, ModelFileNames, string, string, string, string]>([
   ['split files with one text encoder', { kind: 'denoiser', name: 'unet.safetensors', vae: 'vae.safetensors', textEncoders: ['clip_l.safetensors'] }, 'sd_v1', 'UNETLoader', 'CLIPLoader', 'VAELoader'],
   ['split files with two', { kind: 'denoiser', name: 'unet.safetensors', vae: 'vae.safetensors', textEncoders: ['clip_l.safetensors', 'clip_g.safetensors'] }, 'sdxl_base_v1-0', 'UNETLoader', 'DualCLIPLoader', 'VAELoader'],
 ])('%s is loaded with the nodes for it', (_, loads, kohyaVersion, model, clip, vae) => {
-  const nodes = workflow(facts({ loads, base: { isVersion2: false, kohyaVersion } }));
+  const nodes = workflow(facts({ loads }, { base: { isVersion2: false, kohyaVersion } }));
   expect(way(nodes, only(nodes, 'KSampler'), 'model')).toEqual(['LoraLoader', model]);
   for (const node of Object.values(nodes).filter(({ class_type }) => class_type === 'CLIPTextEncode')) expect(way(nodes, node, 'clip')).toEqual(['LoraLoader', clip]);
   expect(way(nodes, only(nodes, 'VAEDecode'), 'vae')).toEqual([vae]);
@@ -98,7 +100,7 @@ test.each<[string, ModelFileNames, string, string, string, string]>([
 test('nothing is written for a denoiser whose other parts are not known', () => {
   expect(nodeWorkflow(facts({ loads: { ...single, kind: 'denoiser' } }))).toBeNull();
   expect(nodeWorkflow(facts({ loads: { ...single, kind: 'denoiser', vae: 'vae.safetensors' } }))).toBeNull();
-  expect(nodeWorkflow(facts({ picture: null }))).toBeNull();
+  expect(nodeWorkflow(facts({}, { picture: null }))).toBeNull();
 });
 
 test.each([
@@ -123,7 +125,7 @@ test('clip skip holds for both prompts, behind the adapter', () => {
 });
 
 test('a merged model is loaded without an adapter', () => {
-  const nodes = workflow(facts({ adapter: null, stem: 'ink-merged', loads: { ...single, name: 'ink-merged.safetensors' } }));
+  const nodes = workflow(facts({ loads: { ...single, name: 'ink-merged.safetensors' } }, { adapter: null, stem: 'ink-merged' }));
   expect(has(nodes, 'LoraLoader')).toBe(false);
   expect(way(nodes, only(nodes, 'KSampler'), 'model')).toEqual(['CheckpointLoaderSimple']);
   expect(only(nodes, 'SaveImage').inputs['filename_prefix']).toBe('ink-merged');
@@ -136,14 +138,14 @@ function textOf(prompt: string): { text: string; isWeighted: boolean } {
 }
 
 test.each(['saber (fate), night', 'saber \\(fate\\)', '((very)) big', 'a smile :)', 'no brackets', 'ends with \\'])('the prompt %j is taken as it is written', (prompt) => {
-  const nodes = workflow(facts({}, { prompt, negative: prompt }));
+  const nodes = workflow(facts({ prompt, negative: prompt }));
   for (const { inputs } of Object.values(nodes).filter(({ class_type }) => class_type === 'CLIPTextEncode')) expect(textOf(String(inputs['text']))).toEqual({ text: prompt, isWeighted: false });
 });
 
 test('every sampler of ours has names there', () => {
   for (const { elsewhere: { node, levels, infotext } } of Object.values(samplers)) {
     for (const zeroTerminalSnr of [false, true]) {
-      const nodes = workflow(facts({}, { sampler: node, scheduler: levelNames(levels, { zeroTerminalSnr }).node }));
+      const nodes = workflow(facts({ sampler: node, scheduler: levelNames(levels, { zeroTerminalSnr }).node }));
       expect(has(nodes, 'KSampler')).toBe(true);
     }
     expect(['DDIM', 'Euler', 'Euler a', 'DPM++ 2M']).toContain(infotext);

@@ -152,6 +152,6 @@ describe('a picture is painted with the merged model by itself', () => {
     const { data } = await exportCommand(request(path, { base, out, dtype: 'f32' }), quiet);
     const [{ pictures }] = (data as { proofs: [{ pictures: { worst: number } }] }).proofs;
     expect(pictures.worst).toBeLessThanOrEqual(1);
-    expect(readdirSync(out).sort()).toEqual(['ink-merged.exported.png', 'ink-merged.safetensors', 'ink-merged.safetensors.proof.json', 'ink-merged.trained.png']);
+    expect(readdirSync(out).sort()).toEqual(['ink-merged.exported.png', 'ink-merged.safetensors', 'ink-merged.safetensors.proof.json', 'ink-merged.trained.png', 'ink-merged.workflow.json']);
   });
 });

@@ -79,6 +79,19 @@ describe('adapters', () => {
     }
   });
 
+  test('leave layers out that the program has no name for, and say so', () => {
+    const files = openModel(goldenPath('pipelines', 'sdxl'));
+    const planFor = (target: 'comfyui' | 'a1111' | 'all'): Plan =>
+      makePlan(jobAt(place, { base: { model: goldenPath('pipelines', 'sdxl') }, adapter: { ...dora, targets: 'linear', textEncoder: true }, output: { for: target } }), detectModel(files.files), files, 'f32');
+    const has = ({ layers }: Plan): boolean => layers.some(({ path }) => path === 'text_encoder_2.text_projection');
+    const told = ({ warnings }: Plan): string[] => warnings.filter(({ code }) => code === 'job.unnamed-layer').map(({ text }) => text);
+    expect([has(planFor('comfyui')), told(planFor('comfyui'))]).toEqual([true, []]);
+    for (const target of ['a1111', 'all'] as const) {
+      expect(has(planFor(target))).toBe(false);
+      expect(told(planFor(target)).join()).toContain('A1111 has no name for the layer "text_encoder_2.text_projection"');
+    }
+  });
+
   test('start as they should: A drawn by its name, B zero, magnitudes the norms of the weights', async () => {
     const rows = { ...dora, axis: 'output' } as const;
     const plan = planOf({ adapter: rows });

@@ -14,6 +14,10 @@ export interface PictureRecipe {
   /** A node's names of the sampler and of its noise levels. */
   readonly sampler: string;
   readonly scheduler: string;
+  readonly clipSkip: number | null;
+  readonly noise: { readonly prediction: Prediction; readonly zeroTerminalSnr: boolean };
+  /** What is loaded before the adapter, or the merged model. */
+  readonly loads: ModelFileNames;
 }
 
 /** The files of a model by name, as a program has to load them. */
@@ -36,11 +40,7 @@ export interface BesideFacts {
   readonly trigger: string;
   readonly note: string;
   readonly base: Pick<BaseFacts, 'isVersion2' | 'kohyaVersion'>;
-  /** What is loaded before the adapter, or the merged model. */
-  readonly loads: ModelFileNames;
-  readonly clipSkip: number | null;
-  readonly noise: { readonly prediction: Prediction; readonly zeroTerminalSnr: boolean };
-  /** The preview to make again there; null when there is none. */
+  /** The preview to make again there; null when there is none, as on a denoiser by itself. */
   readonly picture: PictureRecipe | null;
 }
 

@@ -1,6 +1,6 @@
 // A graph of ComfyUI's nodes (its API form, which the window opens too) that makes a preview again with the exported file.
 // Classes and inputs are those of ComfyUI's nodes.py and comfy_extras/nodes_model_advanced.py.
-import type { Beside, BesideFacts, ModelFileNames } from './beside.ts';
+import type { Beside, BesideFacts, ModelFileNames, PictureRecipe } from './beside.ts';
 
 type Wire = readonly [node: string, output: number];
 type Input = string | number | boolean | Wire;
@@ -16,15 +16,16 @@ type Add = (class_type: string, title: string, inputs: Readonly<Record<string, I
 
 /** Null without a picture to make, or when no file is known that text encoders or autoencoder could be taken from. */
 export function nodeWorkflow(facts: BesideFacts): Beside | null {
-  const { adapter, stem, picture, clipSkip, noise } = facts;
+  const { adapter, stem, picture } = facts;
   if (picture === null) return null;
+  const { clipSkip, noise } = picture;
   const nodes: Record<string, Node> = {};
   const add: Add = (class_type, title, inputs) => {
     const id = String(Object.keys(nodes).length + 1);
     nodes[id] = { class_type, inputs, _meta: { title } };
     return (output) => [id, output];
   };
-  const base = addBase(add, facts);
+  const base = addBase(add, facts, picture);
   if (base === null) return null;
   let { model, clip } = base;
   if (adapter !== null) {
@@ -55,7 +56,7 @@ const LOADER: Readonly<Record<ModelFileNames['kind'], (name: string) => readonly
   denoiser: (name) => ['UNETLoader', { unet_name: name, weight_dtype: 'default' }],
 };
 
-function addBase(add: Add, { adapter, loads, base }: BesideFacts): { readonly model: Wire; readonly clip: Wire; readonly vae: Wire } | null {
+function addBase(add: Add, { adapter, base }: BesideFacts, { loads }: PictureRecipe): { readonly model: Wire; readonly clip: Wire; readonly vae: Wire } | null {
   const own = add(LOADER[loads.kind](loads.name)[0], adapter === null ? 'Merged model' : 'Base model', LOADER[loads.kind](loads.name)[1]);
   const hasOwn = loads.kind !== 'denoiser';
   const clip = addText(add, loads.textEncoders, base.kohyaVersion.startsWith('sdxl')) ?? (hasOwn ? own(1) : null);
