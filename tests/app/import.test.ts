@@ -138,6 +138,15 @@ describe('kohya', () => {
     expect((await importFrom({ reg_data_dir: 'reg' })).job).toMatchObject({ train: { steps: 90 } });
     expect(textsOf((await importFrom({ train_data_dir: 'gone' })).notes)).toContain('set train.steps');
   });
+  test('the page of the window for whole models, and what a data set says in place of the file', async () => {
+    const whole = await convert({ additional_parameters: '', pretrained_model_name_or_path: 'm.safetensors', train_data_dir: 'nowhere', learning_rate: 1e-5, learning_rate_te1: 1e-6, t5xxl_max_token_length: 512, timestep_sampling: 'sigma', epoch: 1, max_train_steps: 10 });
+    expect(whole.left).toEqual(['training of the whole model (the job has a low-rank adapter)', 'learning_rate_te1 = 0.000001']);
+    const place = temporaryFolder();
+    writeFileSync(join(place, 'set.json'), JSON.stringify({ general: { keep_tokens: 2 }, datasets: [{ resolution: 768, subsets: [{ image_dir: 'a', enable_bucket: true }] }] }));
+    writeFileSync(join(place, 'a.json'), JSON.stringify({ network_module: 'networks.lora', dataset_config: 'set.json', resolution: '512,512', max_resolution: '640,640', enable_bucket: 'yes', keep_tokens: 1 }));
+    const { job, left } = await importSettings(join(place, 'a.json'), fields);
+    expect([job['data'], left]).toMatchObject([{ resolution: 768, buckets: { enabled: true }, caption: { keepTokens: 2 } }, []]);
+  });
   test('a model by its name on Hugging Face is told to be no file', async () => {
     const said = async (model: string) => textsOf((await convert({ network_module: 'networks.lora', pretrained_model_name_or_path: model })).notes).includes('Hugging Face');
     expect([await said('stabilityai/stable-diffusion-xl-base-1.0'), await said('models/m.safetensors'), await said('D:/models/m')]).toEqual([true, false, false]);

@@ -21,7 +21,7 @@ const OF_OTHERS = new RegExp(`^(?:${[
 const OF_KINDS: readonly (readonly [RegExp, RegExp])[] = [
   [/^(?:LyCORIS_preset|dora_wd|bypass_mode|train_norm|use_tucker|use_scalar|rank_dropout_scale)$/, /LyCORIS|^LoCon$/],
   [/^conv_(?:dim|alpha)$/, /LyCORIS|LoCon|DyLoRA|LoHa|LoKr/],
-  [/^(?:(?:down|mid|up)_lr_weight|block_.*|conv_block_.*)$/, /^(?:Standard|Kohya LoCon|LoRA-FA|Kohya DyLoRA|)$/],
+  [/^(?:(?:down|mid|up)_lr_weight|block_.*|conv_block_.*)$/, /^(?:Standard|Kohya LoCon|LoRA-FA|Kohya DyLoRA)$/],
   [/^unit$/, /DyLoRA/], [/^(?:factor|decompose_both|use_cp)$/, /LoKr/], [/^train_on_input$/, /iA3/], [/^(?:constrain|rescaled)$/, /OFT/],
 ];
 

@@ -37,11 +37,12 @@ interface Network {
 }
 
 function convert(raw: Raw, beside: unknown): Imported {
-  const isWindow = 'LoRA_type' in flat(raw);
+  // Its page for whole models saves no LoRA_type.
+  const [isAdapter, isWindow] = [!('additional_parameters' in raw) || 'LoRA_type' in raw, 'LoRA_type' in flat(raw) || 'additional_parameters' in raw];
   const window = isWindow ? settingsOfWindow(raw) : null;
   const all = new Settings(withoutIdle(window?.own ?? (hasSubsets(raw) ? {} : flat(raw))));
   const sets = datasets(isRaw(beside) ? beside : hasSubsets(raw) ? raw : null);
-  const left: string[] = [...(window?.left ?? [])];
+  const left: string[] = [...(window?.left ?? []), ...(isAdapter ? [] : ['training of the whole model (the job has a low-rank adapter)'])];
   const notes: Text[] = [];
   if (all.text('dataset_config') !== undefined && beside === null) notes.push(say('import.no-dataset-config', 'The file of dataset_config was not found beside this one: set data.folders, resolution and captions, or import again with it there.'));
   const network = networkOf(all, isWindow);
@@ -232,10 +233,15 @@ function datasets(raw: Raw | null): Datasets {
 }
 
 /** A setting of captions, buckets or crops, in the part, its data set, [general], or the file itself. */
-const find = (all: Settings, { part, first, general }: Datasets, name: string): Settings => [part, first, general].find((each) => each.get(name) !== undefined) ?? all;
+function find(all: Settings, { part, first, general }: Datasets, name: string): Settings {
+  // A data set's own word stands in for that of the file, which then counts nowhere.
+  all.get(name);
+  return [part, first, general].find((each) => each.get(name) !== undefined) ?? all;
+}
 
 function dataOf(all: Settings, sets: Datasets, left: string[], notes: Text[]): Section {
-  const resolution = sets.resolution ?? all.get('resolution') ?? all.get('max_resolution');
+  const [own, ofWindow] = [all.get('resolution'), all.get('max_resolution')];
+  const resolution = sets.resolution ?? own ?? ofWindow;
   const sides = (typeof resolution === 'string' ? resolution.split(/[,x]/).map(Number) : Array.isArray(resolution) ? resolution.map(Number) : [Number(resolution)]).filter((side) => side > 0);
   const folder = all.text('train_data_dir');
   const regular = all.text('reg_data_dir');

@@ -31,7 +31,7 @@ interface Part {
   readonly strength: number;
 }
 
-/** Errors: `merge.files`, `merge.strength`, `merge.names`, `merge.shape`, `merge.needs-base`, `merge.needs-rank`, those of reading and writing. */
+/** Errors: `merge.files`, `merge.strength`, `merge.models`, `merge.names`, `merge.shape`, `merge.needs-base`, `merge.needs-rank`, those of reading and writing. */
 export async function mergeCommand({ files, rank, base, axis, out }: MergeRequest): Promise<ToolResult> {
   const parts = files.map(partOf);
   if (parts.length === 0) throw new UserError('merge.files', 'Name the adapters to merge: adora merge one.safetensors:0.7 two.safetensors:0.5 --out both.safetensors');

@@ -1,6 +1,7 @@
 // Adapters that spell the same layers differently (original or diffusers' block names, kohya's or PEFT's layout), brought to one
 // spelling: programs that find both in one file leave one of them out, or refuse the file.
 import { UserError } from '../../base/errors.ts';
+import { familyOfHeader } from '../../catalog/adapter-header.ts';
 import type { AdapterFormat, NamedModel } from '../../catalog/define/format.ts';
 import { detectModel } from '../../catalog/families/index.ts';
 import { namedModel } from '../named-model.ts';
@@ -13,10 +14,11 @@ import { fittingModels } from './fitting-models.ts';
  * The same adapters, layers spelled as the first one's layout writes them for the model. Models that are not known keep the
  * files' own spelling, if it is one.
  * @param base the model; without it the published ones that fit all files
- * Errors: `merge.names`; with a base those of models, `adapter.other-model`, `adapter.incomplete`.
+ * Errors: `merge.models`, `merge.names`; with a base those of models, `adapter.other-model`, `adapter.incomplete`.
  */
 export function inOneSpelling<Own extends PlainAdapter>(read: readonly Own[], base: string | undefined): Own[] {
   const adapters = read.map(({ adapter }) => adapter);
+  refuseMixture(adapters);
   const { format } = adapters[0]!;
   const models = base === undefined ? fittingModels(adapters).map(({ named }) => named) : [modelAt(base)];
   const [names, ...others] = models.map((model) => adapters.map((adapter) => namesIn(model, adapter, format)));
@@ -28,6 +30,16 @@ export function inOneSpelling<Own extends PlainAdapter>(read: readonly Own[], ba
     throw new UserError('merge.names', `The files spell their layers in different ways (${adapters.map(({ path }, i) => `"${path}": ${spellings[i]!.flat().join(', ')}`).join('; ')}), and nothing tells which layers are the same: name their base model with --base.`, { paths: adapters.map(({ path }) => path) });
   }
   return [...read];
+}
+
+/** Error: `merge.models`. */
+function refuseMixture(adapters: readonly AdapterFile[]): void {
+  const kinds = adapters.flatMap((adapter) => {
+    const kind = familyOfHeader(adapter, adapter.file);
+    return kind === null ? [] : [{ path: adapter.path, kind }];
+  });
+  const other = kinds.find(({ kind }) => kind !== kinds[0]!.kind);
+  if (other) throw new UserError('merge.models', `"${kinds[0]!.path}" is for ${kinds[0]!.kind} and "${other.path}" for ${other.kind}: only adapters of one kind of model can be merged.`, { paths: [kinds[0]!.path, other.path] });
 }
 
 function modelAt(base: string): NamedModel {

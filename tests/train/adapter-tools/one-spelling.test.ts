@@ -107,6 +107,11 @@ describe('merging files that spell their layers differently', () => {
     expect(message).toMatch(/original block names.*block names of diffusers.*--base/s);
   });
 
+  test('adapters for different kinds of models are told as such', async () => {
+    const files = [await fileOf('sdxl', 'kohya', [0]), await fileOf('published', 'kohya', [0])];
+    expect((await refusalOf('merge.models', () => mergeCommand({ files, out: join(temporaryFolder(), 'sum.safetensors') }))).message).toMatch(/is for a model whose text has 20 channels and .* for Stable Diffusion XL/);
+  });
+
   test('text encoders in one file and the denoiser in the other are no two spellings', async () => {
     const text = join(temporaryFolder(), 'text.safetensors');
     const module = 'lora_te1_text_model_encoder_layers_0_mlp_fc1';
