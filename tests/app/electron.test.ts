@@ -208,7 +208,7 @@ test('dialogs say what the window says; a model in a folder is chosen by its ind
   electron.chosen = [];
   expect(await desktop.pick({ kind: 'folder', many: false, title: 'Ordner', filter: '' })).toEqual([]);
   expect(electron.dialogs).toEqual([
-    { title: 'Wähle ein Modell', properties: ['openFile', 'multiSelections'], filters: [{ name: 'Modelle', extensions: ['safetensors', 'json'] }] },
+    { title: 'Wähle ein Modell', properties: ['openFile', 'multiSelections'], filters: [{ name: 'Modelle', extensions: ['safetensors', 'sft', 'json'] }] },
     { title: 'Öffnen', properties: ['openFile'], filters: [{ name: 'Rezepte', extensions: ['toml', 'json', 'yaml', 'yml'] }] },
     { title: 'Ordner', properties: ['openDirectory'] },
   ]);

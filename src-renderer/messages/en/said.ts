@@ -22,7 +22,7 @@ export const said: Sentences = {
   'export.kind': ({ kind }) => `Adapters of the kind “${kind}” have no layout that other programs read exactly: export the merged checkpoint.`,
   'export.nothing': 'No layout that this program reads can carry the adapter: export the merged checkpoint.',
   'export.marked': ({ step }) => `Step ${step} is exported, because it was chosen as the best; another can be chosen under “Step”.`,
-  'export.no-adapter': 'This run trained the weights themselves, so there is no adapter: export the merged checkpoint.',
+  'export.no-adapter': 'This run trained the weights themselves, so there is no adapter: export the merged checkpoint, or whole differences of the weights.',
   'export.no-magnitudes': 'This adapter is a LoRA without magnitudes: export it as a plain LoRA.',
   'export.no-differences': ({ program }) => `${program} reads no differences of weights: export ${few}.`,
   'export.no-base': 'This run started from random weights, so there is nothing to be different from: export the merged checkpoint.',
