@@ -49,7 +49,7 @@ describe.skipIf(program === undefined)('comparing', () => {
     await go('Compare');
     await choice('Run').selectOption({ label: 'plain' });
     await page.getByText('A training has the device').waitFor();
-    await page.getByRole('progressbar', { name: 'Waits for the training' }).waitFor();
+    await page.getByRole('progressbar', { name: 'Waits until the training pauses or ends' }).first().waitFor();
     const painted = (alt: string | RegExp) => main.getByRole('img', { name: alt }).and(page.locator('img'));
     expect(await painted('Step 10 at strength 1').count()).toBe(0);
     await finished(decomposed);

@@ -79,7 +79,7 @@ describe.skipIf(program === undefined)('by keys alone', () => {
   }, 900_000);
 
   /** Names of files, programs, families, settings and their values, what the demo's captions say, numbers with units, dates. */
-  const names = /^(?:[·/\s\d.,:×%|~+–()?=-]|\b[A-Z]\b|[A-Z][a-z]{2} \d+|[AP]M|[kMG]?B\b|\b(?:min|s|h|e|steps?)\b|Adora|Xx|English|Neon[ -]demo|neon|holdout|demo|starter|\d+\.png|\/[^\s]+|safetensors|kohya|peft|ComfyUI|Forge|A1111|InvokeAI|SD\.Next|diffusers|DoRA|LoRA|f16|f32|bf16|Stable Diffusion 1|SD|Ctrl|unet|vae|text_encoder|Custom UNet|"auto"|illustrious|noobai-v|pony|sd15|sdxl-illustration|sdxl-photo|wan-alpha)+$/;
+  const names = /^(?:[·/\s\d.,:×%|~+–()?=-]|\b[A-Z]\b|[A-Z][a-z]{2} \d+|[AP]M|[kMG]?B\b|\b(?:min|s|h|e|steps?)\b|Adora|Xx|English|Neon[ -]demo|neon|holdout|demo|starter|\d+\.png|\/[^\s]+|safetensors|kohya|peft|ComfyUI|Forge|A1111|InvokeAI|SD\.Next|diffusers|DoRA|LoRA|[fF]16|[fF]32|bf16|Stable Diffusion 1|SD|Ctrl|unet|vae|text_encoder|Custom UNet|"auto"|illustrious|noobai-v|pony|sd15|sdxl-illustration|sdxl-photo|wan-alpha)+$/;
   test('says nothing in English when another language is chosen, with what the real app and trainer say', async () => {
     const { handlers } = studio.home.studio;
     if ((await handlers['projects.list']({})).projects.length === 0) {

@@ -15,7 +15,7 @@ import { standIn } from './stand-in.ts';
 interface Channel { onMessage(heard: (message: never) => void): void; post(message: unknown): void }
 
 /** What the user or a file called so, dates, and names of programs, settings, keys and units. */
-const NAMES = /^(?:[·/\s\d.,:×%|~+–?-]|\b[A-Z]\b|[A-Z][a-z]{2} \d+|[AP]M|Adora|Xx|English|Ink landscapes|ink|picture-\d+\.png|pictures|two hills at night|a (?:lighthouse on a cliff|boat in the fog|bridge over a river)|starter|home|models|\/home\/[\w/.-]+|My ink|For portraits\.|sd15|job\.toml|masked_training = true|OneTrainer|kohya|ComfyUI|DoRA|LoRA|dora|lora|adapter\.\w+|input|lora_unet_\w+|modelspec\.title|\w+_blocks\.\d\.\w+|mid_block\.ff|Stable Diffusion, small|f16|f32|safetensors|[kMG]?B|min|s|h|out)+$/;
+const NAMES = /^(?:[·/\s\d.,:×%|~+–?-]|\b[A-Z]\b|[A-Z][a-z]{2} \d+|[AP]M|Adora|Xx|English|Ink landscapes|ink|picture-\d+\.png|pictures|two hills at night|a (?:lighthouse on a cliff|boat in the fog|bridge over a river)|starter|home|models|\/home\/[\w/.-]+|My ink|For portraits\.|sd15|job\.toml|masked_training = true|OneTrainer|kohya|ComfyUI|DoRA|LoRA|dora|lora|adapter\.\w+|input|lora_unet_\w+|modelspec\.title|\w+_blocks\.\d\.\w+|mid_block\.ff|Stable Diffusion, small|[fF]16|[fF]32|safetensors|[kMG]?B|min|s|h|out)+$/;
 
 describe('the stand-in of the app', () => {
   test('answers as the contract says', async () => {

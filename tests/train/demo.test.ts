@@ -296,7 +296,7 @@ describe('sample', () => {
     const first = await files('first', { run, step: 2 });
     const none = await files('none', { run, strength: 0 });
     expect(base.map((file) => file.split(/[\\/]/).at(-1))).toEqual(['000-seed-7.png', '000-seed-8.png', '001-seed-7.png', '001-seed-8.png']);
-    expect(readPngText(readFileSync(base[3]!)).get('parameters')).toBe('a green tree\nNegative prompt: rain\nSteps: 2, Sampler: DDIM, CFG scale: 2, Seed: 8, Size: 16x16');
+    expect(readPngText(readFileSync(base[3]!)).get('parameters')).toBe('a green tree\nNegative prompt: rain\nSteps: 2, Sampler: DDIM, Schedule type: DDIM, CFG scale: 2, Seed: 8, Size: 16x16');
     expect(difference(await pixels(base[0]!), await pixels(none[0]!))).toBe(0);
     expect(difference(await pixels(base[0]!), await pixels(last[0]!))).toBeGreaterThan(0);
     expect(difference(await pixels(first[0]!), await pixels(last[0]!))).toBeGreaterThan(0);

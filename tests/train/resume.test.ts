@@ -90,7 +90,7 @@ describe('the command line', () => {
     const last = await cli.run(['train', '--resume', run]);
     expect(last.code, last.error).toBe(0);
     expect(filesOf(run, folders)).toEqual(filesOf(whole, folders));
-    expect(Object.keys(filesOf(run, folders))).toHaveLength(6);
+    expect(Object.keys(filesOf(run, folders))).toHaveLength(7);
 
     const log = readEvents(run);
     expect(log.map(({ seq }) => seq)).toEqual(log.map(({ seq }) => seq).sort((a, b) => a - b));
