@@ -16,8 +16,8 @@ const built = join(root, 'out', 'main');
  * the main thread, in small steps.
  * Environment: glibc returns large blocks to the system at once and faults every page in again at the next allocation; tensors
  * are large blocks that come and go at every step. Keeping them is measurably faster, and so are pages of 2 MB instead of
- * 4 KB, which `hugetlb=1` asks for. Other allocators ignore the variables. Exports do not train: there kept blocks would
- * double the memory of merging a large checkpoint and spare hardly any time.
+ * 4 KB, which `hugetlb=1` asks for. Other allocators ignore the variables. Exports do not train: merging a large checkpoint makes
+ * small blocks again and again, and with the settings of training its memory would double, so they keep 128 MB.
  */
 const engine = JSON.parse(readFileSync(join(root, 'src-main', 'app', 'trainer', 'engine-process.json'), 'utf8'));
 const engineArguments = [...engine.nodeArguments, ...engine.v8Flags];
@@ -32,7 +32,7 @@ const commands = {
   adora: async (args) => {
     await build();
     // npm changes to the project folder; paths on the command line are meant from where the user stands.
-    const env = engine.environmentIsNotFor.includes(args[0]) ? process.env : engineEnv;
+    const env = { ...engine.environmentOf[args[0]] ?? engine.environment, ...process.env };
     return run([...engineArguments, join(built, 'cli.js'), ...args], { cwd: process.env['INIT_CWD'] ?? process.cwd(), env });
   },
   /** The desktop app; without Electron's program the same studio in the browser. */

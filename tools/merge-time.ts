@@ -5,6 +5,7 @@ import { copyFileSync, existsSync, fsyncSync, openSync, closeSync, readFileSync,
 import { resolve, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gunzipSync } from 'node:zlib';
+import { engineArguments, engineEnvironment } from '../src-main/app/trainer/engine-process.ts';
 import { rng } from '../src-main/base/rng.ts';
 import { sizeOf } from '../src-main/base/shape.ts';
 import { detectModel } from '../src-main/catalog/families/index.ts';
@@ -78,10 +79,7 @@ function mergeTime(): { seconds: number; said: string } {
   const result = join(folder, 'results');
   const start = performance.now();
   const cli = fileURLToPath(new URL('../cli.js', import.meta.url));
-  // As `npm run adora -- export` starts it.
-  const engine = JSON.parse(readFileSync('src-main/app/trainer/engine-process.json', 'utf8')) as { nodeArguments: string[]; v8Flags: string[]; environment: object };
-  const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !(name in engine.environment)));
-  const child = spawnSync(process.execPath, [...engine.nodeArguments, ...engine.v8Flags, cli, 'export', adapter, '--base', base, '--as', 'merged', '--out', result], { encoding: 'utf8', env });
+  const child = spawnSync(process.execPath, [...engineArguments, cli, 'export', adapter, '--base', base, '--as', 'merged', '--out', result], { encoding: 'utf8', env: engineEnvironment('export', process.env) });
   const seconds = (performance.now() - start) / 1000;
   if (child.status !== 0) throw new Error(child.stderr + child.stdout);
   rmSync(result, { recursive: true });

@@ -12,9 +12,9 @@ export const engineArguments: readonly string[] = [...settings.nodeArguments, ..
  */
 export const utilityArguments: readonly string[] = [`--js-flags=${settings.v8Flags.join(' ')}`];
 
-/** The environment that a command runs in, from the one around it: with the memory settings of the engine, or without them. */
+/** The environment that a command runs in: its memory settings in place of those around it, unless they are a person's own. */
 export function engineEnvironment(command: CommandName, around: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
-  const own: Record<string, string> = settings.environment;
-  if (!settings.environmentIsNotFor.includes(command)) return { ...own, ...around };
-  return Object.fromEntries(Object.entries(around).filter(([name, value]) => value !== own[name]));
+  const usual: Readonly<Record<string, string>> = settings.environment;
+  const others: Readonly<Record<string, Readonly<Record<string, string>>>> = settings.environmentOf;
+  return { ...others[command] ?? usual, ...Object.fromEntries(Object.entries(around).filter(([name, value]) => value !== usual[name])) };
 }
