@@ -17,18 +17,12 @@ import { adapterOfRun, factsOfAdapter, paintedFrom, type AdapterFacts, type Pain
 import { Painter } from './painter.ts';
 import { savePicture, type PictureSettings } from './picture.ts';
 import { readAdapter } from './read-adapter.ts';
+import { asJob, type ToldBase } from './told-base.ts';
 
-export interface SampleSettings {
+export interface SampleSettings extends ToldBase {
   /** Folder of a run: its base model with what it learnt up to `step`, or to the last checkpoint. */
   readonly run?: string;
   readonly step?: number;
-  readonly base?: string;
-  /** What the base model's files do not say, or say wrongly; as in `base` and `noise` of a job. */
-  readonly prediction?: Job['base']['prediction'];
-  readonly zeroTerminalSnr?: boolean;
-  readonly clipSkip?: number;
-  readonly vae?: string;
-  readonly textEncoder?: readonly string[];
   readonly adapter: readonly string[];
   /** Axis of magnitudes where an adapter's file leaves it open. */
   readonly axis?: DoraAxis;
@@ -86,12 +80,8 @@ function picturesOf(settings: SampleSettings, model: Model): PictureSettings[] {
 }
 
 /** Adapters are merged into the weights: any number, each in its own layout, at full speed afterwards. */
-export async function openBasePainting(settings: Pick<SampleSettings, 'base' | 'prediction' | 'zeroTerminalSnr' | 'clipSkip' | 'vae' | 'textEncoder' | 'adapter' | 'axis' | 'strength'>, runtime: Runtime): Promise<PaintedFrom> {
-  const { base = '', prediction = 'auto', zeroTerminalSnr = false, clipSkip, vae, textEncoder = [], adapter, axis, strength } = settings;
-  const job = {
-    base: { model: base, prediction, ...(clipSkip === undefined ? {} : { clipSkip }), ...(vae === undefined ? {} : { vae }), ...(textEncoder.length === 0 ? {} : { textEncoders: [...textEncoder] }) },
-    init: 'file', noise: { schedule: 'auto', zeroTerminalSnr, minTimestep: 0 },
-  } as const;
+export async function openBasePainting({ adapter, axis, strength, ...told }: ToldBase & Pick<SampleSettings, 'adapter' | 'axis' | 'strength'>, runtime: Runtime): Promise<PaintedFrom> {
+  const job = asJob(told);
   const { baseModel, model } = openBase(job);
   const named = namedModel(baseModel.files, model.denoiserComponent);
   const changes = new Map<string, Float32Array>();
@@ -103,7 +93,7 @@ export async function openBasePainting(settings: Pick<SampleSettings, 'base' | '
       addChange(changes, parameter, merged, baseModel, strength);
     }
   }
-  return { model, baseModel: withWeights(baseModel, changes), noise: noiseOf(job, model), base: job.base, clipSkip: clipSkip ?? null, adapters };
+  return { model, baseModel: withWeights(baseModel, changes), noise: noiseOf(job, model), base: job.base, clipSkip: job.base.clipSkip ?? null, adapters };
 }
 
 /** The values are rounded as an export rounds them. */
