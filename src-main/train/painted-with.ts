@@ -1,7 +1,8 @@
 // What the pictures of `adora sample` and of comparing tell of themselves: model, adapters, and nodes that make them elsewhere.
 import { consumers } from '../catalog/consumers/index.ts';
 import type { NamedAdapter } from '../catalog/define/beside.ts';
-import type { DoraAxis, Program } from '../catalog/define/format.ts';
+import type { ConsumerProgram } from '../catalog/define/consumer.ts';
+import type { DoraAxis } from '../catalog/define/format.ts';
 import { nodeWorkflow } from '../catalog/define/node-workflow.ts';
 import { formats } from '../catalog/formats/index.ts';
 import { exactIn, layoutsFor } from '../catalog/programs.ts';
@@ -36,13 +37,13 @@ export function adapterOfRun(run: Pick<OpenRun, 'job' | 'plan'>, step: number): 
   return step === 0 ? [] : [{ name: `${runStem(run.job, step)}-${layout}`, layout, axis }];
 }
 
-const isShownBy = (program: Program, { layout, axis }: AdapterFacts): boolean => formats[layout]?.naming === consumers[program].naming && exactIn(program, axis);
+const isShownBy = (program: ConsumerProgram, { layout, axis }: AdapterFacts): boolean => formats[layout]?.naming === program.naming && (axis === null || axis === program.axis);
 
 /** @param strength of every adapter; at 0 there are none */
 export function paintedFrom(from: PaintedFrom, strength: number, settings: PictureSettings): PaintedWith {
   const adapters = strength === 0 ? [] : from.adapters;
-  const used = usedFor(from, (adapters ?? []).map((adapter) => ({ name: adapter.name, strength, isForWebui: isShownBy('a1111', adapter) })));
-  const isThere = adapters?.every((adapter) => isShownBy('comfyui', adapter)) ?? false;
+  const used = usedFor(from, (adapters ?? []).map((adapter) => ({ name: adapter.name, strength, isForWebui: isShownBy(consumers.a1111, adapter) })));
+  const isThere = adapters?.every((adapter) => isShownBy(consumers.comfyui, adapter)) ?? false;
   return isThere ? { ...used, workflow: workflowOf(from, adapters!.map(({ name }) => ({ file: `${name}.safetensors`, strength })), settings) } : used;
 }
 
