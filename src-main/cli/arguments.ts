@@ -1,6 +1,6 @@
 // Argument parsers and options that several commands share.
 
-import { InvalidArgumentError, Option } from 'commander';
+import { InvalidArgumentError, Option, type Command } from 'commander';
 
 import { formats } from '../catalog/formats/index.ts';
 import { devices } from '../contract/devices.ts';
@@ -47,6 +47,14 @@ export const layoutOption = (flag: string): Option =>
   new Option(`${flag} <layout>`, 'layout of the file').choices(Object.keys(formats)).makeOptionMandatory();
 
 export const jsonOption = (): Option => new Option('--json', 'events and results as JSON lines on stdout').default(false);
+
+/** A base model's other files, and what its files do not say. */
+export const toldBaseOptions = (command: Command): Command => command
+  .addOption(new Option('--prediction <kind>', 'what the base model predicts, where its file does not say').choices(['auto', 'epsilon', 'v']).default('auto'))
+  .option('--zero-terminal-snr', 'the base model was trained to begin at pure noise', false)
+  .option('--clip-skip <n>', 'layer of the text encoders, from the end, whose output is used (default: that of the kind of model)', wholeNumber(1, 64))
+  .option('--vae <file>', "autoencoder that is used instead of the base model's own")
+  .option('--text-encoder <file>', "text encoder that is used instead of the base model's own; may be repeated", collect, []);
 
 export const deviceOption = (): Option =>
   new Option('--device <name>', 'where to compute').choices([...devices]).default('auto');

@@ -5,7 +5,7 @@ export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];
 /** Errors of what was typed besides those of jobs: names of runs and devices, options that are missing or do not go together. */
 const USAGE: readonly string[] = [
   'run.missing', 'run.not-empty', 'run.not-a-folder', 'run.in-use', 'run.bad-job', 'device.unknown', 'bench.unknown',
-  'export.rank', 'export.base', 'export.no-magnitudes', 'convert.needs-base', 'resize.size', 'resize.needs-base', 'merge.files', 'merge.strength', 'merge.needs-base', 'merge.needs-rank',
+  'export.rank', 'export.base', 'export.own-base', 'export.no-magnitudes', 'convert.needs-base', 'resize.size', 'resize.needs-base', 'merge.files', 'merge.strength', 'merge.needs-base', 'merge.needs-rank',
   'picture.sampler', 'files.is-the-source', 'files.is-there',
 ];
 

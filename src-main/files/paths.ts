@@ -50,6 +50,9 @@ export function appFolders(
   };
 }
 
+/** What an adapter is called by where it lies; a folder of PEFT holds a file that is called the same everywhere. */
+export const adapterName = (path: string): string => basename(basename(path) === 'adapter_model.safetensors' ? dirname(resolve(path)) : path).replace(/\.safetensors$/i, '');
+
 /**
  * What a model is called by where it lies: the name of its file or folder. Caches of downloads name the folder of a version by
  * its hash, and that of the model two levels above: `models--owner--name/snapshots/<hash>`.

@@ -11,7 +11,7 @@ import { writeFileAtomic } from '../files/atomic-write.ts';
 import { modelName } from '../files/paths.ts';
 import type { BaseFiles } from './model-file.ts';
 import type { OpenModel } from './open-model.ts';
-import type { PaintedWith, PictureSettings } from './picture.ts';
+import type { AdapterUsed, PaintedWith, PictureSettings } from './picture.ts';
 import { lastOf } from './export-data-facts.ts';
 
 const ENDING = /\.safetensors$/;
@@ -37,7 +37,7 @@ export interface WrittenBeside extends Pick<BesideFacts, 'title' | 'trigger' | '
 /** @param path of the file or folder that they stand beside. Gives the files written. */
 export async function writeBeside(path: string, programs: readonly Program[], { picture, loaded, denoiser, isAdapter, ...facts }: WrittenBeside): Promise<string[]> {
   const told: BesideFacts = {
-    ...facts, adapter: isAdapter ? basename(path) : null, stem: basename(path).replace(ENDING, ''),
+    ...facts, adapters: isAdapter ? [{ file: basename(path), strength: 1 }] : [], stem: basename(path).replace(ENDING, ''),
     picture: picture && recipeOf(picture, fileNames(picture.base, loaded, denoiser)),
   };
   const wanted = new Map(programs.flatMap((program) => consumers[program].beside?.(told) ?? []).map(({ ending, text }) => [ending, text]));
@@ -50,16 +50,19 @@ export async function writeBeside(path: string, programs: readonly Program[], { 
   return files;
 }
 
-/** What a picture's text tells of it. @param adapter name of the file for A1111; null for a model that is used by itself */
-export function usedFor({ base, clipSkip, noise: { noise } }: PictureElsewhere, adapter: string | null): PaintedWith {
+/** What a picture's text tells of it. @param adapters none for a model that is used by itself */
+export function usedFor({ base, clipSkip, noise: { noise } }: Pick<PictureElsewhere, 'base' | 'clipSkip' | 'noise'>, adapters: readonly AdapterUsed[]): PaintedWith {
   return {
-    model: modelName(base.model), ...(adapter === null ? {} : { adapter }), ...(base.vae === undefined ? {} : { vae: lastOf(base.vae) }),
+    model: modelName(base.model), adapters, ...(base.vae === undefined ? {} : { vae: lastOf(base.vae) }),
     ...(clipSkip === null ? {} : { clipSkip }), zeroTerminalSnr: noise.zeroTerminalSnr,
   };
 }
 
+/** The one adapter of an export, by its name for A1111; null where that would not show it. */
+export const calledThere = (webuiName: string | null): readonly AdapterUsed[] => (webuiName === null ? [] : [{ name: webuiName, strength: 1, isForWebui: true }]);
+
 /** A base model's files by name: other programs look for them in folders of their own. */
-function fileNames({ model, vae, textEncoders = [] }: BaseFiles, { stored }: Pick<OpenModel, 'stored'>, denoiser: string): ModelFileNames {
+export function fileNames({ model, vae, textEncoders = [] }: BaseFiles, { stored }: Pick<OpenModel, 'stored'>, denoiser: string): ModelFileNames {
   const isFolder = statSync(model).isDirectory();
   const others = [...stored].filter(([component]) => component !== denoiser);
   const hasOthers = others.some(([, { file }]) => file.files.some(({ path }) => path === model));
@@ -69,7 +72,7 @@ function fileNames({ model, vae, textEncoders = [] }: BaseFiles, { stored }: Pic
   };
 }
 
-function recipeOf({ settings: { sampler, ...rest }, noise: { noise, prediction }, clipSkip }: PictureElsewhere, loads: ModelFileNames): PictureRecipe {
+export function recipeOf({ settings: { sampler, ...rest }, noise: { noise, prediction }, clipSkip }: Pick<PictureElsewhere, 'settings' | 'noise' | 'clipSkip'>, loads: ModelFileNames): PictureRecipe {
   const { node, levels } = (samplers as Readonly<Record<string, Sampler>>)[sampler]!.elsewhere;
   return { ...rest, sampler: node, scheduler: levelNames(levels, noise).node, clipSkip, noise: { prediction, zeroTerminalSnr: noise.zeroTerminalSnr }, loads };
 }

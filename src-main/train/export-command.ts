@@ -29,12 +29,11 @@ import { noiseOf } from './noise-of.ts';
 import { pictureOfRun } from './preview.ts';
 import { EventLog, readEvents } from './run-folder.ts';
 import type { OpenRun } from './run-job.ts';
+import { asJob, type BaseOfJob, type ToldBase } from './told-base.ts';
 
-export interface ExportRequest {
+export interface ExportRequest extends ToldBase {
   /** Folder of a run, or an adapter file. */
   readonly run: string;
-  /** The base model of an adapter file. */
-  readonly base?: string;
   /** What the magnitudes of an adapter file belong to, where it leaves that open. */
   readonly axis?: DoraAxis;
   readonly step?: number;
@@ -137,13 +136,21 @@ function loggedIn(run: string, onEvent: (event: TrainEventBody) => void): (event
   };
 }
 
-function checkRequest({ rank, energy, base, run }: ExportRequest, kind: ExportKind | undefined): void {
+/** Options that say what an adapter file is for. */
+const OF_FILES = { base: '--base', axis: '--axis', vae: '--vae', textEncoder: '--text-encoder', prediction: '--prediction', zeroTerminalSnr: '--zero-terminal-snr', clipSkip: '--clip-skip' } as const satisfies Partial<Record<keyof ExportRequest, string>>;
+
+const isTold = (value: unknown): boolean => value !== undefined && value !== 'auto' && value !== false && !(Array.isArray(value) && value.length === 0);
+
+function checkRequest(request: ExportRequest, kind: ExportKind | undefined): void {
+  const { rank, energy, base, run } = request;
   if ((rank !== undefined || energy !== undefined) && kind !== EXPORT.plain) {
     throw new UserError('export.rank', '--rank and --energy belong to --as lora: add it, or leave them out.', { rank, energy });
   }
   if (energy !== undefined && !(energy > 0 && energy <= 1)) throw new UserError('export.rank', `--energy is a share between 0 and 1, such as 0.99, not ${energy}.`, { energy });
   if (!existsSync(run) && run.endsWith('.safetensors')) throw new UserError('export.missing', `There is no file "${run}": name an adapter file, or the folder of a run.`, { file: run });
   const isFile = existsSync(run) && statSync(run).isFile();
+  const [own] = Object.entries(OF_FILES).flatMap(([name, option]) => (isTold(request[name as keyof typeof OF_FILES]) ? [option] : []));
+  if (!isFile && own !== undefined && existsSync(run)) throw new UserError('export.own-base', `${own} belongs to an adapter file, and "${run}" is a run, whose job says it: leave it out.`, { option: own, run });
   if (isFile && base === undefined) throw new UserError('export.base', `"${run}" is an adapter file: name the base model that it was trained on with --base.`, { file: run });
 }
 
@@ -163,21 +170,21 @@ function pauseOf(shouldStop: () => boolean): () => Promise<void> {
 
 async function exportFile(shared: Omit<Task, 'target' | 'folder' | 'dtype' | 'what' | 'picture' | 'painting'>): Promise<ExportResult> {
   const { request } = shared;
-  const source = sourceOfFile(request.run, request.base!, request.axis);
+  const job = asJob(request);
+  const source = sourceOfFile(request.run, job, request.axis);
   const folder = request.out ? resolve(request.out) : join(resolve(request.run), '..', `${source.stem}-exports`);
   await makeFolder(folder);
   return exportSource(source, null, {
     ...shared, folder, target: request.for ?? 'all', dtype: request.dtype ?? 'f16', what: basename(request.run),
-    picture: request.sample || canPaint(source.baseModel) ? pictureOfFile(source, request.base!) : null, painting: await paintingOf(shared, source),
+    picture: request.sample || canPaint(source.baseModel) ? pictureOfFile(source, job) : null, painting: await paintingOf(shared, source),
   });
 }
 
 /** Errors: `model.missing-part`. */
-function pictureOfFile({ model, trigger }: ReturnType<typeof sourceOfFile>, base: string): PictureElsewhere {
-  const job = { base: { model: base, prediction: 'auto' }, noise: { schedule: 'auto', zeroTerminalSnr: false, minTimestep: 0 } } as const;
+function pictureOfFile({ model, trigger }: ReturnType<typeof sourceOfFile>, job: BaseOfJob): PictureElsewhere {
   const side = model.nativeSide;
   const settings = { prompt: trigger, negative: '', seed: 0, sampler: defaultSampler, steps: 20, guidance: 7, width: side, height: side };
-  return { settings, noise: noiseOf(job, model), clipSkip: null, base: job.base };
+  return { settings, noise: noiseOf(job, model), clipSkip: job.base.clipSkip ?? null, base: job.base };
 }
 
 function exportSource(source: ExportSource, step: number | null, task: Task): Promise<ExportResult> {

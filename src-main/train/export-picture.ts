@@ -6,7 +6,7 @@ import { sizeOf } from '../base/shape.ts';
 import { openSafetensors } from '../files/safetensors.ts';
 import type { ChosenRuntime } from './choose-runtime.ts';
 import type { Difference } from './export-diff.ts';
-import { usedFor, type PictureElsewhere } from './export-beside.ts';
+import { calledThere, usedFor, type PictureElsewhere } from './export-beside.ts';
 import { MAGNITUDE, type ExportSource } from './export-source.ts';
 import { valuesInFile } from './export-values.ts';
 import { mergedFile, withWeights, type FileAdapter } from './merged-weights.ts';
@@ -93,7 +93,7 @@ async function paintPair(model: Model, [trainedModel, exportedModel]: readonly [
   phase(2);
   const stem = path.replace(/\.safetensors$/, '');
   const files = { trained: `${stem}.trained.png`, exported: `${stem}.exported.png` };
-  const used = usedFor(picture, picture.webuiName);
+  const used = usedFor(picture, calledThere(picture.webuiName));
   await savePicture(files.trained, trained, picture.settings, used);
   await savePicture(files.exported, exported, picture.settings, used);
   return { ...files, ...difference(trained, exported) };

@@ -20,7 +20,7 @@ import { latentScale } from './latent-scale.ts';
 import { saveMerged, weightsOfRun } from './merge.ts';
 import { pictureOfRun } from './preview.ts';
 import type { OpenRun } from './run-job.ts';
-import { replacedParts, saveModel, type SaveModelSettings } from './save-model.ts';
+import { replacedParts, saveModel, statedNoise, type SaveModelSettings } from './save-model.ts';
 import type { PictureBatch } from './tasks/autoencoder.ts';
 import { adapterFile, unprovedPath, writeAdapter, type WriteSettings } from './write-adapter.ts';
 
@@ -49,7 +49,7 @@ export async function exportRun(run: OpenRun, shown: ReadonlyMap<string, DeviceT
     if (scale !== null) emit({ kind: 'warning', code: 'export.no-scale', text: noScale(path, scale), data: { scale } });
     return [path];
   }
-  const config: SaveModelSettings['config'] = scale === null ? {} : { vae: { scaling_factor: scale } };
+  const config: SaveModelSettings['config'] = { ...(scale === null ? {} : { vae: { scaling_factor: scale } }), ...(job.task === 'autoencoder' ? {} : statedNoise(model, baseModel.files)) };
   await saveModel(values, { base: job.base.model, replaced: replacedParts(run.baseModel), target, dtype: job.output.dtype, config });
   return [target];
 }

@@ -7,7 +7,6 @@ import { adapters } from '../catalog/adapters/index.ts';
 import type { AdaptedLayer } from '../catalog/define/adapter.ts';
 import type { Model } from '../catalog/define/family.ts';
 import type { AdapterFacts, BaseFacts, DoraAxis, NamedModel, TrainingFacts } from '../catalog/define/format.ts';
-import { detectModel } from '../catalog/families/index.ts';
 import { formats } from '../catalog/formats/index.ts';
 import { axisOfJob } from '../catalog/programs.ts';
 import { EXPORT } from '../contract/export-kinds.ts';
@@ -18,10 +17,11 @@ import { DOWN, MAGNITUDE } from '../nn/low-rank.ts';
 import { dataFacts, folderName, lastOf, readDataset } from './export-data-facts.ts';
 import { trainedScale } from './export-values.ts';
 import { namedModel } from './named-model.ts';
-import { openModel, type OpenModel } from './open-model.ts';
+import { openBase, type OpenModel } from './open-model.ts';
 import { readAdapter, type ReadAdapter } from './read-adapter.ts';
 import { recipeBase, recipeInFile } from './recipe-facts.ts';
 import { startHash } from './start-file.ts';
+import { asJob, type BaseOfJob } from './told-base.ts';
 import type { OpenRun } from './run-job.ts';
 import type { TrainedValues } from './trained.ts';
 
@@ -89,14 +89,14 @@ export function sourceOfRun(run: SourceRun, values: TrainedValues, step: number)
  * @param axis of magnitudes, where the file leaves it open
  * Errors: those of opening the base and of `readAdapter`.
  */
-export function sourceOfFile(path: string, base: string, axis?: DoraAxis): ExportSource & Pick<SourceFacts, 'trigger'> {
-  const baseModel = openModel(base);
-  const model = detectModel(baseModel.files);
+export function sourceOfFile(path: string, base: string | BaseOfJob, axis?: DoraAxis): ExportSource & Pick<SourceFacts, 'trigger'> {
+  const job = typeof base === 'string' ? asJob({ base }) : base;
+  const { baseModel, model } = openBase(job);
   const named = namedModel(baseModel.files, model.denoiserComponent);
   const read = readAdapter(path, named, axis);
   const layers = layersOf(read, named);
   const told = withoutBase(factsOfFile(path, read.metadata, read.axis, layers));
-  const facts = async (): Promise<SourceFacts> => ({ ...told, base: await baseFacts(base, model, baseModel, layers) });
+  const facts = async (): Promise<SourceFacts> => ({ ...told, base: await baseFacts(job.base.model, model, baseModel, layers) });
   return { stem: adapterStem(path), model, baseModel, named, layers, axis: read.axis, scale: 1, values: read.values, trigger: told.trigger, facts: once(facts) };
 }
 

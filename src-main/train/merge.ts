@@ -24,7 +24,7 @@ import type { OpenModel } from './open-model.ts';
 import type { OpenRun } from './run-job.ts';
 import { trainedWeight } from './trained-weight.ts';
 import type { TrainedValues } from './trained.ts';
-import { checkSpace, replacedParts, saveModel, type NewTensor } from './save-model.ts';
+import { checkSpace, replacedParts, saveModel, statedNoise, type NewTensor } from './save-model.ts';
 import { storedFiles, type StoredComponent, type StoredFile, type StoredTensor } from './stored-files.ts';
 import { unprovedPath } from './write-adapter.ts';
 
@@ -156,7 +156,7 @@ export async function saveMerged(base: { readonly baseModel: OpenModel; readonly
 const mergedTexts = (root: string, { title, texts }: MergeSettings): Record<string, string> =>
   ({ 'modelspec.merged_from': modelName(root), 'adora.merged': title, ...texts });
 
-async function saveFolder({ baseModel }: { readonly baseModel: OpenModel }, weights: readonly MergeWeight[], settings: MergeSettings, prover: MergeProver): Promise<string> {
+async function saveFolder({ baseModel, model }: { readonly baseModel: OpenModel; readonly model: Model }, weights: readonly MergeWeight[], settings: MergeSettings, prover: MergeProver): Promise<string> {
   const { target, dtype, onProgress, pause } = settings;
   let done = 0;
   const tensors = new Map(weights.map(({ path, shape, merge }): [string, NewTensor] => [path, {
@@ -168,7 +168,7 @@ async function saveFolder({ baseModel }: { readonly baseModel: OpenModel }, weig
     },
   }]));
   await saveModel(tensors, {
-    base: baseModel.root, replaced: replacedParts(baseModel), target, dtype, metadata: mergedTexts(baseModel.root, settings),
+    base: baseModel.root, replaced: replacedParts(baseModel), target, dtype, metadata: mergedTexts(baseModel.root, settings), config: ifThere(() => statedNoise(model, baseModel.files)) ?? {},
     prove: (folder) => proveFolder(baseModel, folder, weights, prover, target),
   });
   onProgress?.(weights.length, weights.length);

@@ -5,6 +5,7 @@ import { isFloat, type StoredDType } from '../base/dtype.ts';
 import { UserError } from '../base/errors.ts';
 import { f16ToF32 } from '../base/half.ts';
 import type { Component, Model, ModelFiles } from '../catalog/define/family.ts';
+import { predictionOfJob } from '../catalog/define/prediction.ts';
 import { detectModel } from '../catalog/families/index.ts';
 import type { Job } from '../contract/job.ts';
 import { shown } from '../files/safetensors-header.ts';
@@ -53,9 +54,11 @@ export function openModel(base: string | BaseFiles, isRandom = false): OpenModel
 }
 
 /** The base model of a job, and what it is. */
-export function openBase({ base, init }: Pick<Job, 'base' | 'init'>): { readonly baseModel: OpenModel; readonly model: Model } {
+export function openBase({ base, init, noise }: Pick<Job, 'base' | 'init'> & { readonly noise: Pick<Job['noise'], 'zeroTerminalSnr'> }): { readonly baseModel: OpenModel; readonly model: Model } {
   const baseModel = openModel(filesOf(base), init === 'random');
-  return { baseModel, model: detectModel(baseModel.files, base.clipSkip === undefined ? {} : { clipSkip: base.clipSkip }) };
+  const { clipSkip } = base;
+  const prediction = predictionOfJob(base.prediction);
+  return { baseModel, model: detectModel(baseModel.files, { ...(clipSkip === undefined ? {} : { clipSkip }), ...(prediction === null ? {} : { prediction }), zeroTerminalSnr: noise.zeroTerminalSnr }) };
 }
 
 const filesOf = ({ model, vae, textEncoders }: Job['base']): BaseFiles =>

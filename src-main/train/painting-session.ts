@@ -2,7 +2,6 @@
 // compiled once for all checkpoints, strengths and adapters of a base.
 import { f32ToF16 } from '../base/half.ts';
 import type { Shape } from '../base/shape.ts';
-import { detectModel } from '../catalog/families/index.ts';
 import type { Builder, BuilderOptions, Layer } from '../graph/builder.ts';
 import type { Value } from '../graph/types.ts';
 import { bareLayer, withBias } from '../nn/low-rank.ts';
@@ -12,11 +11,13 @@ import { roundTrained, trainedScale } from './export-values.ts';
 import { mergedFile, mergedWeights } from './merged-weights.ts';
 import { namedModel } from './named-model.ts';
 import { noiseOf } from './noise-of.ts';
-import { openModel } from './open-model.ts';
+import { openBase } from './open-model.ts';
 import { chooseCheckpoint, openRun, openSavedValues } from './open-run.ts';
-import { Painter, type PaintingModel } from './painter.ts';
+import { adapterOfRun, factsOfAdapter, type PaintedFrom } from './painted-with.ts';
+import { Painter } from './painter.ts';
 import type { Picture, PictureSettings } from './picture.ts';
 import { readAdapter } from './read-adapter.ts';
+import { asJob } from './told-base.ts';
 
 interface Change {
   readonly shape: Shape;
@@ -25,7 +26,7 @@ interface Change {
 }
 
 /** What to paint with: a base, and values of some of its parameters. */
-export interface PaintingSubject extends Pick<PaintingModel, 'model' | 'baseModel' | 'noise'> {
+export interface PaintingSubject extends PaintedFrom {
   /** Parameters that may differ from the base, by path. */
   readonly changes: ReadonlyMap<string, Change>;
   /** base + strength · (learnt − base) of those that do; f32. */
@@ -99,13 +100,16 @@ export function subjectOfRun(path: string, step: number | undefined, chosen: Cho
     for await (const { path: parameter, merge } of mergedWeights(run)) merged.set(parameter, await merge((name) => rounded.get(name)!));
     return merged;
   };
-  return { model, baseModel, noise: noiseOf(job, model), changes, weights: atStrength(learnt, (parameter) => baseModel.readF32(parameter)) };
+  return {
+    model, baseModel, noise: noiseOf(job, model), changes, weights: atStrength(learnt, (parameter) => baseModel.readF32(parameter)),
+    base: job.base, clipSkip: job.base.clipSkip ?? null, adapters: adapterOfRun(run, step ?? chooseCheckpoint(run, step).step),
+  };
 }
 
 /** A base model with adapter files, in whatever layouts they are. Errors: those of opening the model and the adapters. */
 export function subjectOfAdapters(base: string, adapters: readonly string[], { runtime }: ChosenRuntime): PaintingSubject {
-  const baseModel = openModel(base);
-  const model = detectModel(baseModel.files);
+  const job = asJob({ base });
+  const { baseModel, model } = openBase(job);
   const named = namedModel(baseModel.files, model.denoiserComponent);
   const files = adapters.map((path) => readAdapter(path, named));
   const changes = new Map(files.flatMap(({ layers }) => layers.map(({ path }) => [`${path}.weight`, { shape: named.layers.get(path)!, isLayer: true }] as const)));
@@ -120,8 +124,10 @@ export function subjectOfAdapters(base: string, adapters: readonly string[], { r
     }
     return sums;
   };
-  const job = { base: { model: base, prediction: 'auto' }, noise: { schedule: 'auto', zeroTerminalSnr: false, minTimestep: 0 } } as const;
-  return { model, baseModel, noise: noiseOf(job, model), changes, weights: atStrength(learnt, (path) => baseModel.readF32(path)) };
+  return {
+    model, baseModel, noise: noiseOf(job, model), changes, weights: atStrength(learnt, (path) => baseModel.readF32(path)),
+    base: job.base, clipSkip: null, adapters: files.map((file, at) => factsOfAdapter(adapters[at]!, file)),
+  };
 }
 
 /** What was learnt is merged once for all strengths. */

@@ -46,22 +46,35 @@ export function toRgb(pixels: Float32Array, width: number, height: number): Uint
   return rgb;
 }
 
+export interface AdapterUsed {
+  /** Name of the file without its ending. */
+  readonly name: string;
+  readonly strength: number;
+  /** Whether A1111 shows it as it is; another is told of, and not called for. */
+  readonly isForWebui: boolean;
+}
+
 /** What a picture was painted with, for the text in it. */
 export interface PaintedWith {
   /** Name of the base model. */
   readonly model?: string;
-  /** Name of the adapter's file for A1111, without its ending. */
-  readonly adapter?: string;
+  readonly adapters?: readonly AdapterUsed[];
   readonly clipSkip?: number;
   /** Name of an autoencoder's file that stands in for the model's own. */
   readonly vae?: string;
   readonly zeroTerminalSnr?: boolean;
+  /** Nodes of ComfyUI that make the picture. */
+  readonly workflow?: string | null;
 }
 
 /** The picture as a PNG with its settings in the text that A1111 and other tools read. */
 export function picturePng({ rgb, width, height }: Picture, settings: PictureSettings, used: PaintedWith = {}): Promise<Buffer> {
-  return encodePng(rgb, width, height, { parameters: infoText(settings, used) });
+  const { workflow = null } = used;
+  // ComfyUI opens a picture by the text "prompt", which it takes for UTF-8 and other readers for Latin-1.
+  return encodePng(rgb, width, height, { parameters: infoText(settings, used), ...(workflow === null ? {} : { prompt: inAscii(workflow) }) });
 }
+
+const inAscii = (json: string): string => json.replaceAll(/[^\x20-\x7e\n]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`);
 
 export async function savePicture(file: string, picture: Picture, settings: PictureSettings, used: PaintedWith = {}): Promise<void> {
   await writeFileAtomic(file, await picturePng(picture, settings, used));
@@ -71,14 +84,15 @@ export async function savePicture(file: string, picture: Picture, settings: Pict
  * A1111's text of a picture, with its names of samplers and noise levels: pasted there it asks for the same picture (its noise
  * is its own).
  */
-export function infoText({ prompt, negative, steps, sampler, guidance, seed, width, height }: PictureSettings, { model, adapter, clipSkip, vae, zeroTerminalSnr = false }: PaintedWith = {}): string {
+export function infoText({ prompt, negative, steps, sampler, guidance, seed, width, height }: PictureSettings, { model, adapters = [], clipSkip, vae, zeroTerminalSnr = false }: PaintedWith = {}): string {
   const { infotext, levels } = (samplers as Readonly<Record<string, Sampler>>)[sampler]!.elsewhere;
   const wanted = asPlainText(prompt);
-  const called = adapter === undefined ? wanted : `${wanted} <lora:${adapter}:1>`.trim();
+  const called = [wanted, ...adapters.filter(({ isForWebui }) => isForWebui).map(({ name, strength }) => `<lora:${name}:${strength}>`)].join(' ').trim();
+  const others = adapters.filter(({ isForWebui }) => !isForWebui).map(({ name, strength }) => `${name}:${strength}`).join(', ');
   const excluded = negative === '' ? '' : `Negative prompt: ${asPlainText(negative)}\n`;
   const facts: readonly (readonly [string, string | number | undefined])[] = [
     ['Steps', steps], ['Sampler', infotext], ['Schedule type', levelNames(levels, { zeroTerminalSnr }).infotext], ['CFG scale', guidance],
-    ['Seed', seed], ['Size', `${width}x${height}`], ['Model', model], ['VAE', vae], ['Clip skip', clipSkip], ['Noise Schedule', zeroTerminalSnr ? 'Zero Terminal SNR' : undefined],
+    ['Seed', seed], ['Size', `${width}x${height}`], ['Model', model], ['Adapters', others === '' ? undefined : others], ['VAE', vae], ['Clip skip', clipSkip], ['Noise Schedule', zeroTerminalSnr ? 'Zero Terminal SNR' : undefined],
   ];
   return `${called}\n${excluded}${facts.flatMap(([name, value]) => (value === undefined ? [] : [`${name}: ${quoted(value)}`])).join(', ')}`;
 }

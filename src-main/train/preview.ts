@@ -5,7 +5,7 @@ import type { TrainEventBody } from '../contract/events.ts';
 import type { Job } from '../contract/job.ts';
 import type { DeviceTensor } from '../runtime/runtime.ts';
 import { webuiName } from './export-choice.ts';
-import { usedFor, type PictureElsewhere } from './export-beside.ts';
+import { calledThere, usedFor, type PictureElsewhere } from './export-beside.ts';
 import { roundForExport } from './export-values.ts';
 import { noiseOf } from './noise-of.ts';
 import { Painter } from './painter.ts';
@@ -60,7 +60,7 @@ export function previewPictures({ job: { preview }, model }: Pick<OpenRun, 'job'
 }
 
 /** Names of the base and of the adapter's file, for the texts in previews. */
-export const paintedWith = (run: Pick<OpenRun, 'job' | 'plan' | 'model'>): PaintedWith => usedFor(pictureOfRun(run), webuiName(run));
+export const paintedWith = (run: Pick<OpenRun, 'job' | 'plan' | 'model'>): PaintedWith => usedFor(pictureOfRun(run), calledThere(webuiName(run)));
 
 /** The first preview of a run, to be made again with an exported file, here or in another program. */
 export const pictureOfRun = ({ job, model }: Pick<OpenRun, 'job' | 'model'>): PictureElsewhere =>

@@ -13,21 +13,16 @@ import { openBase, type OpenModel } from './open-model.ts';
 import { namedModel } from './named-model.ts';
 import { noiseOf } from './noise-of.ts';
 import { chooseCheckpoint, openRun, openSavedValues } from './open-run.ts';
-import { Painter, type PaintingModel } from './painter.ts';
+import { adapterOfRun, factsOfAdapter, paintedFrom, type AdapterFacts, type PaintedFrom } from './painted-with.ts';
+import { Painter } from './painter.ts';
 import { savePicture, type PictureSettings } from './picture.ts';
 import { readAdapter } from './read-adapter.ts';
+import { asJob, type ToldBase } from './told-base.ts';
 
-export interface SampleSettings {
+export interface SampleSettings extends ToldBase {
   /** Folder of a run: its base model with what it learnt up to `step`, or to the last checkpoint. */
   readonly run?: string;
   readonly step?: number;
-  readonly base?: string;
-  /** What the base model's files do not say, or say wrongly; as in `base` and `noise` of a job. */
-  readonly prediction?: Job['base']['prediction'];
-  readonly zeroTerminalSnr?: boolean;
-  readonly clipSkip?: number;
-  readonly vae?: string;
-  readonly textEncoder?: readonly string[];
   readonly adapter: readonly string[];
   /** Axis of magnitudes where an adapter's file leaves it open. */
   readonly axis?: DoraAxis;
@@ -57,7 +52,8 @@ interface Context {
 export async function sampleCommand(settings: SampleSettings, { onEvent, shouldStop }: Context): Promise<{ text: string; data: unknown }> {
   const chosen = await chooseRuntime({ train: { device: settings.device, dtype: settings.dtype } as Job['train'] }, 0, onEvent);
   onEvent({ kind: 'phase', name: 'open the model', done: 0, total: 0, unit: 'layers' });
-  const { model, baseModel, noise } = settings.run === undefined ? await openBasePainting(settings, chosen.runtime) : await openTrainedPainting(settings.run, settings, chosen);
+  const opened = settings.run === undefined ? await openBasePainting(settings, chosen.runtime) : await openTrainedPainting(settings.run, settings, chosen);
+  const { model, baseModel, noise } = opened;
   const painter = new Painter({ model, baseModel, noise, runtime: chosen.runtime, builder: { compute: chosen.compute, storedDType: baseModel.storedDType }, trainsText: false, shouldStop });
   const wanted = picturesOf(settings, model);
   const files: string[] = [];
@@ -67,7 +63,7 @@ export async function sampleCommand(settings: SampleSettings, { onEvent, shouldS
     for (const [index, picture] of pictures.entries()) {
       const { seed } = wanted[index]!;
       const file = join(settings.out, `${String(Math.floor(index / settings.count)).padStart(3, '0')}-seed-${seed}.png`);
-      await savePicture(file, picture, wanted[index]!);
+      await savePicture(file, picture, wanted[index]!, paintedFrom(opened, settings.strength, wanted[index]!));
       files.push(file);
     }
   } finally {
@@ -83,37 +79,38 @@ function picturesOf(settings: SampleSettings, model: Model): PictureSettings[] {
     { prompt, negative, sampler, steps, guidance, width, height, seed: settings.seed + i })));
 }
 
-type OpenedModel = Pick<PaintingModel, 'model' | 'baseModel' | 'noise'>;
-
 /** Adapters are merged into the weights: any number, each in its own layout, at full speed afterwards. */
-export async function openBasePainting(settings: Pick<SampleSettings, 'base' | 'prediction' | 'zeroTerminalSnr' | 'clipSkip' | 'vae' | 'textEncoder' | 'adapter' | 'axis' | 'strength'>, runtime: Runtime): Promise<OpenedModel> {
-  const { base = '', prediction = 'auto', zeroTerminalSnr = false, clipSkip, vae, textEncoder = [], adapter, axis, strength } = settings;
-  const job = {
-    base: { model: base, prediction, ...(clipSkip === undefined ? {} : { clipSkip }), ...(vae === undefined ? {} : { vae }), ...(textEncoder.length === 0 ? {} : { textEncoders: [...textEncoder] }) },
-    init: 'file', noise: { schedule: 'auto', zeroTerminalSnr, minTimestep: 0 },
-  } as const;
+export async function openBasePainting({ adapter, axis, strength, ...told }: ToldBase & Pick<SampleSettings, 'adapter' | 'axis' | 'strength'>, runtime: Runtime): Promise<PaintedFrom> {
+  const job = asJob(told);
   const { baseModel, model } = openBase(job);
   const named = namedModel(baseModel.files, model.denoiserComponent);
   const changes = new Map<string, Float32Array>();
+  const adapters: AdapterFacts[] = [];
   for (const path of adapter) {
-    for await (const { path: parameter, merged } of mergedFile(readAdapter(path, named, axis), baseModel, runtime, named.layers)) {
+    const read = readAdapter(path, named, axis);
+    adapters.push(factsOfAdapter(path, read));
+    for await (const { path: parameter, merged } of mergedFile(read, baseModel, runtime, named.layers)) {
       addChange(changes, parameter, merged, baseModel, strength);
     }
   }
-  return { model, baseModel: withWeights(baseModel, changes), noise: noiseOf(job, model) };
+  return { model, baseModel: withWeights(baseModel, changes), noise: noiseOf(job, model), base: job.base, clipSkip: job.base.clipSkip ?? null, adapters };
 }
 
 /** The values are rounded as an export rounds them. */
-async function openTrainedPainting(path: string, { step, strength }: Pick<SampleSettings, 'step' | 'strength'>, chosen: ChosenRuntime): Promise<OpenedModel> {
+async function openTrainedPainting(path: string, { step, strength }: Pick<SampleSettings, 'step' | 'strength'>, chosen: ChosenRuntime): Promise<PaintedFrom> {
   const run = openRun(path, chosen);
-  const saved = openSavedValues(chooseCheckpoint(run, step).path);
+  const checkpoint = chooseCheckpoint(run, step);
+  const saved = openSavedValues(checkpoint.path);
   const exact = new Map(run.plan.tensors.map(({ name }) => [name, saved(name)]));
   const rounded = roundTrained(exact, trainedScale(run.job), run.job.output.dtype);
   const changes = new Map<string, Float32Array>();
   for await (const { path: parameter, merge } of mergedWeights(run)) {
     addChange(changes, parameter, await merge((name) => rounded.get(name)!), run.baseModel, strength);
   }
-  return { model: run.model, baseModel: withWeights(run.baseModel, changes), noise: noiseOf(run.job, run.model) };
+  return {
+    model: run.model, baseModel: withWeights(run.baseModel, changes), noise: noiseOf(run.job, run.model),
+    base: run.job.base, clipSkip: run.job.base.clipSkip ?? null, adapters: adapterOfRun(run, checkpoint.step),
+  };
 }
 
 /** changes[path] += strength · (merged − base), starting from the base. */

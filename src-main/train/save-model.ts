@@ -4,6 +4,8 @@ import { copyFileSync, cpSync, createReadStream, existsSync, mkdirSync, readdirS
 import { dirname, join, relative, resolve } from 'node:path';
 import { UserError } from '../base/errors.ts';
 import type { Shape } from '../base/shape.ts';
+import type { Model, ModelFiles } from '../catalog/define/family.ts';
+import { detectModel } from '../catalog/families/index.ts';
 import { makeFolder, writeFileAtomic } from '../files/atomic-write.ts';
 import { encodeTensor } from '../files/convert.ts';
 import { openWeights } from '../files/sharded.ts';
@@ -17,6 +19,7 @@ import { makeResultFolder } from './result-folder.ts';
 import type { StoredComponent } from './stored-files.ts';
 
 const WEIGHT_FILE: Readonly<Record<string, string>> = { text_encoder: 'model.safetensors', text_encoder_2: 'model.safetensors' };
+const CONFIG_FILE: Readonly<Record<string, string>> = { scheduler: 'scheduler_config.json' };
 const isWeight = (name: string): boolean => /\.(safetensors|bin|ckpt|pt|onnx|msgpack|h5|index(\.\w+)?\.json)$/.test(name);
 const isHidden = (name: string): boolean => name.startsWith('.');
 
@@ -34,7 +37,7 @@ export interface SaveModelSettings {
   readonly target: string;
   /** Element type of the new tensors; `stored` is that which the base has in their place. */
   readonly dtype: FileDType | 'stored';
-  /** Changes to a component's config.json. */
+  /** Changes to a component's configuration. */
   readonly config?: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
   /** For the headers of the files with new tensors. */
   readonly metadata?: Readonly<Record<string, string>>;
@@ -61,7 +64,7 @@ export async function saveModel(values: ReadonlyMap<string, NewTensor>, settings
       else if (!settings.replaced?.has(name) && ![...values.keys()].some((key) => key.startsWith(`${name}.`))) cpSync(from, to, { recursive: true, dereference: true });
       else await saveComponent(values, name, from, to, settings);
       const changes = settings.config?.[name];
-      if (changes) await changeConfig(join(to, 'config.json'), changes);
+      if (changes) await changeConfig(join(to, CONFIG_FILE[name] ?? 'config.json'), changes);
     }
     await settings.prove?.(folder);
   });
@@ -111,6 +114,14 @@ function openIfThere(folder: string): StoredComponent | null {
 /** Components of a model folder that a job takes from elsewhere (base.vae, base.textEncoders). */
 export const replacedParts = ({ root, stored }: { readonly root: string; readonly stored: ReadonlyMap<string, StoredComponent> }): Map<string, StoredComponent> =>
   new Map([...stored].filter(([, { file }]) => relative(resolve(root), resolve(file.path)).startsWith('..')));
+
+/** What a job says of the noise of its model and its folder does not; nothing where the folder says the same. */
+export function statedNoise({ noise: { prediction, zeroTerminalSnr } }: Model, files: ModelFiles): NonNullable<SaveModelSettings['config']> {
+  const own = detectModel(files).noise;
+  if (own.prediction === prediction && own.zeroTerminalSnr === zeroTerminalSnr) return {};
+  // Sampling has to begin at the last timestep where that is pure noise.
+  return { scheduler: { prediction_type: prediction, rescale_betas_zero_snr: zeroTerminalSnr, ...(zeroTerminalSnr ? { timestep_spacing: 'trailing' } : {}) } };
+}
 
 /** A model of gigabytes should not fail after minutes. @param wanted bytes. Error: `export.no-space`. */
 export function checkSpace(wanted: number, folder: string): void {

@@ -7,6 +7,7 @@ import { UserError } from '../base/errors.ts';
 import type { PaintRequest, RequestOf } from '../contract/trainer.ts';
 import { listCheckpoints } from '../train/checkpoint.ts';
 import { chooseRuntime, type ChosenRuntime } from '../train/choose-runtime.ts';
+import { paintedFrom } from '../train/painted-with.ts';
 import { PaintingSession, subjectOfAdapters, subjectOfRun, type PaintingSubject } from '../train/painting-session.ts';
 import { PAINTING_STOPPED, savePicture, type PictureSettings } from '../train/picture.ts';
 import { phaseText, type CommandContext } from './context.ts';
@@ -34,7 +35,8 @@ export async function paint({ pictures, device }: RequestOf<'paint'>, context: C
             steps: request.steps, sampler: request.sampler, width: subject.model.nativeSide, height: subject.model.nativeSide,
           };
           if (context.control.shouldStop()) throw new UserError(PAINTING_STOPPED, 'Painting was stopped.');
-          await savePicture(request.out, await session.paint(subject, weights, settings), settings);
+          const picture = await session.paint(subject, weights, settings);
+          await savePicture(request.out, picture, settings, paintedFrom(subject, request.strength, settings));
           onProgress(phaseText({ name: 'paint' }), ++done, pictures.length, 'pictures');
         }
       }

@@ -175,6 +175,9 @@ describe('other commands', () => {
     expect((await adora(['sample', '--prompt', 'a'], { sample })).code).toBe(2);
     expect((await adora([...args, '--prediction', 'v', '--zero-terminal-snr', '--clip-skip', '2', '--vae', 'x', '--text-encoder', 'l', '--text-encoder', 'g'], { sample })).code).toBe(0);
     expect(request).toMatchObject({ prediction: 'v', zeroTerminalSnr: true, clipSkip: 2, vae: 'x', textEncoder: ['l', 'g'] });
+    const told = ['--base', 'm', '--prediction', 'v', '--zero-terminal-snr', '--clip-skip', '2', '--vae', 'x', '--text-encoder', 'l', '--text-encoder', 'g'];
+    expect((await adora(['export', 'ink.safetensors', ...told], { export: async (asked) => { request = asked; return { text: '', data: {}, ok: true }; } })).code).toBe(0);
+    expect(request).toMatchObject({ run: 'ink.safetensors', base: 'm', prediction: 'v', zeroTerminalSnr: true, clipSkip: 2, vae: 'x', textEncoder: ['l', 'g'] });
     for (const option of [['--prediction', 'v'], ['--zero-terminal-snr'], ['--text-encoder', 'l']]) {
       expect(await adora(['sample', '--run', 'r', '--prompt', 'a', ...option], { sample })).toMatchObject({ code: 2, error: expect.stringContaining(`${option[0]} goes with --base`) });
     }
@@ -192,7 +195,7 @@ describe('other commands', () => {
     expect(await wrong(['extract', '--base', 'a', '--tuned', 'b', '--rank', '2', '--layout', 'x', '--out', 'c'], { adapterTools: tools })).toContain('kohya, peft');
     expect(await wrong(['sample', '--base', 'm', '--prompt', 'a', '--sampler', 'x'], { sample: never })).toContain('euler-ancestral');
     expect((await adora(['sample', '--help'], { sample: never })).out).toMatch(/"ddim"[^]*"euler-ancestral"/);
-    for (const code of ['export.rank', 'export.base', 'resize.size', 'merge.needs-base', 'picture.sampler', 'files.is-there']) {
+    for (const code of ['export.rank', 'export.base', 'export.own-base', 'resize.size', 'merge.needs-base', 'picture.sampler', 'files.is-there']) {
       const refuses = async () => { throw new UserError(code, 'Say more.'); };
       expect((await adora(['export', 'run'], { export: refuses })).code, code).toBe(2);
     }

@@ -9,6 +9,8 @@ import { forkHost } from '../../src-main/app/trainer/fork-host.ts';
 import { createKeptTrainer } from '../../src-main/app/trainer/kept-trainer.ts';
 import type { WorkerHost, WorkerProcess } from '../../src-main/app/trainer/worker-host.ts';
 import type { PaintRequest } from '../../src-main/contract/trainer.ts';
+import { decodeImage } from '../../src-main/files/images.ts';
+import { readPngText } from '../../src-main/files/png-text.ts';
 import { listCheckpoints } from '../../src-main/train/checkpoint.ts';
 import { jobAt, train, usePlace, type Ran } from '../train/run.ts';
 import { buildTrainer } from './studio-home.ts';
@@ -27,6 +29,9 @@ const picture = (more: Partial<PaintRequest>): PaintRequest => ({
   run: ran.folder, step: 6, strength: 1, prompt: 'red stripes', negative: '', seed: 1, guidance: 2, steps: 3, sampler: 'euler-ancestral', out: join(ran.folder, `picture-${painted++}.png`), ...more,
 });
 const bytes = ({ out }: PaintRequest): string => readFileSync(out).toString('base64');
+/** Without the texts, which name the step. */
+const pixels = async ({ out }: PaintRequest): Promise<string> => Buffer.from((await decodeImage(out)).data).toString('base64');
+const told = ({ out }: PaintRequest): string[] => [...readPngText(readFileSync(out)).values()];
 
 function counted(): WorkerHost & { readonly started: WorkerProcess[] } {
   const [real, started] = [forkHost(trainer.entry), [] as WorkerProcess[]];
@@ -44,7 +49,13 @@ test('one process paints steps, strengths and prompts as processes of their own 
     await finished(callTrainer(await kept.for('a'), 'paint', { pictures: [here], device: 'cpu' }));
     await finished(callTrainer(own, 'paint', { pictures: [there], device: 'cpu' }));
     expect(bytes(here)).toBe(bytes(there));
-    seen.push(bytes(here));
+    seen.push(await pixels(here));
+    const { step, strength } = { strength: 1, ...one };
+    const file = `tiny${step === 3 ? '-step3' : ''}-kohya`;
+    const [parameters, nodes] = told(here);
+    expect(/<lora:[^>]*>/.exec(parameters!)?.[0]).toBe(step === 0 ? undefined : `<lora:${file}:${strength}>`);
+    expect(parameters).toContain('Model: model');
+    expect(/"lora_name": "([^"]*)",\s*"strength_model": ([\d.]+)/.exec(nodes!)?.slice(1)).toEqual(step === 0 ? undefined : [`${file}.safetensors`, String(strength)]);
   }
   expect(new Set(seen).size).toBe(wanted.length);
   expect(host.started).toHaveLength(1);
@@ -62,8 +73,8 @@ test('a checkpoint that was written anew is read anew', async () => {
   copyFileSync(saved.get(3)!, saved.get(6)!);
   utimesSync(saved.get(6)!, 5, 5);
   await finished(callTrainer(await kept.for('a'), 'paint', { pictures: [after], device: 'cpu' }));
-  expect(bytes(after)).toBe(bytes(third));
-  expect(bytes(after)).not.toBe(bytes(before));
+  expect(await pixels(after)).toBe(await pixels(third));
+  expect(await pixels(after)).not.toBe(await pixels(before));
   copyFileSync(aside, saved.get(6)!);
   await kept.giveBack();
 });

@@ -38,7 +38,7 @@ type Nodes = Readonly<Record<string, Node>>;
 
 const single = { kind: 'checkpoint', name: 'base.safetensors', vae: null, textEncoders: [] } as const;
 const facts = (picture: Partial<PictureRecipe> = {}, changes: Partial<BesideFacts> = {}): BesideFacts => ({
-  adapter: 'ink-kohya.safetensors', stem: 'ink-kohya', title: 'ink', trigger: 'in ink', note: '', base: { isVersion2: false, kohyaVersion: 'sd_v1' },
+  adapters: [{ file: 'ink-kohya.safetensors', strength: 1 }], stem: 'ink-kohya', title: 'ink', trigger: 'in ink', note: '', base: { isVersion2: false, kohyaVersion: 'sd_v1' },
   picture: {
     prompt: 'a cat', negative: 'blue', seed: 5, steps: 20, guidance: 7.5, width: 512, height: 768, sampler: 'euler', scheduler: 'normal',
     clipSkip: null, noise: { prediction: 'epsilon', zeroTerminalSnr: false }, loads: single, ...picture,
@@ -124,8 +124,18 @@ test('clip skip holds for both prompts, behind the adapter', () => {
   for (const node of Object.values(nodes).filter(({ class_type }) => class_type === 'CLIPTextEncode')) expect(way(nodes, node, 'clip')).toEqual(['CLIPSetLastLayer', 'LoraLoader', 'CheckpointLoaderSimple']);
 });
 
+test('adapters come one behind the other, each with its strength; A1111 is not asked for what it would not show', () => {
+  const nodes = workflow(facts({}, { adapters: [{ file: 'ink.safetensors', strength: 0.7 }, { file: 'light.safetensors', strength: -0.5 }] }));
+  expect(way(nodes, only(nodes, 'KSampler'), 'model')).toEqual(['LoraLoader', 'LoraLoader', 'CheckpointLoaderSimple']);
+  const loaded = Object.values(nodes).filter(({ class_type }) => class_type === 'LoraLoader').map(({ inputs }) => [inputs['lora_name'], inputs['strength_model'], inputs['strength_clip']]);
+  expect(loaded).toEqual([['ink.safetensors', 0.7, 0.7], ['light.safetensors', -0.5, -0.5]]);
+  const settings = { prompt: 'a cat', negative: '', sampler: 'euler', steps: 9, guidance: 7, seed: 3, width: 64, height: 32 };
+  const adapters = [{ name: 'ink', strength: 0.7, isForWebui: true }, { name: 'rows', strength: 1, isForWebui: false }, { name: 'light', strength: -0.5, isForWebui: true }];
+  expect(parseInfoText(infoText(settings, { adapters }))).toMatchObject({ prompt: 'a cat <lora:ink:0.7> <lora:light:-0.5>', Adapters: 'rows:1' });
+});
+
 test('a merged model is loaded without an adapter', () => {
-  const nodes = workflow(facts({ loads: { ...single, name: 'ink-merged.safetensors' } }, { adapter: null, stem: 'ink-merged' }));
+  const nodes = workflow(facts({ loads: { ...single, name: 'ink-merged.safetensors' } }, { adapters: [], stem: 'ink-merged' }));
   expect(has(nodes, 'LoraLoader')).toBe(false);
   expect(way(nodes, only(nodes, 'KSampler'), 'model')).toEqual(['CheckpointLoaderSimple']);
   expect(only(nodes, 'SaveImage').inputs['filename_prefix']).toBe('ink-merged');
@@ -185,7 +195,7 @@ function attentionOf(prompt: string): { text: string; isWeighted: boolean } {
 
 test.each(['saber (fate), [night]', 'saber \\(fate\\)', 'two\nlines', 'tail \\', 'a: b, "c"'])('A1111 reads the text of a picture of %j as it was made', (prompt) => {
   const settings = { prompt, negative: prompt, sampler: 'dpmpp-2m-karras', steps: 9, guidance: 7.5, seed: 3, width: 64, height: 32 };
-  const read = parseInfoText(infoText(settings, { model: 'some, "model"', adapter: 'ink-kohya', clipSkip: 2, vae: 'vae.safetensors', zeroTerminalSnr: true }));
+  const read = parseInfoText(infoText(settings, { model: 'some, "model"', adapters: [{ name: 'ink-kohya', strength: 1, isForWebui: true }], clipSkip: 2, vae: 'vae.safetensors', zeroTerminalSnr: true }));
   expect(read).toMatchObject({
     'Steps': '9', 'Sampler': 'DPM++ 2M', 'Schedule type': 'Karras', 'CFG scale': '7.5', 'Seed': '3', 'Size': '64x32', 'Model': 'some, "model"', 'VAE': 'vae.safetensors',
     'Clip skip': '2', 'Noise Schedule': 'Zero Terminal SNR',

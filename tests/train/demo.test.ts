@@ -296,14 +296,27 @@ describe('sample', () => {
     const first = await files('first', { run, step: 2 });
     const none = await files('none', { run, strength: 0 });
     expect(base.map((file) => file.split(/[\\/]/).at(-1))).toEqual(['000-seed-7.png', '000-seed-8.png', '001-seed-7.png', '001-seed-8.png']);
-    expect(readPngText(readFileSync(base[3]!)).get('parameters')).toBe('a green tree\nNegative prompt: rain\nSteps: 2, Sampler: DDIM, Schedule type: DDIM, CFG scale: 2, Seed: 8, Size: 16x16');
+    const facts = 'Steps: 2, Sampler: DDIM, Schedule type: DDIM, CFG scale: 2, Seed: 8, Size: 16x16, Model: model';
+    const told = (file: string): string[] => readPngText(readFileSync(file)).get('parameters')!.split('\nNegative prompt: rain\n');
+    const nodes = (file: string): string => readPngText(readFileSync(file)).get('prompt') ?? '';
+    expect(told(base[3]!)).toEqual(['a green tree', facts]);
+    expect(told(none[3]!)).toEqual(['a green tree', facts]);
+    const stem = `${JSON.parse(readFileSync(join(run, 'job.json'), 'utf8')).name}`;
+    expect(told(last[3]!)).toEqual([`a green tree <lora:${stem}-kohya:1>`, facts]);
+    expect(told(first[3]!)[0]).toBe(`a green tree <lora:${stem}-step2-kohya:1>`);
+    expect(nodes(base[3]!)).not.toContain('LoraLoader');
+    const weak = nodes((await files('weak', { run, strength: 0.5, prompt: ['ein Café'] }))[0]!);
+    expect(Object.values(JSON.parse(weak) as Record<string, { class_type: string; inputs: object }>).filter(({ class_type }) => /Lora|Loader/.test(class_type)).map(({ inputs }) => inputs)).toEqual([
+      { model_path: 'model' }, { lora_name: `${stem}-kohya.safetensors`, strength_model: 0.5, strength_clip: 0.5, model: ['1', 0], clip: ['1', 1] },
+    ]);
+    expect(weak).toMatch(/^[\x20-\x7e\n]+$/);
     expect(difference(await pixels(base[0]!), await pixels(none[0]!))).toBe(0);
     expect(difference(await pixels(base[0]!), await pixels(last[0]!))).toBeGreaterThan(0);
     expect(difference(await pixels(first[0]!), await pixels(last[0]!))).toBeGreaterThan(0);
     // What the files say can be told otherwise.
     const changes: Partial<SampleSettings>[] = [{ prediction: 'epsilon' }, { zeroTerminalSnr: true }];
-    const told = await Promise.all((await Promise.all(changes.map((more, i) => files(`told ${i}`, { base: model, ...more })))).map((pictures) => pixels(pictures[0]!)));
-    for (const [i, picture] of [await pixels(base[0]!), ...told].entries()) for (const other of told.slice(i)) expect(difference(picture, other)).toBeGreaterThan(0);
+    const changed = await Promise.all((await Promise.all(changes.map((more, i) => files(`told ${i}`, { base: model, ...more })))).map((pictures) => pixels(pictures[0]!)));
+    for (const [i, picture] of [await pixels(base[0]!), ...changed].entries()) for (const other of changed.slice(i)) expect(difference(picture, other)).toBeGreaterThan(0);
     expect(await pixels((await files('same', { base: model, prediction: 'v', vae: join(model, 'vae', 'diffusion_pytorch_model.safetensors'), textEncoder: [join(model, 'text_encoder', 'model.safetensors')] }))[0]!)).toEqual(await pixels(base[0]!));
     await refusalOf('model.clip-skip', () => files('x', { base: model, clipSkip: 2 }));
     await refusalOf('run.no-checkpoint', () => files('x', { run, step: 3 }));

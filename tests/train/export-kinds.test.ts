@@ -330,7 +330,7 @@ describe('a run', () => {
     const image = readFileSync(join(ran.folder, 'exports', 'ink-kohya.exported.png'));
     expect(readPngText(image).get('parameters')).toContain('Sampler: DPM++ 2M, Schedule type: Karras, CFG scale: 2, Seed: 5, Size: 16x16');
     const settings = { prompt: 'a cat', negative: 'dog', sampler: 'euler-ancestral', steps: 9, guidance: 7, seed: 3, width: 64, height: 32 };
-    expect(infoText(settings, { model: 'some, model', adapter: 'ink-kohya', clipSkip: 2 })).toBe(
+    expect(infoText(settings, { model: 'some, model', adapters: [{ name: 'ink-kohya', strength: 1, isForWebui: true }], clipSkip: 2 })).toBe(
       'a cat <lora:ink-kohya:1>\nNegative prompt: dog\nSteps: 9, Sampler: Euler a, Schedule type: DDIM, CFG scale: 7, Seed: 3, Size: 64x32, Model: "some, model", Clip skip: 2');
   });
 

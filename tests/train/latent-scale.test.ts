@@ -12,7 +12,7 @@ const place = usePlace();
 
 test('pictures need not be square, and nothing is left on the device', async () => {
   const job = { ...jobAt(place), task: 'autoencoder' as const };
-  const { model, baseModel } = openBase({ base: job.base, init: 'file' });
+  const { model, baseModel } = openBase({ ...job, init: 'file' });
   const inner = createOnnxRuntime({ device: 'cpu', threads: 1 });
   let living = 0;
   const counted = <T extends { dispose(): unknown }>(item: T): T => {

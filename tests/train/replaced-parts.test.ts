@@ -2,6 +2,7 @@
 import { cpSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
+import { detectModel } from '../../src-main/catalog/families/index.ts';
 import { openSafetensors } from '../../src-main/files/safetensors.ts';
 import { writeSafetensors } from '../../src-main/files/safetensors-write.ts';
 import { exportCommand } from '../../src-main/train/export-command.ts';
@@ -113,7 +114,42 @@ describe('the picture and the workflow of a merged model take the parts that wer
     expect(proof!.pictures.worst).toBeLessThanOrEqual(1);
     const names = (nodes: Nodes): unknown[] => [named(nodes, 'UNETLoader', 'unet_name'), named(nodes, 'CLIPLoader', 'clip_name'), named(nodes, 'VAELoader', 'vae_name')];
     expect(names(workflowBeside(merged!))).toEqual(['tiny-merged.safetensors', 'tiny-merged-split-text.safetensors', 'split-vae.safetensors']);
-    expect(names(workflowBeside(join(folder, 'exports', 'tiny-kohya.safetensors')))).toEqual(['split-unet.safetensors', 'split-text.safetensors', 'split-vae.safetensors']);
+    const adapter = join(folder, 'exports', 'tiny-kohya.safetensors');
+    expect(names(workflowBeside(adapter))).toEqual(['split-unet.safetensors', 'split-text.safetensors', 'split-vae.safetensors']);
+    // The same from the file, with the parts that the job had named.
+    const request = { run: adapter, base: split.model, out: join(folder, 'again'), for: 'comfyui', dtype: 'f32' } as const;
+    const told = { vae: split.vae, textEncoder: split.textEncoders };
+    await refusalOf('adapter.other-model', () => exportCommand(request, listen));
+    const again = (await exportCommand({ ...request, ...told }, listen)).data as Painted;
+    expect(names(workflowBeside(again.files[0]!))).toEqual(['split-unet.safetensors', 'split-text.safetensors', 'split-vae.safetensors']);
+    expect(again.proofs[0]!.pictures.worst).toBeLessThanOrEqual(1);
+    expect([...openSafetensors(again.files[0]!).tensors.keys()].sort()).toEqual([...openSafetensors(adapter).tensors.keys()].sort());
+    const whole2 = (await exportCommand({ ...request, ...told, as: 'merged' }, listen)).data as Painted;
+    expect(names(workflowBeside(whole2.files[0]!))).toEqual(['tiny-merged.safetensors', 'tiny-merged-split-text.safetensors', 'split-vae.safetensors']);
+    for (const option of [{ base: split.model }, { vae: split.vae }, { prediction: 'v' }, { zeroTerminalSnr: true }, { clipSkip: 1 }] as const) {
+      await refusalOf('export.own-base', () => exportCommand({ run: folder, ...option }, listen));
+    }
+  });
+});
+
+describe('what a job says of the noise of its model, and the model does not', () => {
+  test.each([['epsilon', false, 'epsilon', 'eps'], ['v', true, 'v_prediction', 'v_prediction']] as const)('%s with zero terminal SNR %s stands in every file and folder that is written', async (prediction, zeroTerminalSnr, config, node) => {
+    const { folder } = await train(place, jobAt(place, { ...textTrained, base: { model: place.model, prediction }, noise: { zeroTerminalSnr } }));
+    const adapter = join(folder, 'exports', 'tiny-kohya.safetensors');
+    expect(openSafetensors(adapter).metadata.get('modelspec.prediction_type')).toBe(prediction);
+    const { data } = await exportCommand({ run: folder, as: 'merged', dtype: 'f32' }, listen);
+    const { files: [merged], proofs: [proof] } = data as Painted;
+    expect(JSON.parse(readFileSync(join(merged!, 'scheduler', 'scheduler_config.json'), 'utf8'))).toMatchObject({ prediction_type: config, rescale_betas_zero_snr: zeroTerminalSnr, ...(zeroTerminalSnr ? { timestep_spacing: 'trailing' } : {}) });
+    expect(detectModel(openModel(merged!).files).noise).toMatchObject({ prediction: config, zeroTerminalSnr });
+    expect(proof!.pictures.worst).toBeLessThanOrEqual(1);
+    // The file by itself knows as little as its base, until it is told.
+    const told = { run: adapter, base: place.model, out: join(folder, 'again'), for: 'comfyui', dtype: 'f32', prediction, zeroTerminalSnr } as const;
+    const again = ((await exportCommand(told, listen)).data as Painted).files[0]!;
+    expect(openSafetensors(again).metadata.get('modelspec.prediction_type')).toBe(prediction);
+    const nodes = workflowBeside(again);
+    expect([named(nodes, 'ModelSamplingDiscrete', 'sampling'), named(nodes, 'ModelSamplingDiscrete', 'zsnr')]).toEqual(prediction === 'epsilon' ? [undefined, undefined] : [node, true]);
+    const folderAgain = ((await exportCommand({ ...told, as: 'merged' }, listen)).data as Painted).files[0]!;
+    expect(detectModel(openModel(folderAgain).files).noise).toMatchObject({ prediction: config, zeroTerminalSnr });
   });
 });
 

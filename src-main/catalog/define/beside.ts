@@ -31,9 +31,15 @@ export interface ModelFileNames {
   readonly textEncoders: readonly string[];
 }
 
+/** An adapter's file by name, and the share of the way from the base to what it changes. */
+export interface NamedAdapter {
+  readonly file: string;
+  readonly strength: number;
+}
+
 export interface BesideFacts {
-  /** Name of the adapter's file; null beside a merged model. */
-  readonly adapter: string | null;
+  /** In the order in which they are applied; none with a merged model. */
+  readonly adapters: readonly NamedAdapter[];
   /** What pictures made there are called. */
   readonly stem: string;
   readonly title: string;
@@ -51,8 +57,8 @@ export interface Beside {
 }
 
 /** The card of an adapter in A1111 and Forge (`<name>.json`). */
-export function webuiCard({ adapter, title, trigger, note, base }: BesideFacts): Beside | null {
-  if (adapter === null) return null;
+export function webuiCard({ adapters, title, trigger, note, base }: BesideFacts): Beside | null {
+  if (adapters.length === 0) return null;
   const version = base.kohyaVersion.startsWith('sdxl') ? 'SDXL' : base.isVersion2 ? 'SD2' : base.kohyaVersion === 'sd_v1' ? 'SD1' : 'Unknown';
   const card = { description: title, 'sd version': version, 'activation text': trigger, 'preferred weight': 1, 'negative text': '', notes: note };
   return { ending: '.json', text: `${JSON.stringify(card, null, 2)}\n` };

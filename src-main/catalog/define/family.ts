@@ -161,6 +161,10 @@ export interface Model {
 export interface ModelChoices {
   /** Layers of the text encoders counted from the end, of which the output is used: 1 is the last. */
   readonly clipSkip?: number;
+  /** What the denoiser predicts. */
+  readonly prediction?: Prediction;
+  /** It was trained to begin at pure noise. */
+  readonly zeroTerminalSnr?: boolean;
 }
 
 export interface Family {

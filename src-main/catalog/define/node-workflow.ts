@@ -16,7 +16,7 @@ type Add = (class_type: string, title: string, inputs: Readonly<Record<string, I
 
 /** Null without a picture to make, or when no file is known that text encoders or autoencoder could be taken from. */
 export function nodeWorkflow(facts: BesideFacts): Beside | null {
-  const { adapter, stem, picture } = facts;
+  const { adapters, stem, picture } = facts;
   if (picture === null) return null;
   const { clipSkip, noise } = picture;
   const nodes: Record<string, Node> = {};
@@ -28,8 +28,8 @@ export function nodeWorkflow(facts: BesideFacts): Beside | null {
   const base = addBase(add, facts, picture);
   if (base === null) return null;
   let { model, clip } = base;
-  if (adapter !== null) {
-    const lora = add('LoraLoader', 'Exported adapter', { lora_name: adapter, strength_model: 1, strength_clip: 1, model, clip });
+  for (const { file, strength } of adapters) {
+    const lora = add('LoraLoader', 'Adapter', { lora_name: file, strength_model: strength, strength_clip: strength, model, clip });
     [model, clip] = [lora(0), lora(1)];
   }
   // Plain models say by themselves what they predict.
@@ -56,8 +56,8 @@ const LOADER: Readonly<Record<ModelFileNames['kind'], (name: string) => readonly
   denoiser: (name) => ['UNETLoader', { unet_name: name, weight_dtype: 'default' }],
 };
 
-function addBase(add: Add, { adapter, base }: BesideFacts, { loads }: PictureRecipe): { readonly model: Wire; readonly clip: Wire; readonly vae: Wire } | null {
-  const own = add(LOADER[loads.kind](loads.name)[0], adapter === null ? 'Merged model' : 'Base model', LOADER[loads.kind](loads.name)[1]);
+function addBase(add: Add, { adapters, base }: BesideFacts, { loads }: PictureRecipe): { readonly model: Wire; readonly clip: Wire; readonly vae: Wire } | null {
+  const own = add(LOADER[loads.kind](loads.name)[0], adapters.length === 0 ? 'Model' : 'Base model', LOADER[loads.kind](loads.name)[1]);
   const hasOwn = loads.kind !== 'denoiser';
   const clip = addText(add, loads.textEncoders, base.kohyaVersion.startsWith('sdxl')) ?? (hasOwn ? own(1) : null);
   const vae = loads.vae === null ? (hasOwn ? own(2) : null) : add('VAELoader', 'Autoencoder', { vae_name: loads.vae })(0);

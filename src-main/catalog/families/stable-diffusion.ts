@@ -125,7 +125,7 @@ function createModel(files: ModelFiles, choices: ModelChoices): Model {
     family: FAMILY,
     label: labelOf(parts, count),
     get knownAs(): KnownAs {
-      return knownAs(unetOf(), files.get('scheduler')?.config['prediction_type'] === 'v_prediction');
+      return knownAs(unetOf(), (choices.prediction ?? files.get('scheduler')?.config['prediction_type']) === 'v_prediction');
     },
     denoiserComponent: 'unet',
     get latent(): Latent {
@@ -133,7 +133,10 @@ function createModel(files: ModelFiles, choices: ModelChoices): Model {
       return { channels: vae.latentChannels, factor: factorOf(vae), scale: vae.scale, shift: vae.shift };
     },
     get noise(): NoiseSettings {
-      return parseSchedulerConfig(need(files.get('scheduler') ?? null, 'scheduler').config);
+      const own = parseSchedulerConfig(need(files.get('scheduler') ?? null, 'scheduler').config);
+      const prediction = choices.prediction ?? own.prediction;
+      // Said together with what is predicted: who says that this is another thing says it of both.
+      return { ...own, prediction, zeroTerminalSnr: choices.zeroTerminalSnr === true || (own.zeroTerminalSnr && prediction === own.prediction) };
     },
     lacks,
     get textEncoders(): readonly TextEncoder[] {

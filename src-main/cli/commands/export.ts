@@ -4,7 +4,7 @@ import { Option, type Command } from 'commander';
 
 import { exportKinds } from '../../contract/export-kinds.ts';
 import { consumers } from '../../contract/job.ts';
-import { axisOption, jsonOption, share, wholeNumber } from '../arguments.ts';
+import { axisOption, jsonOption, share, toldBaseOptions, wholeNumber } from '../arguments.ts';
 import type { ExportRequest } from '../../train/export-command.ts';
 import type { RunInSession } from '../run-cli.ts';
 import type { CommandContext, CommandResult } from '../session.ts';
@@ -15,10 +15,11 @@ export function addExport(
   program: Command, inSession: RunInSession,
   write: (request: ExportRequest, context: CommandContext) => Promise<CommandResult>,
 ): void {
-  program.command('export')
+  const command = program.command('export')
     .description('write the adapter of a run (or of a file) for another program, or the model with it merged in')
     .argument('<run|file>', 'folder of a run, or an adapter file (.safetensors)')
-    .option('--base <model>', 'base model of an adapter file')
+    .option('--base <model>', 'base model of an adapter file');
+  toldBaseOptions(command)
     .addOption(axisOption())
     .option('--step <n>', 'checkpoint to export (default: the one chosen in the studio, else the last)', wholeNumber(0))
     .addOption(new Option('--for <program>', "program that shall read it (default: the job's)").choices([...consumers]))

@@ -4,7 +4,7 @@ import { Option, type Command } from 'commander';
 
 import { samplers } from '../../catalog/samplers/index.ts';
 import { defaultSampler } from '../../contract/job.ts';
-import { axisOption, collect, deviceOption, dtypeOption, jsonOption, numberBetween, wholeNumber } from '../arguments.ts';
+import { axisOption, collect, deviceOption, dtypeOption, jsonOption, numberBetween, toldBaseOptions, wholeNumber } from '../arguments.ts';
 import type { SampleSettings as SampleRequest } from '../../train/sample-command.ts';
 import type { RunInSession } from '../run-cli.ts';
 import type { CommandContext, CommandResult } from '../session.ts';
@@ -19,12 +19,8 @@ export function addSample(
     .description('make pictures with a run, or with a base model and adapters')
     .option('--run <run>', 'folder of a run: its base model and its last adapter')
     .option('--step <n>', 'checkpoint of the run (default: the last)', wholeNumber(0))
-    .option('--base <model>', 'checkpoint (.safetensors) or model folder')
-    .addOption(new Option('--prediction <kind>', 'what the base model predicts, where its file does not say').choices(['auto', 'epsilon', 'v']).default('auto'))
-    .option('--zero-terminal-snr', 'the base model was trained to begin at pure noise', false)
-    .option('--clip-skip <n>', 'layer of the text encoders, from the end, whose output is used (default: that of the kind of model)', wholeNumber(1, 64))
-    .option('--vae <file>', "autoencoder that is used instead of the base model's own")
-    .option('--text-encoder <file>', "text encoder that is used instead of the base model's own; may be repeated", collect, [])
+    .option('--base <model>', 'checkpoint (.safetensors) or model folder');
+  toldBaseOptions(command)
     .option('--adapter <file>', 'adapter file; may be repeated', collect, [])
     .addOption(axisOption())
     .option('--strength <factor>', 'share of the way from the base weights to the changed ones, W + s·(W\' − W), for LoRA and DoRA alike: 0 is the base, 1 the adapter as trained', numberBetween(-4, 4), 1)
