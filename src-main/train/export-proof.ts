@@ -134,7 +134,7 @@ class Reader {
   /** The tensors that the program takes for a layer; null when it finds none. `found` has those that others took. */
   layer({ path }: SourceLayer, found: Map<string, ReadTensors>): ReadTensors | null {
     const { file, consumer } = this;
-    const keyOf = (module: string, part: AdapterPart): string | undefined => consumer.endings[part].map((ending) => `${module}.${ending}`).find((key) => file.tensors.has(key));
+    const keyOf = (module: string, part: AdapterPart): string | undefined => consumer.endings[part].map((ending) => `${module}.${ending}`).find((key) => file.tensors.has(key) && consumer.overlooks?.(key) !== true);
     const module = consumer.modulesOf(path, this.source.named).find((name) => keyOf(name, UP) !== undefined);
     const [down, up] = module === undefined ? [] : [keyOf(module, DOWN), keyOf(module, UP)];
     if (module === undefined || down === undefined || up === undefined) {

@@ -25,13 +25,15 @@ export function verdictsOnAdapter(adapter: AdapterFile, axis: DoraAxis | null | 
 }
 
 function objection({ id, layout }: FileVerdict, adapter: AdapterFile, model: NamedModel | null, isPlain: boolean): Partial<FileVerdict> {
-  const { endings, naming, refuses } = consumers[id];
+  const { endings, naming, refuses, overlooks } = consumers[id];
   const modules = [...adapter.modules];
   const missed = modules.flatMap(([module, parts]) => [...parts].filter(([part, key]) => endings[part].length > 0 && !endings[part].some((end) => key === `${module}.${end}`)).map(([, key]) => key))[0]
     ?? modules.find(([module]) => !looksFor(id, module, adapter, model))?.[0];
   // Of what diffusers reads besides its own names only those are known.
   if (missed !== undefined && naming === 'dotted') return { exact: null, ...say('program.other-names', `Is given other names of tensors (${layout}); whether it reads these was not checked.`, { layout }) };
   if (missed !== undefined) return { exact: false, ...say('program.unread', `Does not look for names such as ${shown(missed)}.`, { module: missed }) };
+  const overlooked = overlooks && modules.flatMap(([, parts]) => [...parts.values()]).find(overlooks);
+  if (overlooked !== undefined) return { exact: false, ...say('program.overlooks', `Leaves magnitudes such as ${shown(overlooked)} out, because of their names: convert the file to the layout of PEFT, which gives them names that are found.`, { tensor: overlooked }) };
   // diffusers takes a configuration of PEFT in the file as it is (utils/peft_utils.py: _create_lora_config).
   if (endings.alpha.length === 0 && !isPlain && !adapter.file.metadata.has('lora_adapter_metadata')) return { exact: false, ...say('program.no-alpha', 'Takes alpha for the rank, and this file has another: it shows another strength.') };
   const why = model && refuses?.(modules.map(([module]) => module), model);

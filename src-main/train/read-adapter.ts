@@ -225,7 +225,7 @@ const withoutOnes = (shape: Shape): Shape => (shape.length === 4 && shape[2] ===
 /** alpha / rank: from the layer's alpha, else from metadata, else 1. */
 export function scaleOf({ path, file, config }: Pick<AdapterFile, 'path' | 'file' | 'config'>, layer: string, parts: Parts, rank: number): number {
   const key = parts.get('alpha');
-  if (key === undefined) return scaleOfMetadata(file.metadata, config, layer, rank);
+  if (key === undefined) return scaleOfMetadata(path, file.metadata, config, layer, rank);
   const { shape } = file.tensors.get(key)!;
   const alpha = sizeOf(shape) === 1 ? file.readF32(key)[0]! : NaN;
   if (!Number.isFinite(alpha)) {
@@ -234,8 +234,8 @@ export function scaleOf({ path, file, config }: Pick<AdapterFile, 'path' | 'file
   return alpha / rank;
 }
 
-/** What PEFT's configuration says, beside the file or where diffusers has put it into the file; or a plain `alpha`. */
-function scaleOfMetadata(metadata: ReadonlyMap<string, string>, beside: Readonly<Record<string, unknown>>, layer: string, rank: number): number {
+/** What PEFT's configuration says, beside the file or where diffusers has put it into the file; or a plain `alpha`. Error: `adapter.alpha`. */
+function scaleOfMetadata(path: string, metadata: ReadonlyMap<string, string>, beside: Readonly<Record<string, unknown>>, layer: string, rank: number): number {
   const plain = Number(metadata.get('alpha') ?? metadata.get('lora_alpha') ?? NaN);
   let alpha = Number.isFinite(plain) ? plain : rank;
   let divisor = rank;
@@ -245,12 +245,28 @@ function scaleOfMetadata(metadata: ReadonlyMap<string, string>, beside: Readonly
   if (typeof setting('lora_alpha') === 'number') alpha = setting('lora_alpha') as number;
   const pattern = setting('alpha_pattern');
   if (typeof pattern === 'object' && pattern !== null) {
-    const own = Object.entries(pattern).find(([name]) => layer === `${component}.${name}` || layer.endsWith(`.${name}`));
+    const own = Object.entries(pattern).find(([name]) => isNamedBy(layer.slice(component.length + 1), name, path));
     if (typeof own?.[1] === 'number') alpha = own[1];
   }
   if (setting('use_rslora') === true) divisor = Math.sqrt(rank);
   return alpha / divisor;
 }
+
+/**
+ * As PEFT matches (utils/other.py: get_pattern_key): an expression that names the module or the end of its path.
+ * Error: `adapter.alpha` for one that could take forever, which comes with the file.
+ */
+function isNamedBy(module: string, pattern: string, path: string): boolean {
+  if (/\)[*+?{]/.test(pattern) || (pattern.match(/[*+{]/g) ?? []).length > 4) throw badPattern(path, pattern);
+  try {
+    return new RegExp(`^(?:.*\\.)?(?:${pattern})$`).test(module);
+  } catch {
+    throw badPattern(path, pattern);
+  }
+}
+
+const badPattern = (path: string, pattern: string): UserError =>
+  new UserError('adapter.alpha', `The configuration of "${path}" gives an alpha to layers by the expression "${shown(pattern)}", which is wrong or too intricate to follow: write the names of the layers out in alpha_pattern.`, { path, pattern });
 
 function parseObject(text: string | undefined): Readonly<Record<string, unknown>> {
   try {

@@ -96,7 +96,7 @@ describe('after a run', () => {
     expect(tensors.get('lora_unet_conv_in.dora_scale')!.shape).toEqual([1, 4, 1, 1]);
     const other = openSafetensors(join(at('output').folder, 'exports', 'my-output-peft.safetensors')).tensors;
     expect([...other.keys()].filter((name) => /alpha|dora_scale/.test(name))).toEqual([]);
-    expect(other.get('unet.conv_in.lora_magnitude_vector')!.shape).toEqual([1, 8, 1, 1]);
+    expect(other.get('unet.conv_in.lora_magnitude_vector.weight')!.shape).toEqual([1, 8, 1, 1]);
     const text = openSafetensors(join(at('lora').folder, 'exports', 'my-lora-kohya.safetensors')).tensors;
     expect(text.has('lora_te_text_model_encoder_layers_0_self_attn_q_proj.lora_up.weight')).toBe(true);
   });

@@ -73,6 +73,17 @@ describe('adapters', () => {
     const mixed = await inspected(await written([original, byDiffusers], KOHYA));
     expect(exact(mixed)).toEqual(all.filter((id) => id !== 'invokeai'));
     expect(mixed.text).toContain('InvokeAI: Does not take the file: it refuses files that mix two kinds of block names.');
+    // Magnitudes of text encoders whose names lack their end are left out by transformers 5, which loads them for diffusers.
+    const magnitude = async (end: string): Promise<Facts & { text: string }> => {
+      const path = join(temporaryFolder(), 'a.safetensors');
+      const module = 'text_encoder.text_model.encoder.layers.0.mlp.fc1';
+      await writeSafetensors(path, ([['lora_A.weight', [1, 768]], ['lora_B.weight', [3072, 1]], [`lora_magnitude_vector${end}`, [3072]]] as const).map(([name, shape]) => ({ name: `${module}.${name}`, dtype: 'f32', shape, data: new Float32Array(shape.reduce<number>((a, b) => a * b, 1)).fill(1) })), {});
+      return inspected(path);
+    };
+    expect(exact(await magnitude('.weight'))).toEqual(['diffusers']);
+    const bare = await magnitude('');
+    expect(exact(bare)).toEqual([]);
+    expect(bare.text).toContain('lora_magnitude_vector out');
     // InvokeAI looks for kohya's endings only.
     expect(exact(await inspected(await written([original], PEFT)))).toEqual(all.filter((id) => id !== 'invokeai'));
     const dotted = ['unet.down_blocks.1.attentions.0.transformer_blocks.0.attn2.to_k', 640, 2048] as const;

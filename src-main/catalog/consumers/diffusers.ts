@@ -10,6 +10,8 @@ export const diffusers: ConsumerProgram = {
   axis: 'output',
   modulesOf: (path) => [path],
   endings: { 'lora_B.weight': ['lora_B.weight'], 'lora_A.weight': ['lora_A.weight'], [MAGNITUDE]: [MAGNITUDE, `${MAGNITUDE}.weight`], alpha: [] },
+  // transformers loads what belongs to text encoders by the names of the modules' own parameters (integrations/peft.py, version 5).
+  overlooks: (key) => key.startsWith('text_encoder') && key.endsWith(`.${MAGNITUDE}`),
   weight: (layer, strength) => {
     // Without a configuration in the file alpha is the rank.
     const weight = changed(layer, strength);

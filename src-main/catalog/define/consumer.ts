@@ -38,6 +38,8 @@ export interface ConsumerProgram {
   modulesOf(path: string, model: NamedModel): readonly string[];
   /** Endings of a layer's tensors that it looks for, the first that is there counts. */
   readonly endings: Readonly<Record<AdapterPart, readonly string[]>>;
+  /** Whether it leaves a tensor out though it has such a name; left out where it takes all. */
+  overlooks?(key: string): boolean;
   /** Why it would not take a file with these modules, or null. */
   refuses?(modules: readonly string[], model: NamedModel): string | null;
   /** A small file that it takes beside the adapter. */

@@ -11,7 +11,7 @@ export const MIDDLE = /^(.+)\.lora_mid\.weight$/;
 const components: readonly (readonly [RegExp, string])[] = [
   [/^(?:down_blocks|mid_block|up_blocks|conv_in|conv_out|time_embedding|add_embedding)\./, 'unet.'],
   [/^(?:input_blocks|middle_block|output_blocks|time_embed|label_emb|out)\./, ORIGINAL],
-  [/^text_model\./, 'text_encoder.'],
+  [/^(?:text_model|encoder\.layers)\./, 'text_encoder.'],
 ];
 
 const DOTTED = String.raw`^((?:unet|text_encoder(?:_2)?|diffusion_model)\..+)`;
@@ -23,6 +23,12 @@ const places: readonly (readonly [RegExp, string])[] = [
   // Nerogar/OneTrainer modules/model/StableDiffusionModel.py and StableDiffusionXLModel.py (lora_text_encoders): its format for ComfyUI.
   [/^text_encoders\.clip_[lh]\.transformer\./, 'text_encoder.'],
   [/^text_encoders\.clip_g\.transformer\./, 'text_encoder_2.'],
+];
+
+/** transformers has had no `text_model` around the layers of CLIPTextModel since version 5, and what is trained with it neither. */
+const bareText: readonly (readonly [RegExp, string])[] = [
+  [/^(text_encoder(?:_2)?)\.encoder\./, '$1.text_model.encoder.'],
+  [/^(lora_te[12]?)_encoder_/, '$1_text_model_encoder_'],
 ];
 
 /** The same for the endings. */
@@ -53,10 +59,10 @@ const FLAT_VECTOR = new RegExp(String.raw`^(lora_(?:unet|te|te1|te2)_.+)\.${MAGN
 /** A tensor's name in the words of kohya's or PEFT's layout; names that no rule knows stay. */
 export function canonicalKey(key: string): string {
   const vector = FLAT_VECTOR.exec(key)?.[1];
-  if (vector !== undefined) return `${vector.replaceAll('.', '_')}.${DORA_SCALE}`;
+  if (vector !== undefined) return `${replaced(vector.replaceAll('.', '_'), bareText)}.${DORA_SCALE}`;
   const bare = replaced(key, places);
   const component = components.find(([pattern]) => pattern.test(bare))?.[1] ?? '';
-  return replaced(component + bare, endings);
+  return replaced(replaced(component + bare, bareText), endings);
 }
 
 const replaced = (name: string, rules: readonly (readonly [RegExp, string])[]): string =>

@@ -1,4 +1,4 @@
-// The layout of PEFT and diffusers: `unet.<path>.lora_A.weight`. Magnitudes are `lora_magnitude_vector`, on the output axis.
+// The layout of PEFT and diffusers: `unet.<path>.lora_A.weight`. Magnitudes are `lora_magnitude_vector.weight`, on the output axis.
 // There is no alpha tensor: diffusers takes alpha = rank.
 import { sizeOf } from '../../base/shape.ts';
 import { originalName, splitPath } from '../define/module-names.ts';
@@ -33,6 +33,7 @@ export const peft: AdapterFormat = {
   metadata: commonMetadata,
 };
 
+/** Magnitudes as PEFT's own modules have them: of text encoders transformers (5) finds no others, of the UNet PEFT (0.12) finds both. */
 function tensorName(module: string, part: AdapterPart): string | null {
-  return part === 'alpha' ? null : `${module}.${part}`;
+  return part === 'alpha' ? null : part === MAGNITUDE ? `${module}.${MAGNITUDE}.weight` : `${module}.${part}`;
 }

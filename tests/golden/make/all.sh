@@ -3,7 +3,7 @@
 set -e
 cd "$(dirname "$0")"
 export PYTHONDONTWRITEBYTECODE=1
-for topic in unet vae clip schedulers optimizers layers lr svd keys pipelines exports foreign; do
+for topic in unet vae clip schedulers optimizers layers lr svd keys pipelines exports foreign text; do
   echo "== $topic"
   python "$topic.py"
 done
