@@ -5,7 +5,7 @@ import { decodeHalves, roundToBf16, roundToF16 } from '../base/half.ts';
 import { sameShape, sizeOf, type Shape } from '../base/shape.ts';
 import type { DoraAxis } from '../catalog/define/format.ts';
 import { ReadAhead, type BytesToRead } from '../files/read-ahead.ts';
-import type { WeightFile } from '../files/weight-file.ts';
+import type { Rows, TensorInfo, WeightFile } from '../files/weight-file.ts';
 import { readParameter } from '../nn/checkpoint-parts.ts';
 import type { Parameters } from '../nn/tensor-layout.ts';
 import type { LayerProof } from './export-proof.ts';
@@ -43,12 +43,13 @@ export interface MergeProofSettings {
 
 /** Multiplications that a proof may take: half a second of one core, which is little beside writing a large model. */
 const BUDGET = 2.5e8;
-/** Vectors of a layer that are compared at least. */
-const LEAST_VECTORS = 16;
+/** Vectors of a layer that are compared at least. Weights are merged some rows at a time: columns see all of them, rows have to be more. */
+const LEAST_VECTORS: Readonly<Record<DoraAxis, number>> = { output: 16, input: 8 };
 /** What f32 arithmetic may leave beside rounding to the file's element type. */
 const ARITHMETIC = 4e-6;
-/** Untouched tensors that are compared byte for byte. */
+/** Untouched tensors that are compared byte for byte, and bytes of each: all of small ones. */
 const UNTOUCHED = 24;
+const UNTOUCHED_BYTES = 1 << 20;
 
 /** Where the parameters of a component are: in the base, or in what was written. */
 interface Place {
@@ -103,7 +104,7 @@ export class MergeProver {
   private async weight({ path, shape, axis, exact }: WeightToProve, found: Elements, own: Elements | null, target: string): Promise<void> {
     this.settings.onProgress?.(this.layers.length, this.total);
     const count = shape[axis === 'output' ? 0 : 1] ?? 1;
-    const vectors = someVectors(path, count, Math.max(LEAST_VECTORS, Math.ceil(this.share * count)));
+    const vectors = someVectors(path, count, Math.max(LEAST_VECTORS[axis], Math.ceil(this.share * count)));
     this.compared += vectors.length;
     this.all += count;
     const trained = exact();
@@ -187,6 +188,13 @@ async function elementsOf({ file, parameters }: Place, key: string, ahead: ReadA
 const damaged = (target: string, what: string): UserError =>
   new UserError('export.damaged', `"${target}" does not hold what was written to it (${what}): nothing was left, check the disk and export again.`, { target });
 
+/** The last rows of a tensor: what went wrong before them would have moved them. */
+function someRows({ shape, begin, end }: TensorInfo): Rows | undefined {
+  const [count = 1] = shape;
+  const most = Math.max(1, Math.floor((UNTOUCHED_BYTES * count) / Math.max(1, end - begin)));
+  return most >= count ? undefined : { first: count - most, count: most };
+}
+
 /** Every tensor in its place, and some of those that stay as they were. Error: `export.damaged`. */
 export function proveUntouched(base: Pick<WeightFile, 'tensors' | 'read'>, written: WeightFile, isChanged: (name: string) => boolean, target: string): void {
   const untouched: string[] = [];
@@ -200,7 +208,8 @@ export function proveUntouched(base: Pick<WeightFile, 'tensors' | 'read'>, writt
   const count = Math.min(UNTOUCHED, untouched.length);
   for (let i = 0; i < count; i++) {
     const name = untouched[Math.floor((i * untouched.length) / count)]!;
-    if (Buffer.compare(base.read(name).bytes, written.read(name).bytes) !== 0) throw damaged(target, `"${name}" differs`);
+    const rows = someRows(base.tensors.get(name)!);
+    if (Buffer.compare(base.read(name, rows).bytes, written.read(name, rows).bytes) !== 0) throw damaged(target, `"${name}" differs`);
   }
 }
 

@@ -191,7 +191,7 @@ async function proveFolder({ stored }: OpenModel, folder: string, weights: reado
 function asParameters({ file, parameters }: StoredComponent): Pick<WeightFile, 'tensors' | 'read'> {
   const plain = [...parameters].filter(([, { form }]) => form === 'same');
   const tensors = new Map(plain.map(([key, { tensor }]) => [key, file.tensors.get(tensor)!]));
-  return { tensors, read: (key) => file.read(parameters.get(key)!.tensor) };
+  return { tensors, read: (key, rows) => file.read(parameters.get(key)!.tensor, rows) };
 }
 
 /** The base in one file, and each file beside it in which something changes. Gives what was written by the file it was made from. */
