@@ -5,9 +5,9 @@ import { Worker } from 'node:worker_threads';
 import { assert } from '../base/errors.ts';
 
 /** Bytes of one piece: it should still be in the processor's cache when it is compared and hashed. */
-export const PIECE = 1 << 22;
+export const PIECE = 1 << 20;
 /** Pieces that are filled, written or hashed at once. */
-const MOST_PIECES = 16;
+const MOST_PIECES = 48;
 /** Bytes after which the system is asked to put what it holds onto the disk: otherwise all of it would have to wait at the end. */
 const FLUSHED = 1 << 28;
 

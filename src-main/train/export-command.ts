@@ -1,5 +1,6 @@
 // `adora export RUN|FILE`: what a run or an adapter file holds, for other programs.
 import { existsSync, statSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { basename, join, resolve } from 'node:path';
 import { UserError } from '../base/errors.ts';
 import type { DoraAxis } from '../catalog/define/format.ts';
@@ -88,7 +89,7 @@ export async function exportCommand(request: ExportRequest, { onEvent, shouldSto
   const kind = request.merge ? EXPORT.merged : request.as;
   checkRequest(request, kind);
   // Merging works in pieces that one thread keeps in its cache, while others read, hash and write.
-  const chosen = await chooseRuntime({ train: { device: 'cpu', dtype: 'f32' } }, kind === EXPORT.merged ? 1 : 0);
+  const chosen = await chooseRuntime({ train: { device: 'cpu', dtype: 'f32' } }, kind === EXPORT.merged ? threadsOfMerge() : 0);
   const shared = { request, kind, chosen, emit: onEvent, pause: pauseOf(shouldStop), shouldStop };
   if (existsSync(request.run) && statSync(request.run).isFile()) return exportFile(shared);
   const run = openRun(request.run, chosen);
@@ -153,6 +154,9 @@ function checkRequest(request: ExportRequest, kind: ExportKind | undefined): voi
   if (!isFile && own !== undefined && existsSync(run)) throw new UserError('export.own-base', `${own} belongs to an adapter file, and "${run}" is a run, whose job says it: leave it out.`, { option: own, run });
   if (isFile && base === undefined) throw new UserError('export.base', `"${run}" is an adapter file: name the base model that it was trained on with --base.`, { file: run });
 }
+
+/** Reading, writing and hashing take two cores; more than four threads have too little to do in weights of one layer. */
+const threadsOfMerge = (): number => Math.min(4, Math.max(1, availableParallelism() - 2));
 
 const YIELD_MILLISECONDS = 30;
 
