@@ -43,6 +43,16 @@ test('bytes of its own memory and of others lie where they belong, and the hash 
   expect(readFileSync(path).subarray(5).equals(Buffer.concat(all))).toBe(true);
 });
 
+test('pieces that leave something out, or write over something, are a mistake of ours', async () => {
+  const file = await open(join(folder, 'gaps'), 'w+');
+  const writer = new BackgroundWriter(file.fd);
+  writer.put(new ArrayBuffer(10), 10, 5);
+  for (const at of [14, 16]) expect(() => writer.put(new ArrayBuffer(10), 10, at)).toThrow(/pieces follow each other/);
+  await writer.finish();
+  await writer.close();
+  await file.close();
+});
+
 test.skipIf(!existsSync('/dev/full'))('a full disk reaches whoever waits, and only once', async () => {
   const file = await open('/dev/full', 'w');
   const writer = new BackgroundWriter(file.fd);
