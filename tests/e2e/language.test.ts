@@ -1,7 +1,7 @@
 // The page in a made-up language: on no screen and in no dialog may a sentence of the app's or of the page's be left in English.
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { extname, join, resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 
 import { chromium, type Browser, type Page } from 'playwright-core';
 import { build } from 'vite';
@@ -10,6 +10,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { api, type Method } from '../../src-main/contract/api.ts';
 import { leftovers, otherLanguage } from './other-language.ts';
 import { program } from './pages.ts';
+import { button, places, serveBuilt, tab, type Place } from './places.ts';
 import { standIn } from './stand-in.ts';
 
 interface Channel { onMessage(heard: (message: never) => void): void; post(message: unknown): void }
@@ -43,8 +44,6 @@ describe('the stand-in of the app', () => {
 
 describe.skipIf(program === undefined)('in another language', () => {
   const out = mkdtempSync(join(tmpdir(), 'adora-language-'));
-  const types: Record<string, string> = { '.html': 'text/html', '.js': 'text/javascript', '.css': 'text/css', '.svg': 'image/svg+xml' };
-  const image = readFileSync(resolve('docs/before-after.png'));
   let browser: Browser;
   beforeAll(async () => {
     await build({ root: resolve('src-renderer'), configFile: resolve('src-renderer/vite.config.ts'), logLevel: 'error', plugins: [otherLanguage], build: { outDir: out, emptyOutDir: true } });
@@ -58,12 +57,7 @@ describe.skipIf(program === undefined)('in another language', () => {
   async function open(screen: string): Promise<Page> {
     const page = await browser.newPage({ viewport: { width: 1360, height: 900 }, reducedMotion: 'reduce' });
     page.setDefaultTimeout(20_000);
-    await page.route('http://adora.test/**', async (route) => {
-      const { pathname } = new URL(route.request().url());
-      if (pathname.startsWith('/img/')) return route.fulfill({ body: image, contentType: 'image/png' });
-      const file = join(out, pathname === '/' ? 'index.html' : pathname);
-      return existsSync(file) ? route.fulfill({ body: readFileSync(file), contentType: types[extname(file)] ?? 'application/octet-stream' }) : route.fulfill({ status: 404 });
-    });
+    await serveBuilt(page, out);
     await page.addInitScript(standIn, { pictures: 24, theme: 'dark', locale: 'xx' } as const);
     await page.addInitScript(() => localStorage.setItem('adora.locale', 'xx'));
     await page.goto(`http://adora.test/#/${screen}/p1/run1`);
@@ -72,21 +66,14 @@ describe.skipIf(program === undefined)('in another language', () => {
     return page;
   }
 
-  const tab = (page: Page, at: number): Promise<void> => page.getByRole('main').getByRole('tab').nth(at).click();
-  const button = (page: Page, name: string): Promise<void> => page.getByRole('button', { name, exact: false }).first().click();
-  const places: Readonly<Record<string, readonly [screen: string, act?: (page: Page) => Promise<void>]>> = {
-    projects: ['home'], 'new project': ['home', (page) => button(page, 'New project')], palette: ['home', (page) => page.keyboard.press('Control+k')], shortcuts: ['home', (page) => page.keyboard.press('?')],
-    pictures: ['data', (page) => page.locator('#picture-0').click()], captions: ['data', (page) => button(page, 'Edit captions')],
-    'auto-captions': ['data', async (page) => { await button(page, 'Edit captions'); await page.getByRole('dialog').getByRole('tab').nth(3).click(); }],
+  const all: Readonly<Record<string, Place>> = {
+    ...places,
     live: ['train', async (page) => { await tab(page, 1).catch(() => {}); await button(page, 'Proved'); }],
     'set up': ['train', async (page) => { await tab(page, 0); await page.getByRole('slider').first().press('ArrowRight'); await page.waitForTimeout(500); }],
-    'imported settings': ['train', async (page) => { await tab(page, 0); await button(page, 'Open a file'); await button(page, 'job.toml'); await page.getByRole('dialog').getByRole('button').last().click(); await page.getByText('masked_training').waitFor(); }],
-    scrubber: ['compare'], grid: ['compare', (page) => tab(page, 1)], runs: ['compare', (page) => tab(page, 2)], canary: ['compare', (page) => tab(page, 3)],
-    export: ['export'], library: ['library'], inspection: ['library', async (page) => { await tab(page, 1); await button(page, 'Inspect'); await page.getByRole('dialog').waitFor(); }],
-    trial: ['library', async (page) => { await tab(page, 1); await button(page, 'Try it'); await page.getByRole('dialog').waitFor(); }], settings: ['settings', async (page) => { await button(page, 'Examine'); await page.getByText('doctor.wrong').first().waitFor(); for (const summary of await page.locator('summary').all()) await summary.click(); }],
+    settings: ['settings', async (page) => { await button(page, 'Examine'); await page.getByText('doctor.wrong').first().waitFor(); for (const summary of await page.locator('summary').all()) await summary.click(); }],
   };
-  test.each(Object.keys(places))('%s', async (name) => {
-    const [screen, act] = places[name]!;
+  test.each(Object.keys(all))('%s', async (name) => {
+    const [screen, act] = all[name]!;
     const page = await open(screen);
     await act?.(page);
     await page.waitForTimeout(300);

@@ -1,14 +1,15 @@
 // The page in small windows. At 200 % zoom (680 x 450 of its own pixels) everything can be read and reached, and nothing needs
 // scrolling in two directions; the toolbar of pictures is one row from 1100 pixels on.
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { extname, join, resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 
 import { chromium, type Browser, type Page } from 'playwright-core';
 import { build } from 'vite';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 import { program } from './pages.ts';
+import { places, serveBuilt } from './places.ts';
 import { standIn } from './stand-in.ts';
 
 /** Runs in the page: what cannot be reached by scrolling, is covered by something else, or is wider than its place. */
@@ -43,8 +44,6 @@ function faults(): string[] {
 
 describe.skipIf(program === undefined)('at 200 %', () => {
   const out = mkdtempSync(join(tmpdir(), 'adora-zoom-'));
-  const types: Record<string, string> = { '.html': 'text/html', '.js': 'text/javascript', '.css': 'text/css', '.svg': 'image/svg+xml' };
-  const image = readFileSync(resolve('docs/before-after.png'));
   let browser: Browser;
   beforeAll(async () => {
     await build({ root: resolve('src-renderer'), configFile: resolve('src-renderer/vite.config.ts'), logLevel: 'error', build: { outDir: out, emptyOutDir: true } });
@@ -58,12 +57,7 @@ describe.skipIf(program === undefined)('at 200 %', () => {
   async function open(screen: string, size = { width: 680, height: 450 }, theme: 'dark' | 'light' = 'dark'): Promise<Page> {
     const page = await browser.newPage({ viewport: size, deviceScaleFactor: size.width < 900 ? 2 : 1, reducedMotion: 'reduce' });
     page.setDefaultTimeout(20_000);
-    await page.route('http://adora.test/**', async (route) => {
-      const { pathname } = new URL(route.request().url());
-      if (pathname.startsWith('/img/')) return route.fulfill({ body: image, contentType: 'image/png' });
-      const file = join(out, pathname === '/' ? 'index.html' : pathname);
-      return existsSync(file) ? route.fulfill({ body: readFileSync(file), contentType: types[extname(file)] ?? 'application/octet-stream' }) : route.fulfill({ status: 404 });
-    });
+    await serveBuilt(page, out);
     await page.addInitScript(standIn, { pictures: 24, theme } as const);
     await page.goto(`http://adora.test/#/${screen}/p1/run1`);
     await page.locator('main h1, main [role=list]').first().waitFor();
@@ -71,18 +65,6 @@ describe.skipIf(program === undefined)('at 200 %', () => {
     return page;
   }
 
-  const tab = (page: Page, at: number): Promise<void> => page.getByRole('main').getByRole('tab').nth(at).click();
-  const button = (page: Page, name: string): Promise<void> => page.getByRole('button', { name, exact: false }).first().click();
-  const places: Readonly<Record<string, readonly [screen: string, act?: (page: Page) => Promise<void>]>> = {
-    projects: ['home'], 'new project': ['home', (page) => button(page, 'New project')], palette: ['home', (page) => page.keyboard.press('Control+k')], shortcuts: ['home', (page) => page.keyboard.press('?')],
-    pictures: ['data'], picture: ['data', (page) => page.locator('#picture-0').click()], captions: ['data', (page) => button(page, 'Edit captions')],
-    'auto-captions': ['data', async (page) => { await button(page, 'Edit captions'); await page.getByRole('dialog').getByRole('tab').nth(3).click(); }],
-    live: ['train', (page) => tab(page, 1)], 'set up': ['train', (page) => tab(page, 0)],
-    'imported settings': ['train', async (page) => { await tab(page, 0); await button(page, 'Open a file'); await button(page, 'job.toml'); await page.getByRole('dialog').getByRole('button').last().click(); await page.getByText('masked_training').waitFor(); }],
-    scrubber: ['compare'], grid: ['compare', (page) => tab(page, 1)], runs: ['compare', (page) => tab(page, 2)], canary: ['compare', (page) => tab(page, 3)],
-    export: ['export'], library: ['library'], inspection: ['library', async (page) => { await tab(page, 1); await button(page, 'Inspect'); await page.getByRole('dialog').waitFor(); }],
-    trial: ['library', async (page) => { await tab(page, 1); await button(page, 'Try it'); await page.getByRole('dialog').waitFor(); }], settings: ['settings'],
-  };
   test.each(Object.keys(places))('%s', async (name) => {
     const [screen, act] = places[name]!;
     const page = await open(screen);
