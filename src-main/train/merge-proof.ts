@@ -213,11 +213,14 @@ export function proveUntouched(base: Pick<WeightFile, 'tensors' | 'read'>, writt
   }
 }
 
-const percent = (value: number): string => `${(100 * value).toPrecision(2)} %`;
+const percent = (value: number): string => `${value >= 1 ? Math.round(100 * value) : (100 * value).toPrecision(2)} %`;
+
+/** Share of the change from which on it is told that the file's numbers are too coarse for it. */
+const MUCH = 0.1;
 
 /** What a proof has shown, as a sentence. @param changed weights that the model changes */
 export const proofText = (changed: number, { overall, worst, compared }: MergeProof): string =>
-  `All ${changed} changed weights are what was trained, to ${percent(overall)} of the change (${percent(worst?.error ?? 0)} in "${worst?.path ?? ''}")${compared < 1 ? `, ${percent(compared)} of each compared` : ''}.`;
+  `All ${changed} changed weights are what was trained, to ${percent(overall)} of the change (${percent(worst?.error ?? 0)} in "${worst?.path ?? ''}")${compared < 1 ? `, ${percent(compared)} of each compared` : ''}.${overall > MUCH ? ' So much is lost by rounding to the numbers of the file, which are too coarse for so small a change: numbers with more digits, such as f32, keep it.' : ''}`;
 
 /** Names of the tensors of a file in which parameters change. */
 export const changedNames = ({ tensors }: StoredFile, paths: ReadonlySet<string>): Set<string> =>

@@ -9,7 +9,7 @@ import { writeSafetensors, type TensorToWrite } from '../../src-main/files/safet
 import { exportCommand, type ExportRequest } from '../../src-main/train/export-command.ts';
 import type { ExportSource } from '../../src-main/train/export-source.ts';
 import { saveMerged, weightsOfSource } from '../../src-main/train/merge.ts';
-import { MergeProver, proveUntouched } from '../../src-main/train/merge-proof.ts';
+import { MergeProver, proofText, proveUntouched } from '../../src-main/train/merge-proof.ts';
 import { formats } from '../../src-main/catalog/formats/index.ts';
 import { createOnnxRuntime } from '../../src-main/runtime/onnx/onnx-runtime.ts';
 import { writeAdapter } from '../../src-main/train/write-adapter.ts';
@@ -80,6 +80,13 @@ test('a base that is named by the index of its shards becomes shards with an ind
   const [single, sharded] = [openSafetensors(one.path), openWeights(many.path)];
   expect([...sharded.tensors.keys()].sort()).toEqual([...names].sort());
   for (const name of names) expect(sharded.read(name).bytes).toEqual(single.read(name).bytes);
+});
+
+test('a change that the numbers of the file are too coarse for is told', () => {
+  const told = (overall: number): string => proofText(2, { overall, worst: { path: 'unet.a.weight', error: 1.5 }, layers: [], compared: 1 });
+  expect(told(1.1)).toMatch(/to 110 % of the change \(150 % in "unet\.a\.weight"\)\. So much is lost by rounding/);
+  expect(told(0.003)).toMatch(/to 0\.30 % of the change/);
+  expect(told(0.003)).not.toMatch(/rounding/);
 });
 
 test('one wrong weight among many, wherever it is, is found in a small model', async () => {
